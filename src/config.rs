@@ -1,0 +1,488 @@
+//! The lab as the operator wrote it down, checked; secrets by reference.
+//!
+//! Knows the config file and nothing of the network. What this room returns is complete: there is no `Option` in it that
+//! means "the default", and no text in it that still has to be parsed.
+
+mod error;
+mod words;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use error::ConfigError;
+pub use words::{Address, Network, format_duration, parse_duration};
+
+use crate::secret::SecretRef;
+
+/// Everything the operator can say.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    #[serde(default)]
+    pub run: Run,
+    pub vpn: Vpn,
+    pub ssh: Ssh,
+    #[serde(default)]
+    pub lock: Lock,
+    #[serde(default)]
+    pub release: ReleasePolicy,
+    #[serde(default)]
+    pub agw: Agw,
+    #[serde(default)]
+    pub feg: Feg,
+    #[serde(default)]
+    pub verify: Verify,
+    #[serde(default)]
+    pub ng40: Ng40,
+    #[serde(default)]
+    pub collect: Collect,
+    #[serde(deserialize_with = "words::unique_map")]
+    pub suites: BTreeMap<String, Suite>,
+    #[serde(deserialize_with = "words::unique_map")]
+    pub setups: BTreeMap<String, Setup>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_setup: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Run {
+    /// The whole night ends within this time.
+    #[serde(with = "words::duration")]
+    pub deadline: Duration,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Run { deadline: Duration::from_secs(2 * 3600 + 45 * 60) }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VpnKind {
+    Openvpn,
+    None,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vpn {
+    pub kind: VpnKind,
+    /// The client profile (`.ovpn`).
+    pub profile: Option<SecretRef>,
+    pub username: Option<SecretRef>,
+    pub password: Option<SecretRef>,
+    pub key_passphrase: Option<SecretRef>,
+    /// The tunnel is up within this time, or the night ends.
+    #[serde(default = "minute", with = "words::duration")]
+    pub connect_timeout: Duration,
+    /// A drop shorter than this ends nothing.
+    #[serde(default = "ten_minutes", with = "words::duration")]
+    pub outage: Duration,
+    /// What is routed into the tunnel; the setup's hosts, one by one, when it is empty.
+    #[serde(default)]
+    pub routes: Vec<Network>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ssh {
+    /// The private key; the agent's keys when there is none.
+    pub key: Option<SecretRef>,
+    /// The host keys that are accepted, and no others. Relative to the config file.
+    pub known_hosts: PathBuf,
+    #[serde(default = "twenty_seconds", with = "words::duration")]
+    pub connect_timeout: Duration,
+    /// How often a silent connection is probed; three probes without an answer end it.
+    #[serde(default = "ten_seconds", with = "words::duration")]
+    pub keepalive: Duration,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lock {
+    /// The lease's file on the NG40 host; a leading `~/` is the home of the user we log in as.
+    pub path: String,
+    #[serde(with = "words::duration")]
+    pub renew: Duration,
+    /// A lease that was not renewed for this long has lapsed.
+    #[serde(with = "words::duration")]
+    pub expire: Duration,
+}
+
+impl Default for Lock {
+    fn default() -> Self {
+        Lock {
+            path: "~/.teravm-ci/lock".to_owned(),
+            renew: Duration::from_secs(60),
+            expire: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReleasePolicy {
+    /// How much older than the newest package the newest complete release may be.
+    #[serde(with = "words::duration")]
+    pub max_behind: Duration,
+}
+
+impl Default for ReleasePolicy {
+    fn default() -> Self {
+        ReleasePolicy { max_behind: Duration::from_secs(7 * 24 * 3600) }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Conffiles {
+    New,
+    Keep,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Agw {
+    pub user: String,
+    pub package: String,
+    /// Goes to its own newest candidate of the same repository; versions of the two differ.
+    pub sctpd_package: String,
+    pub conffiles: Conffiles,
+    /// Units that must be active after an upgrade, besides those that were active before it.
+    pub units: Vec<String>,
+    /// The pattern of the units that are compared before and after.
+    pub unit_pattern: String,
+    /// Restarted once after the packages are in, as Magma's own procedure has it.
+    pub restart: Vec<String>,
+    /// A command whose exit status 0 says that the gateway has checked in.
+    pub checkin: Option<String>,
+    #[serde(with = "words::duration")]
+    pub prepare_timeout: Duration,
+    #[serde(with = "words::duration")]
+    pub activate_timeout: Duration,
+}
+
+impl Default for Agw {
+    fn default() -> Self {
+        Agw {
+            user: "magma".to_owned(),
+            package: "magma".to_owned(),
+            sctpd_package: "magma-sctpd".to_owned(),
+            conffiles: Conffiles::New,
+            units: vec!["magma@magmad".to_owned(), "magma@mme".to_owned(), "sctpd".to_owned()],
+            unit_pattern: "magma@*".to_owned(),
+            restart: vec!["sctpd".to_owned()],
+            checkin: None,
+            prepare_timeout: Duration::from_secs(20 * 60),
+            activate_timeout: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Feg {
+    pub user: String,
+    /// Where `docker-compose.yml` and `.env` are.
+    pub directory: String,
+    /// How the Docker client is called.
+    pub docker: String,
+    /// How compose is called; found out on the host (v2, else v1) when it is empty.
+    pub compose: String,
+    /// The images, as they follow `DOCKER_REGISTRY` in the compose file.
+    pub images: Vec<String>,
+    /// The tag of a release: `{commit}`, `{version}`, `{major}`, `{minor}` stand for its parts.
+    pub tag: String,
+    /// Where the compose file of a release comes from (`{commit}`, `{version}` as above); the file there is kept when it is empty.
+    pub compose_url: Option<String>,
+    /// Services that must run after an upgrade, besides those that ran before it.
+    pub services: Vec<String>,
+    /// Cron files that are set aside while we switch, because what they run would fight us.
+    pub quiesce: Vec<String>,
+    /// A command whose exit status 0 says that the gateway has checked in.
+    pub checkin: Option<String>,
+    #[serde(with = "words::duration")]
+    pub prepare_timeout: Duration,
+    #[serde(with = "words::duration")]
+    pub activate_timeout: Duration,
+}
+
+impl Default for Feg {
+    fn default() -> Self {
+        Feg {
+            user: "magma".to_owned(),
+            directory: "/var/opt/magma/docker".to_owned(),
+            docker: "sudo -n docker".to_owned(),
+            compose: String::new(),
+            images: vec!["gateway_go".to_owned(), "gateway_python".to_owned()],
+            tag: "{commit}".to_owned(),
+            compose_url: None,
+            services: vec!["magmad".to_owned(), "session_proxy".to_owned(), "s6a_proxy".to_owned()],
+            quiesce: vec!["/etc/cron.d/recreate_services_cron".to_owned()],
+            checkin: None,
+            prepare_timeout: Duration::from_secs(20 * 60),
+            activate_timeout: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Verify {
+    /// For this long nothing may restart.
+    #[serde(with = "words::duration")]
+    pub stable: Duration,
+    /// All is well and stable within this time.
+    #[serde(with = "words::duration")]
+    pub timeout: Duration,
+}
+
+impl Default for Verify {
+    fn default() -> Self {
+        Verify { stable: Duration::from_secs(30), timeout: Duration::from_secs(5 * 60) }
+    }
+}
+
+/// How it is asked whether NG40 is idle.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Idle {
+    /// Empty: not asked.
+    pub command: String,
+    /// The exit statuses that may mean idle.
+    pub status: Vec<i32>,
+    /// Text that means busy, whatever the exit status; a line that contains it, in any case of letters.
+    pub busy: Vec<String>,
+    #[serde(with = "words::duration")]
+    pub timeout: Duration,
+}
+
+impl Default for Idle {
+    fn default() -> Self {
+        Idle {
+            command: "ng40test state.ntl".to_owned(),
+            status: vec![0],
+            busy: vec!["busy".to_owned()],
+            timeout: Duration::from_secs(2 * 60),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ng40 {
+    pub user: String,
+    /// Where the test lists are; `ng40test` takes them by bare name.
+    pub directory: String,
+    /// The shell that finds `ng40test`: a login shell. What is run follows as one argument.
+    pub shell: Vec<String>,
+    /// Runs the tests on a pseudo terminal, for a tester that buffers its output otherwise.
+    pub pty: bool,
+    pub idle: Idle,
+    /// Run before each suite when NG40 is idle; empty: nothing.
+    pub cleanup_before: String,
+    /// What NG40 needs after that command before it can be used.
+    #[serde(with = "words::duration")]
+    pub settle: Duration,
+    /// Run after each suite; empty: nothing.
+    pub cleanup_after: String,
+    #[serde(with = "words::duration")]
+    pub cleanup_timeout: Duration,
+    /// Folders of the per-case logs, relative to the home of the user.
+    pub logs: Vec<String>,
+    /// Folders of the captures.
+    pub captures: Vec<String>,
+}
+
+impl Default for Ng40 {
+    fn default() -> Self {
+        Ng40 {
+            user: "ng40".to_owned(),
+            directory: "/home/ng40/magma/automation".to_owned(),
+            shell: vec!["bash".to_owned(), "-lc".to_owned()],
+            pty: false,
+            idle: Idle::default(),
+            cleanup_before: "ng40forcecleanup all".to_owned(),
+            settle: Duration::from_secs(10),
+            cleanup_after: "ng40forcecleanup all".to_owned(),
+            cleanup_timeout: Duration::from_secs(3 * 60),
+            logs: vec!["magma/automation/log".to_owned(), "magma/ran/log".to_owned()],
+            captures: vec!["magma/ran/pcap".to_owned()],
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Collect {
+    /// Bytes kept per suite and per host, before compression; what is over is named and left.
+    pub limit_mb: u64,
+    #[serde(with = "words::duration")]
+    pub timeout: Duration,
+}
+
+impl Default for Collect {
+    fn default() -> Self {
+        Collect { limit_mb: 200, timeout: Duration::from_secs(5 * 60) }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExitStatusRule {
+    /// The exit status of `ng40test` is shown and decides nothing.
+    #[default]
+    Record,
+    /// An exit status other than 0 is an error.
+    Check,
+}
+
+/// An NG40 test list and its limits.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suite {
+    /// The `.ntl` file, by bare name.
+    pub list: String,
+    /// A parameter file for `ng40test`, by bare name.
+    pub params: Option<String>,
+    #[serde(default = "half_hour", with = "words::duration")]
+    pub deadline: Duration,
+    #[serde(default)]
+    pub exit_status: ExitStatusRule,
+    /// In percent. A PASS with more loss than this, or without any packet sent, is a failure.
+    pub max_packet_loss: Option<f64>,
+}
+
+/// One testbed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setup {
+    pub agw: Address,
+    #[serde(default)]
+    pub feg: Vec<Address>,
+    pub ng40: Address,
+    /// The suites of this testbed, in order; all of `suites` when it is empty.
+    #[serde(default)]
+    pub suites: Vec<String>,
+}
+
+fn minute() -> Duration {
+    Duration::from_secs(60)
+}
+
+fn ten_minutes() -> Duration {
+    Duration::from_secs(600)
+}
+
+fn half_hour() -> Duration {
+    Duration::from_secs(1800)
+}
+
+fn ten_seconds() -> Duration {
+    Duration::from_secs(10)
+}
+
+fn twenty_seconds() -> Duration {
+    Duration::from_secs(20)
+}
+
+impl Config {
+    /// Reads the file and checks all of it. Paths in it are relative to its folder.
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { file: path.to_owned(), source })?;
+        let mut config = Config::parse(&text, path)?;
+        if let Some(folder) = path.parent() {
+            config.ssh.known_hosts = folder.join(&config.ssh.known_hosts);
+        }
+        Ok(config)
+    }
+
+    /// Checks the text of a config; `file` is for messages.
+    pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
+        let config: Config = serde_yaml::from_str(text).map_err(|error| ConfigError::located(&error, text, file))?;
+        config.check().map_err(|(at, problem)| ConfigError::about(at, problem, text, file))?;
+        Ok(config)
+    }
+
+    /// What single values cannot tell. Returns the path of the key that is wrong, and why.
+    fn check(&self) -> Result<(), (Vec<String>, String)> {
+        let at = |keys: &[&str]| keys.iter().map(|&key| key.to_owned()).collect::<Vec<_>>();
+        if self.vpn.kind == VpnKind::Openvpn && self.vpn.profile.is_none() {
+            return Err((at(&["vpn"]), "`vpn.kind: openvpn` needs a `vpn.profile`".to_owned()));
+        }
+        if self.vpn.username.is_some() != self.vpn.password.is_some() {
+            return Err((at(&["vpn"]), "`vpn.username` and `vpn.password` go together".to_owned()));
+        }
+        if self.setups.is_empty() {
+            return Err((at(&["setups"]), "there is no setup".to_owned()));
+        }
+        if self.lock.expire < self.lock.renew * 3 {
+            let problem = "`lock.expire` must leave room for three missed renewals (`lock.renew`)";
+            return Err((at(&["lock", "expire"]), problem.to_owned()));
+        }
+        if self.ng40.shell.is_empty() {
+            return Err((at(&["ng40", "shell"]), "`ng40.shell` names no program".to_owned()));
+        }
+        for (name, suite) in &self.suites {
+            if !is_plain_name(name) {
+                let problem = format!("the suite name `{name}` must be letters, digits, `.`, `-` and `_`");
+                return Err((at(&["suites", name]), problem));
+            }
+            for file in [Some(&suite.list), suite.params.as_ref()].into_iter().flatten() {
+                if !is_plain_name(file) {
+                    return Err((at(&["suites", name]), format!("`{file}` is not a bare file name")));
+                }
+            }
+        }
+        for (name, setup) in &self.setups {
+            if !is_plain_name(name) {
+                let problem = format!("the setup name `{name}` must be letters, digits, `.`, `-` and `_`");
+                return Err((at(&["setups", name]), problem));
+            }
+            for suite in &setup.suites {
+                if !self.suites.contains_key(suite) {
+                    let problem = words::unknown("suite", suite, self.suites.keys().map(String::as_str));
+                    return Err((at(&["setups", name, "suites"]), problem));
+                }
+            }
+        }
+        if let Some(name) = &self.default_setup
+            && !self.setups.contains_key(name)
+        {
+            let problem = words::unknown("setup", name, self.setups.keys().map(String::as_str));
+            return Err((at(&["default_setup"]), problem));
+        }
+        Ok(())
+    }
+
+    /// The setup that is meant: the named one, else the default, else the only one.
+    pub fn setup<'a>(&'a self, name: Option<&'a str>) -> Result<(&'a str, &'a Setup), String> {
+        let only = || if self.setups.len() == 1 { self.setups.keys().next().map(String::as_str) } else { None };
+        let Some(name) = name.or(self.default_setup.as_deref()).or_else(only) else {
+            let names: Vec<_> = self.setups.keys().map(|name| format!("`{name}`")).collect();
+            return Err(format!("there are several setups ({}), and none was named", names.join(", ")));
+        };
+        match self.setups.get_key_value(name) {
+            Some((name, setup)) => Ok((name, setup)),
+            None => Err(words::unknown("setup", name, self.setups.keys().map(String::as_str))),
+        }
+    }
+
+    /// A suite by its name.
+    pub fn suite(&self, name: &str) -> Result<&Suite, String> {
+        self.suites.get(name).ok_or_else(|| words::unknown("suite", name, self.suites.keys().map(String::as_str)))
+    }
+}
+
+/// Whether a name can be a folder's and can stand in a command without a second thought.
+fn is_plain_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(['-', '.'])
+        && name.chars().all(|char| char.is_ascii_alphanumeric() || "._-".contains(char))
+}

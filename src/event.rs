@@ -1,0 +1,517 @@
+//! What the work says and the reporters hear.
+//!
+//! An event is a fact about the world: when it happened, and what. It carries plain data and no handle to anything
+//! alive, and it knows nothing of how it will be shown. `events.jsonl` is these events, one a line; fields are added
+//! and never change their meaning.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use tokio::sync::mpsc;
+
+use crate::secret::Redactor;
+
+/// The version of the public format of `events.jsonl` and `run.json`.
+pub const FORMAT: u32 = 1;
+
+/// One thing that happened.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Event {
+    /// When it happened, by this machine's clock, in UTC.
+    #[serde(with = "time::serde::rfc3339")]
+    pub time: OffsetDateTime,
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What can happen in a night.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventKind {
+    /// The first event of every night.
+    NightStarted(Night),
+    StepStarted {
+        step: Step,
+        host: Option<String>,
+    },
+    StepFinished {
+        step: Step,
+        host: Option<String>,
+        outcome: StepOutcome,
+        #[serde(with = "seconds")]
+        took: Duration,
+    },
+    /// Something a reader of the night should know, and that decides nothing.
+    Noted {
+        step: Step,
+        host: Option<String>,
+        level: Level,
+        text: String,
+    },
+    /// A line that a program printed while it worked for us.
+    Output {
+        step: Step,
+        host: Option<String>,
+        line: String,
+    },
+    /// A command that was sent to a host.
+    Commanded {
+        step: Step,
+        host: String,
+        command: String,
+    },
+    TunnelUp {
+        device: String,
+        address: String,
+    },
+    TunnelLost {
+        reason: String,
+    },
+    TunnelBack {
+        #[serde(with = "seconds")]
+        after: Duration,
+    },
+    /// A release newer than the chosen one was not taken.
+    ReleasePassedOver {
+        version: String,
+        reason: String,
+        #[serde(with = "seconds")]
+        age: Duration,
+    },
+    ReleaseResolved {
+        /// What was asked for: `latest`, a commit or a version.
+        wanted: String,
+        version: String,
+        /// The tag of the FEG images; none when no FEG is upgraded.
+        tag: Option<String>,
+    },
+    /// What a gateway ran before the night touched it.
+    GatewayFound {
+        gateway: String,
+        runs: Option<String>,
+    },
+    GatewayFinished {
+        gateway: String,
+        outcome: GatewayOutcome,
+    },
+    SuiteStarted {
+        suite: String,
+        list: String,
+        host: String,
+    },
+    SuitePlanned {
+        suite: String,
+        cases: u64,
+    },
+    CaseStarted {
+        suite: String,
+        number: u64,
+        case: String,
+    },
+    CaseFinished {
+        suite: String,
+        case: Case,
+    },
+    SuiteFinished {
+        suite: String,
+        end: SuiteEnd,
+    },
+    /// A file or folder under the results that this night filled.
+    Collected {
+        host: String,
+        path: String,
+        bytes: u64,
+    },
+    Interrupted {
+        signal: String,
+    },
+    DeadlinePassed {
+        #[serde(with = "seconds")]
+        deadline: Duration,
+    },
+    /// A report could not be written whole.
+    ReportFailed {
+        report: String,
+        problem: Problem,
+    },
+    /// The last event of every night.
+    NightEnded,
+}
+
+/// What a night is, known before anything is touched.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Night {
+    pub format: u32,
+    /// The run's name: its start and a few random digits.
+    pub run: String,
+    /// The program's version.
+    pub program: String,
+    /// `run`, `upgrade`, `test` or `report`.
+    pub command: String,
+    pub setup: Option<String>,
+    /// The address of the CI build, where there is one.
+    pub url: Option<String>,
+    /// What was asked for, when gateways are upgraded.
+    pub wanted: Option<String>,
+    pub gateways: Vec<String>,
+    pub suites: Vec<PlannedSuite>,
+    /// The steps of this night, in order.
+    pub steps: Vec<Step>,
+}
+
+/// A suite as the plan has it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PlannedSuite {
+    pub suite: String,
+    pub list: String,
+}
+
+/// A step of a night, in the order in which they come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    Connect,
+    Lock,
+    Recover,
+    Resolve,
+    Prepare,
+    Activate,
+    Verify,
+    Restore,
+    Test,
+    Collect,
+    Unlock,
+    Disconnect,
+}
+
+impl Step {
+    pub fn name(self) -> &'static str {
+        match self {
+            Step::Connect => "connect",
+            Step::Lock => "lock",
+            Step::Recover => "recover",
+            Step::Resolve => "resolve",
+            Step::Prepare => "prepare",
+            Step::Activate => "activate",
+            Step::Verify => "verify",
+            Step::Restore => "restore",
+            Step::Test => "test",
+            Step::Collect => "collect",
+            Step::Unlock => "unlock",
+            Step::Disconnect => "disconnect",
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// How a step ended, on one host or as a whole.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "ended", rename_all = "snake_case")]
+pub enum StepOutcome {
+    Done { text: String },
+    Failed(Problem),
+    Skipped { reason: String },
+}
+
+/// Who has to get up: what a problem makes of the night's status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// The lab's fault: says nothing about the product.
+    Testbed,
+    /// The release asked for is not there, does not install or is not healthy.
+    Upgrade,
+    /// It is not known what the gateways run, or they differ.
+    Mixed,
+    /// No verdict could be had.
+    Inconclusive,
+    /// Somebody stopped us.
+    Interrupted,
+}
+
+/// Bad news from the lab: what we tried and on what, why it failed, and what to try next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    pub class: Class,
+    pub message: String,
+    /// The causes, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    pub fn new(class: Class, message: impl Into<String>) -> Self {
+        Problem { class, message: message.into(), causes: Vec::new(), hint: None }
+    }
+
+    pub fn testbed(message: impl Into<String>) -> Self {
+        Problem::new(Class::Testbed, message)
+    }
+
+    pub fn upgrade(message: impl Into<String>) -> Self {
+        Problem::new(Class::Upgrade, message)
+    }
+
+    /// Takes an error and all its causes along, because the event outlives them.
+    #[must_use]
+    pub fn because_of(mut self, error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            self.causes.push(error.to_string());
+            cause = error.source();
+        }
+        self
+    }
+
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<String>) -> Self {
+        self.causes.push(cause.into());
+        self
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The message and its causes on one line.
+    pub fn line(&self) -> String {
+        let mut line = self.message.clone();
+        for cause in &self.causes {
+            line.push_str(": ");
+            line.push_str(cause.lines().next_back().unwrap_or_default().trim());
+        }
+        line
+    }
+
+    /// Message, causes and hint, one below the other.
+    pub fn text(&self) -> String {
+        let mut text = self.message.clone();
+        for cause in &self.causes {
+            text.push_str("\n  because: ");
+            text.push_str(&cause.trim_end().replace('\n', "\n           "));
+        }
+        if let Some(hint) = &self.hint {
+            text.push_str("\n  try: ");
+            text.push_str(hint);
+        }
+        text
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    Info,
+    Warning,
+}
+
+/// What the night did to a gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "gateway_is", rename_all = "snake_case")]
+pub enum GatewayOutcome {
+    Upgraded {
+        from: Option<String>,
+        to: String,
+    },
+    Unchanged {
+        at: String,
+    },
+    /// It runs again what it ran before the night.
+    Restored {
+        to: String,
+    },
+    /// It is not known, or not one thing, what it runs.
+    Mixed {
+        runs: String,
+    },
+}
+
+impl fmt::Display for GatewayOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GatewayOutcome::Upgraded { from: Some(from), to } => write!(f, "upgraded {from} -> {to}"),
+            GatewayOutcome::Upgraded { from: None, to } => write!(f, "upgraded to {to}"),
+            GatewayOutcome::Unchanged { at } => write!(f, "unchanged at {at}"),
+            GatewayOutcome::Restored { to } => write!(f, "restored to {to}"),
+            GatewayOutcome::Mixed { runs } => write!(f, "mixed: {runs}"),
+        }
+    }
+}
+
+/// A test case as NG40 and our rules have judged it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Case {
+    /// NG40's own number of the case in its list, or our count where it gives none.
+    pub number: u64,
+    /// The name, with ` #2`, ` #3` for repeats in a list; `(suite)` for what concerns the whole list.
+    pub name: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub params: String,
+    /// NG40's own word, `PASS`, `FAIL` or another; none when it gave no verdict.
+    pub verdict: Option<String>,
+    pub judgement: Judgement,
+    #[serde(with = "seconds")]
+    pub took: Duration,
+    /// `verification fail` lines, counters, packet loss: what explains the verdict.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub details: String,
+    /// What the console showed while the case ran, capped: head and tail.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub console: String,
+}
+
+/// What a case comes to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "judged", rename_all = "snake_case")]
+pub enum Judgement {
+    Passed,
+    /// NG40 says FAIL, or a rule of the config makes it one.
+    Failed {
+        message: String,
+    },
+    /// Inconclusive, with the reason.
+    Error {
+        message: String,
+    },
+}
+
+/// How a suite ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SuiteEnd {
+    /// NG40's list verdict, in its own word.
+    pub verdict: Option<String>,
+    pub planned: Option<u64>,
+    /// Exit status of `ng40test`, or how else it ended, in words.
+    pub exit: String,
+    #[serde(with = "seconds")]
+    pub took: Duration,
+    pub notes: Vec<String>,
+    /// Why the suite as a whole says nothing, when it could not be run.
+    pub problem: Option<Problem>,
+}
+
+/// Where the work says what happened. Cheap to clone; the night's inbox ends when the last one is dropped.
+#[derive(Debug, Clone)]
+pub struct Events {
+    sender: mpsc::UnboundedSender<Event>,
+    redactor: Redactor,
+}
+
+/// Returns the two ends of a night's events. What passes carries no secret that `redactor` knows.
+pub fn channel(redactor: Redactor) -> (Events, mpsc::UnboundedReceiver<Event>) {
+    let (sender, inbox) = mpsc::unbounded_channel();
+    (Events { sender, redactor }, inbox)
+}
+
+impl Events {
+    /// Says that something happened, now.
+    pub fn say(&self, kind: EventKind) {
+        let kind = self.redactor.event(kind);
+        tracing::debug!(event = ?kind);
+        // Nobody listens any more only when the reporters have died, which their own task reports.
+        let _ = self.sender.send(Event { time: OffsetDateTime::now_utc(), kind });
+    }
+
+    pub fn note(&self, step: Step, host: Option<&str>, text: impl Into<String>) {
+        self.noted(step, host, Level::Info, text.into());
+    }
+
+    pub fn warn(&self, step: Step, host: Option<&str>, text: impl Into<String>) {
+        self.noted(step, host, Level::Warning, text.into());
+    }
+
+    fn noted(&self, step: Step, host: Option<&str>, level: Level, text: String) {
+        self.say(EventKind::Noted { step, host: host.map(str::to_owned), level, text });
+    }
+
+    pub fn output(&self, step: Step, host: Option<&str>, line: impl Into<String>) {
+        self.say(EventKind::Output { step, host: host.map(str::to_owned), line: line.into() });
+    }
+
+    /// What no event may carry.
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
+    /// Says that a step begins, on one host or as a whole; [`Stage::end`] says how it went.
+    pub fn start(&self, step: Step, host: Option<&str>) -> Stage {
+        self.say(EventKind::StepStarted { step, host: host.map(str::to_owned) });
+        Stage { events: self.clone(), step, host: host.map(str::to_owned), since: std::time::Instant::now() }
+    }
+
+    /// A step that was not taken, and why.
+    pub fn skip(&self, step: Step, host: Option<&str>, reason: impl Into<String>) {
+        self.say(EventKind::StepFinished {
+            step,
+            host: host.map(str::to_owned),
+            outcome: StepOutcome::Skipped { reason: reason.into() },
+            took: Duration::ZERO,
+        });
+    }
+}
+
+/// A step under way.
+#[derive(Debug)]
+#[must_use = "a step that was started is ended"]
+pub struct Stage {
+    events: Events,
+    step: Step,
+    host: Option<String>,
+    since: std::time::Instant,
+}
+
+impl Stage {
+    pub fn done(self, text: impl Into<String>) {
+        let text = text.into();
+        self.finish(StepOutcome::Done { text });
+    }
+
+    pub fn failed(self, problem: Problem) {
+        self.finish(StepOutcome::Failed(problem));
+    }
+
+    /// Says how the step went, and hands the result on.
+    pub fn end<T>(self, result: Result<T, Problem>, text: impl FnOnce(&T) -> String) -> Result<T, Problem> {
+        match result {
+            Ok(value) => {
+                self.done(text(&value));
+                Ok(value)
+            }
+            Err(problem) => {
+                self.failed(problem.clone());
+                Err(problem)
+            }
+        }
+    }
+
+    fn finish(self, outcome: StepOutcome) {
+        let took = self.since.elapsed();
+        self.events.say(EventKind::StepFinished { step: self.step, host: self.host, outcome, took });
+    }
+}
+
+/// Durations as seconds with three decimals, the way JUnit has them.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64((duration.as_secs_f64() * 1000.0).round() / 1000.0)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,376 @@
+//! Secrets: where they come from, and how they are kept out of everything that leaves the program.
+//!
+//! Knows nothing of the lab. A [`Secret`] shows itself to nobody; a [`Redactor`] takes every known secret out of text that
+//! others have printed, also when it is base64 or URL-encoded, and also when it is cut in two by a read.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, RwLock};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::event::EventKind;
+
+/// What stands where a secret stood.
+pub const MASK: &str = "***";
+
+/// Shorter values are not redacted: they would be found in half of all text.
+const SHORTEST: usize = 6;
+
+/// A value that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(value: impl Into<String>) -> Self {
+        Secret(value.into())
+    }
+
+    /// The value itself, for the one place that has to have it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASK)
+    }
+}
+
+/// Where the config says that a secret is: `{env: NAME}` or `{file: PATH}`, as it is or in base64.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Written")]
+pub struct SecretRef {
+    source: Source,
+    encoding: Encoding,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Source {
+    Env(String),
+    File(PathBuf),
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Encoding {
+    #[default]
+    Plain,
+    Base64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    env: Option<String>,
+    file: Option<PathBuf>,
+    #[serde(default)]
+    encoding: Encoding,
+}
+
+impl TryFrom<Written> for SecretRef {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
+        let source = match (written.env, written.file) {
+            (Some(name), None) if !name.is_empty() => Source::Env(name),
+            (None, Some(path)) => Source::File(path),
+            _ => return Err("a secret is either `{env: NAME}` or `{file: PATH}`"),
+        };
+        Ok(SecretRef { source, encoding: written.encoding })
+    }
+}
+
+impl Serialize for SecretRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(MASK)
+    }
+}
+
+/// A secret that cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    #[error("the variable `{0}` is not set")]
+    NotSet(String),
+    #[error("the variable `{0}` is empty")]
+    Empty(String),
+    #[error("cannot read `{path}`")]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("`{0}` is not base64, although its `encoding` says so")]
+    NotBase64(String),
+    #[error("`{0}` is not text")]
+    NotText(String),
+}
+
+impl SecretRef {
+    /// Reads the secret from its variable or file. A final line end does not belong to it when it is one line.
+    pub fn read(&self) -> Result<Secret, SecretError> {
+        let (name, raw) = match &self.source {
+            Source::Env(name) => match std::env::var(name) {
+                Ok(value) if value.trim().is_empty() => return Err(SecretError::Empty(name.clone())),
+                Ok(value) => (name.clone(), value.into_bytes()),
+                Err(std::env::VarError::NotPresent) => return Err(SecretError::NotSet(name.clone())),
+                Err(std::env::VarError::NotUnicode(_)) => return Err(SecretError::NotText(name.clone())),
+            },
+            Source::File(path) => match std::fs::read(path) {
+                Ok(bytes) => (path.display().to_string(), bytes),
+                Err(source) => return Err(SecretError::Unreadable { path: path.clone(), source }),
+            },
+        };
+        let bytes = match self.encoding {
+            Encoding::Plain => raw,
+            Encoding::Base64 => {
+                let packed: Vec<u8> = raw.into_iter().filter(|byte| !byte.is_ascii_whitespace()).collect();
+                STANDARD.decode(packed).map_err(|_| SecretError::NotBase64(name.clone()))?
+            }
+        };
+        let mut text = String::from_utf8(bytes).map_err(|_| SecretError::NotText(name))?;
+        if text.trim_end_matches(['\r', '\n']).lines().count() == 1 {
+            text.truncate(text.trim_end_matches(['\r', '\n']).len());
+        }
+        Ok(Secret(text))
+    }
+}
+
+/// Takes known secrets out of text. Clones share what they know.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    needles: Arc<RwLock<Vec<Vec<u8>>>>,
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Redactor")
+    }
+}
+
+impl Redactor {
+    /// Learns a secret. Of key material (PEM) each line of the body counts by itself.
+    pub fn learn(&self, secret: &Secret) {
+        let mut needles = self.needles.write().expect("no thread panics while it holds this lock");
+        for line in secret.expose().lines().map(str::trim) {
+            if line.len() >= SHORTEST && !line.starts_with("-----") {
+                for form in forms(line) {
+                    if form.len() >= SHORTEST && !needles.contains(&form) {
+                        needles.push(form);
+                    }
+                }
+            }
+        }
+        // The longest first, so that a secret that contains another goes whole.
+        needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
+    }
+
+    /// Learns the private parts of an OpenVPN profile: its inline keys, not its options.
+    pub fn learn_profile(&self, profile: &Secret) {
+        let mut inside: Option<String> = None;
+        for line in profile.expose().lines().map(str::trim) {
+            match &inside {
+                Some(end) if line == end => inside = None,
+                Some(_) => self.learn(&Secret::new(line)),
+                None => {
+                    let private =
+                        ["key", "tls-auth", "tls-crypt", "tls-crypt-v2", "secret", "pkcs12", "auth-user-pass"];
+                    inside = private.iter().find(|tag| line == format!("<{tag}>")).map(|tag| format!("</{tag}>"));
+                }
+            }
+        }
+    }
+
+    /// The text without secrets.
+    pub fn text(&self, text: &str) -> String {
+        let needles = self.needles.read().expect("no thread panics while it holds this lock");
+        if needles.iter().any(|needle| memchr::memmem::find(text.as_bytes(), needle).is_some()) {
+            String::from_utf8_lossy(&redacted(text.as_bytes(), &needles)).into_owned()
+        } else {
+            text.to_owned()
+        }
+    }
+
+    /// The event without secrets, in whatever field of it they stand.
+    pub fn event(&self, kind: EventKind) -> EventKind {
+        let needles = self.needles.read().expect("no thread panics while it holds this lock");
+        if needles.is_empty() {
+            return kind;
+        }
+        let mut value = serde_json::to_value(&kind).expect("an event is plain data");
+        if !redact_value(&mut value, &needles) {
+            return kind;
+        }
+        serde_json::from_value(value).expect("redacting changes only the text of an event")
+    }
+
+    /// A filter for bytes that come in pieces.
+    pub fn stream(&self) -> RedactedStream {
+        RedactedStream { redactor: self.clone(), held: Vec::new() }
+    }
+}
+
+fn redact_value(value: &mut serde_json::Value, needles: &[Vec<u8>]) -> bool {
+    match value {
+        serde_json::Value::String(text) => {
+            if needles.iter().any(|needle| memchr::memmem::find(text.as_bytes(), needle).is_some()) {
+                *text = String::from_utf8_lossy(&redacted(text.as_bytes(), needles)).into_owned();
+                return true;
+            }
+            false
+        }
+        serde_json::Value::Array(values) => {
+            values.iter_mut().fold(false, |changed, value| redact_value(value, needles) | changed)
+        }
+        serde_json::Value::Object(fields) => {
+            fields.values_mut().fold(false, |changed, value| redact_value(value, needles) | changed)
+        }
+        _ => false,
+    }
+}
+
+fn redacted(bytes: &[u8], needles: &[Vec<u8>]) -> Vec<u8> {
+    let mut clean = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let first = needles
+            .iter()
+            .filter_map(|needle| memchr::memmem::find(rest, needle).map(|at| (at, needle.len())))
+            .min_by_key(|&(at, length)| (at, std::cmp::Reverse(length)));
+        match first {
+            Some((at, length)) => {
+                clean.extend_from_slice(&rest[..at]);
+                clean.extend_from_slice(MASK.as_bytes());
+                rest = &rest[at + length..];
+            }
+            None => {
+                clean.extend_from_slice(rest);
+                break;
+            }
+        }
+    }
+    clean
+}
+
+/// The forms in which a secret may be printed: plain, URL-encoded, and base64 at each of the three alignments.
+fn forms(secret: &str) -> Vec<Vec<u8>> {
+    let mut forms = vec![secret.as_bytes().to_vec(), url_encoded(secret).into_bytes()];
+    for lead in 0..3_usize {
+        let mut shifted = vec![0_u8; lead];
+        shifted.extend_from_slice(secret.as_bytes());
+        // What the bytes before and after it decide is not part of the secret's own text.
+        let skip = [0, 2, 3][lead];
+        for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+            let text = engine.encode(&shifted);
+            let whole = shifted.len() / 3 * 4;
+            forms.push(text.as_bytes()[skip..whole.max(skip)].to_vec());
+        }
+    }
+    forms
+}
+
+fn url_encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+/// Bytes on their way to a file, without secrets, however they were cut.
+#[derive(Debug)]
+pub struct RedactedStream {
+    redactor: Redactor,
+    /// The end of what came so far, as far as it may be the beginning of a secret.
+    held: Vec<u8>,
+}
+
+impl RedactedStream {
+    /// Takes the next piece, and returns what is safe to pass on.
+    pub fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.held.extend_from_slice(bytes);
+        let needles = self.redactor.needles.read().expect("no thread panics while it holds this lock");
+        let longest = needles.first().map_or(0, Vec::len);
+        let mut clean = redacted(&self.held, &needles);
+        let most = longest.saturating_sub(1).min(clean.len());
+        let keep = (1..=most)
+            .rev()
+            .find(|&length| needles.iter().any(|needle| needle.starts_with(&clean[clean.len() - length..])))
+            .unwrap_or(0);
+        self.held = clean.split_off(clean.len() - keep);
+        clean
+    }
+
+    /// The rest, at the end of the text.
+    pub fn finish(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.held)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn knowing(secrets: &[&str]) -> Redactor {
+        let redactor = Redactor::default();
+        for secret in secrets {
+            redactor.learn(&Secret::new(*secret));
+        }
+        redactor
+    }
+
+    #[test]
+    fn a_secret_is_taken_out_plain_url_encoded_and_in_base64_wherever_it_begins() {
+        let secret = "s3cr3t/with space";
+        let redactor = knowing(&[secret]);
+        for lead in ["", "x", "xy", "xyz"] {
+            let text = format!("{lead}{secret} {} {}", url_encoded(secret), STANDARD.encode(format!("{lead}{secret}")));
+            let clean = redactor.text(&text);
+            assert_eq!(clean.matches(MASK).count(), 3, "{clean}");
+        }
+    }
+
+    #[test]
+    fn a_secret_cut_by_reads_is_taken_out_and_nothing_else_is_lost() {
+        let redactor = knowing(&["hunter2hunter2", "hunter22"]);
+        let text = b"say hunter2hunter2 and hunter22 and hunter";
+        for cut in 1..text.len() {
+            let mut stream = redactor.stream();
+            let mut clean = stream.push(&text[..cut]);
+            clean.extend(stream.push(&text[cut..]));
+            clean.extend(stream.finish());
+            assert_eq!(String::from_utf8_lossy(&clean), "say *** and *** and hunter", "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_short_value_is_not_redacted() {
+        assert_eq!(knowing(&["ng40"]).text("ng40test"), "ng40test");
+    }
+
+    #[test]
+    fn key_material_is_redacted_line_by_line_and_a_profiles_options_are_not() {
+        let redactor = Redactor::default();
+        redactor.learn_profile(&Secret::new(
+            "client\npersist-tun\n<ca>\nPUBLICPART\n</ca>\n<key>\n-----BEGIN\nMIIEvQIBADANBg\n</key>\n",
+        ));
+        assert_eq!(redactor.text("persist-tun PUBLICPART MIIEvQIBADANBg"), "persist-tun PUBLICPART ***");
+    }
+
+    #[test]
+    fn an_event_is_redacted_in_every_field() {
+        let event = knowing(&["topsecret"]).event(EventKind::TunnelLost { reason: "said topsecret".to_owned() });
+        assert_eq!(
+            serde_json::to_string(&event).expect("plain data"),
+            r#"{"event":"tunnel_lost","reason":"said ***"}"#
+        );
+    }
+
+    #[test]
+    fn a_secret_shows_itself_to_nobody() {
+        assert_eq!(format!("{:?}", Secret::new("topsecret")), MASK);
+    }
+}
