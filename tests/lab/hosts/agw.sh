@@ -1,0 +1,25 @@
+# The access gateway: Magma's packages from the depot's repository, and the units that they bring.
+# shellcheck shell=bash
+
+agw_build() {
+    build_image agw "$HERE/agw" "$HERE/depot/packages"
+}
+
+# /var is a disk of its own, as large as a small gateway's, so that it can be full.
+agw_up() {
+    remove_disk "$1"
+    disk "$1" 2G
+    start_host "$1" agw "$2" --volume "$PREFIX-$1:/var"
+}
+
+agw_ready() {
+    host_ready "$1"
+    wait_for 20 "magma@mme on $1" inside "$1" systemctl is-active --quiet magma@mme
+    wait_for 20 "failed magma@enodebd on $1" inside "$1" systemctl is-failed --quiet magma@enodebd
+}
+
+# A gateway that boots from the image is back in three seconds, whatever was done to the old one.
+agw_reset() {
+    remove_host "$1"
+    agw_up "$1" "$(field "$1" 3)"
+}

@@ -1,0 +1,39 @@
+# The federation gateways: each has a Docker engine of its own, and the 16 containers of the old release.
+# shellcheck shell=bash
+
+feg_build() {
+    build_image feg "$HERE/feg" "$HERE/registry"
+}
+
+# The engine's disk is small, so that it can be full.
+feg_up() {
+    remove_disk "$1"
+    disk "$1" 1G
+    (
+        umask 077
+        secret TERAVM_REGISTRY_PASSWORD >"$STATE/hosts/$1/registry-password"
+    )
+    start_host "$1" feg "$2" --volume "$PREFIX-$1:/var/lib/docker"
+}
+
+feg_ready() {
+    host_ready "$1"
+    wait_for 60 "16 running services on $1" feg_runs "$1"
+}
+
+feg_runs() {
+    (($(inside "$1" docker ps --quiet --filter status=running | wc -l) >= 16)) &&
+        [[ $(inside "$1" docker inspect --format '{{.State.Health.Status}}' td-agent-bit) == healthy ]]
+}
+
+feg_reset() { inside "$1" feg-first-state; }
+
+# compose-v2 HOST: the host has `docker compose` instead of `docker-compose`.
+fault_compose_v2() {
+    inside "$1" sh -c 'mv /usr/bin/docker-compose /usr/local/lib/compose-v2/v1 && mkdir -p /usr/libexec/docker/cli-plugins &&
+        ln -s /usr/local/lib/compose-v2/docker-compose /usr/libexec/docker/cli-plugins/docker-compose'
+}
+heal_compose_v2() {
+    inside "$1" sh -c 'mv /usr/local/lib/compose-v2/v1 /usr/bin/docker-compose &&
+        rm /usr/libexec/docker/cli-plugins/docker-compose'
+}
