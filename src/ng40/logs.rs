@@ -1,0 +1,241 @@
+//! The logs and captures that a run made on the tester: found by its start, brought home compressed and limited in size, and
+//! read for what explains a failed case. Never a reason to fail.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::Tester;
+use super::console::clean;
+use super::parser::{Said, parse_line};
+use super::reading::Failed;
+use crate::event::{self, EventKind, Step};
+use crate::remote::quote;
+
+/// A moment by a host's own clock, in the forms in which its files tell time.
+#[derive(Debug, Clone)]
+pub(super) struct Clock {
+    /// Seconds since 1970.
+    seconds: u64,
+    /// Local time, as NG40 puts it into file names: `210201_070626`.
+    stamp: String,
+}
+
+impl Tester {
+    /// What time it is on the tester.
+    pub(super) async fn clock(&self) -> Result<Clock, event::Problem> {
+        let output = self.host.run("date '+%s %y%m%d_%H%M%S'").await.map_err(|error| error.problem())?;
+        let text = output.text();
+        let (seconds, stamp) = text.trim().split_once(' ').unwrap_or(("0", ""));
+        Ok(Clock { seconds: seconds.parse().unwrap_or(0), stamp: stamp.to_owned() })
+    }
+}
+
+/// Brings home the logs and captures of a run that began at `start`, and returns the failed cases that their own logs explain.
+pub(super) async fn of_run(tester: &Tester, suite: &str, start: &Clock, failed: Vec<Failed>) -> Vec<event::Case> {
+    let host = tester.host.name();
+    match fetch(tester, suite, start).await {
+        Ok(folder) => explain(&folder, failed),
+        Err(problem) => {
+            tester.events.warn(
+                Step::Collect,
+                Some(host),
+                format!("the logs of `{suite}` were not collected: {problem}"),
+            );
+            Vec::new()
+        }
+    }
+}
+
+/// A file on the tester.
+struct Remote {
+    path: Vec<u8>,
+    size: u64,
+}
+
+async fn fetch(tester: &Tester, suite: &str, start: &Clock) -> anyhow::Result<PathBuf> {
+    let config = &tester.config;
+    let find = |folders: &[String]| {
+        let folders: Vec<String> = folders.iter().map(|folder| quote(&format!("./{folder}"))).collect();
+        if folders.is_empty() {
+            return String::new();
+        }
+        format!("find {} -maxdepth 1 -type f -printf '%s %T@ %p\\0' 2>/dev/null\n", folders.join(" "))
+    };
+    let script = format!("cd || exit 1\n{}{}exit 0", find(&config.logs), find(&config.captures));
+    let listed = tester.host.command(script).deadline(tester.collect.timeout).run().await?;
+    let mut files: Vec<Remote> =
+        listed.stdout.split(|&byte| byte == 0).filter_map(|row| made_since(row, start)).collect();
+    let is_capture = |file: &Remote| !file.path.ends_with(b".log");
+    files.sort_by_key(is_capture);
+
+    let limit = tester.collect.limit_mb * 1024 * 1024;
+    let mut room = limit;
+    let mut names = Vec::new();
+    let mut left = Vec::new();
+    for file in files {
+        match room.checked_sub(file.size) {
+            Some(rest) => {
+                room = rest;
+                names.extend_from_slice(&file.path);
+                names.push(0);
+            }
+            None => left.push(String::from_utf8_lossy(&file.path).into_owned()),
+        }
+    }
+    if !left.is_empty() {
+        let text = format!("left on the host, over {} MB: {}", tester.collect.limit_mb, left.join(", "));
+        tester.events.warn(Step::Collect, Some(tester.host.name()), text);
+    }
+    let folder = tester.results.suite(suite)?.join("logs");
+    if names.is_empty() {
+        return Ok(folder);
+    }
+    std::fs::create_dir_all(&folder)?;
+    let mut packed = tempfile::tempfile()?;
+    let command = tester
+        .host
+        .command("cd || exit 1\nexec tar --null --no-recursion -czf - -T - 2>/dev/null")
+        .stdin(names)
+        .deadline(tester.collect.timeout);
+    command.stream(limit, |bytes| packed.write_all(bytes)).await?;
+    let bytes = unpack(packed, &folder, tester)?;
+    tester.events.say(EventKind::Collected {
+        host: tester.host.name().to_owned(),
+        path: tester.results.name_of(&folder),
+        bytes,
+    });
+    Ok(folder)
+}
+
+/// Whether a row of `find` is a file of the run that began at `start`. A name with a stamp tells by its stamp, because files
+/// are touched by others; one without by its time of change.
+fn made_since(row: &[u8], start: &Clock) -> Option<Remote> {
+    let mut parts = row.splitn(3, |&byte| byte == b' ');
+    let text = |part: Option<&[u8]>| String::from_utf8_lossy(part.unwrap_or_default()).into_owned();
+    let size = text(parts.next()).parse().ok()?;
+    let changed: f64 = text(parts.next()).parse().ok()?;
+    let path = parts.next()?.to_vec();
+    let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    let is_ours = match stamp(&String::from_utf8_lossy(name)) {
+        Some((_, stamp)) => stamp.as_str() >= start.stamp.as_str(),
+        None => changed >= start.seconds as f64,
+    };
+    is_ours.then_some(Remote { path, size })
+}
+
+/// Reads `<name>_<YYMMDD>_<HHMMSS>-<id>[-<n>].<ext>`: the name and the stamp.
+fn stamp(file: &str) -> Option<(&str, String)> {
+    let (rest, _) = file.rsplit_once('.')?;
+    let is_digits = |text: &str, length: usize| text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit());
+    // A case's name may itself hold dashes and underscores, so the stamp is looked for from the right.
+    rest.match_indices('_').rev().find_map(|(at, _)| {
+        let (name, tail) = (&rest[..at], &rest[at + 1..]);
+        let (day, tail) = tail.split_once('_')?;
+        let time = tail.split('-').next()?;
+        (is_digits(day, 6) && is_digits(time, 6)).then(|| (name, format!("{day}_{time}")))
+    })
+}
+
+/// Unpacks what came, each file by its bare name, texts without secrets. Returns the bytes written.
+fn unpack(mut packed: File, folder: &Path, tester: &Tester) -> anyhow::Result<u64> {
+    packed.rewind()?;
+    let mut total = 0;
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(packed));
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let path = entry.path()?.into_owned();
+        let Some(name) = path.file_name() else { continue };
+        let is_capture = path.extension().is_some_and(|extension| extension == "pcap" || extension == "pcapng");
+        let into = if is_capture { folder.with_file_name("captures") } else { folder.to_owned() };
+        std::fs::create_dir_all(&into)?;
+        let mut file = File::create(into.join(name))?;
+        let mut stream = tester.events.redactor().stream();
+        let mut piece = vec![0; 64 * 1024];
+        loop {
+            let count = entry.read(&mut piece)?;
+            if count == 0 {
+                break;
+            }
+            let clean = if is_capture { piece[..count].to_vec() } else { stream.push(&piece[..count]) };
+            file.write_all(&clean)?;
+            total += clean.len() as u64;
+        }
+        file.write_all(&stream.finish())?;
+    }
+    Ok(total)
+}
+
+/// Finds each failed case's own log, by its name and by which repeat it is, and reads from it why NG40 failed it.
+fn explain(folder: &Path, failed: Vec<Failed>) -> Vec<event::Case> {
+    let mut logs: BTreeMap<String, Vec<(String, PathBuf)>> = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let file = entry.file_name().to_string_lossy().into_owned();
+        if let Some((case, _)) = stamp(&file) {
+            logs.entry(case.to_owned()).or_default().push((file.clone(), entry.path()));
+        }
+    }
+    let mut explained = Vec::new();
+    for case in failed {
+        let (name, occurrence) = case.name();
+        let Some(of_case) = logs.get_mut(name) else { continue };
+        of_case.sort_by_key(|(file, _)| in_order(file));
+        let Some((_, path)) = of_case.get(occurrence as usize - 1) else { continue };
+        let Ok(bytes) = std::fs::read(path) else { continue };
+        let text = String::from_utf8_lossy(&bytes);
+        let clauses: Vec<String> = text
+            .lines()
+            .filter_map(|line| match parse_line(&clean(line.as_bytes())) {
+                Said::VerificationFail { clause, .. } => Some(clause.to_owned()),
+                _ => None,
+            })
+            .collect();
+        if !clauses.is_empty() {
+            explained.push(case.explained(clauses.iter().map(String::as_str)));
+        }
+    }
+    explained
+}
+
+/// What sorts the logs of one case by their time: the stamp, then the number that tells those of one second apart.
+fn in_order(file: &str) -> (String, u32) {
+    let stamp_of = stamp(file).map(|(_, stamp)| stamp).unwrap_or_default();
+    let number =
+        file.rsplit_once('.').map_or(file, |(rest, _)| rest).rsplit('-').next().and_then(|text| text.parse().ok());
+    let dashes = file.rsplit('_').next().map_or(0, |tail| tail.matches('-').count());
+    (stamp_of, if dashes > 1 { number.unwrap_or(0) } else { 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_files_name_tells_its_case_and_its_time() {
+        for (file, case, time) in [
+            ("gx_gy_combined_04_210201_070626-1.log", "gx_gy_combined_04", "210201_070626"),
+            ("4G_SCALE-a.b_210201_070626-1-2.pcap", "4G_SCALE-a.b", "210201_070626"),
+        ] {
+            assert_eq!(stamp(file), Some((case, time.to_owned())));
+        }
+        assert_eq!(stamp("interactive.log"), None);
+        assert_eq!(stamp("attach_2102_07-1.log"), None);
+    }
+
+    #[test]
+    fn a_file_of_an_earlier_run_stays_away_however_lately_it_was_touched() {
+        let start = Clock { seconds: 1_612_191_986, stamp: "210201_070626".to_owned() };
+        assert!(made_since(b"10 1612191999.0 ./ran/log/attach_210201_070627-1.log", &start).is_some());
+        assert!(made_since(b"10 9999999999.0 ./ran/log/attach_210131_070627-1.log", &start).is_none());
+        assert!(made_since(b"10 1612191999.0 ./ran/log/other.log", &start).is_some());
+        assert!(made_since(b"10 1612191900.0 ./ran/log/other.log", &start).is_none());
+    }
+
+    #[test]
+    fn logs_of_one_case_are_in_the_order_of_its_repeats() {
+        let mut files = ["a_210201_070627-1.log", "a_210201_070626-1-2.log", "a_210201_070626-1.log"];
+        files.sort_by_key(|file| in_order(file));
+        assert_eq!(files, ["a_210201_070626-1.log", "a_210201_070626-1-2.log", "a_210201_070627-1.log"]);
+    }
+}

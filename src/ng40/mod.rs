@@ -1,0 +1,313 @@
+//! The tester: suites are run on it as jobs of its own, followed to their end, and what it prints becomes cases.
+//!
+//! What a line means is the parser's business, what lines come to is the list's; this room starts, follows and ends runs, and
+//! never touches a run that is somebody else's.
+
+pub(crate) mod case;
+pub(crate) mod console;
+pub(crate) mod list;
+mod live;
+mod logs;
+pub(crate) mod outcome;
+pub(crate) mod parser;
+pub(crate) mod reading;
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+use crate::config::{self, Suite};
+use crate::event::{Class, EventKind, Events, Problem, Step, SuiteEnd};
+use crate::remote::{As, Host, Job, JobEnd, JobSpec, quote};
+use crate::results::Results;
+use crate::stop::Stop;
+
+use outcome::End;
+use reading::{Console, Heard};
+
+/// The NG40 of a setup.
+#[derive(Debug)]
+pub(crate) struct Tester {
+    pub(crate) host: Host,
+    pub(crate) config: config::Ng40,
+    pub(crate) collect: config::Collect,
+    pub(crate) events: Events,
+    pub(crate) results: Results,
+    /// How long a dropped connection is waited for.
+    pub(crate) outage: Duration,
+}
+
+/// A run of a suite under way: what brings it to its end belongs to it.
+struct Run<'a> {
+    tester: &'a Tester,
+    name: &'a str,
+    suite: &'a Suite,
+    started: Instant,
+}
+
+/// Beyond its deadline a run is given this long to be killed on its host and seen ended by us.
+const GRACE: Duration = Duration::from_secs(60);
+
+impl Tester {
+    /// Runs one suite to its end, whatever that is. What happened is said as events.
+    pub(crate) async fn run_suite(&self, name: &str, suite: &Suite, run: &str, stop: &Stop) {
+        let started = Instant::now();
+        self.events.say(EventKind::SuiteStarted {
+            suite: name.to_owned(),
+            list: suite.list.clone(),
+            host: self.host.name().to_owned(),
+        });
+        let attempt = Run { tester: self, name, suite, started };
+        if let Err(problem) = attempt.to_its_end(run, stop).await {
+            self.events.say(EventKind::SuiteFinished {
+                suite: name.to_owned(),
+                end: SuiteEnd {
+                    verdict: None,
+                    planned: None,
+                    exit: "it was not run".to_owned(),
+                    took: started.elapsed(),
+                    notes: Vec::new(),
+                    problem: Some(problem),
+                },
+            });
+        }
+    }
+
+    /// Asks whether NG40 is idle. Somebody else's run is a problem of the testbed.
+    pub(crate) async fn must_be_idle(&self, step: Step) -> Result<(), Problem> {
+        let idle = &self.config.idle;
+        if idle.command.is_empty() {
+            return Ok(());
+        }
+        let output = self.shell(step, &idle.command, idle.timeout).await?;
+        let said = format!("{}\n{}", output.text(), output.errors());
+        let busy = said.lines().find(|line| {
+            let line = line.to_lowercase();
+            idle.busy.iter().any(|sign| line.contains(&sign.to_lowercase()))
+        });
+        if let Some(line) = busy {
+            return Err(Problem::testbed("NG40 is busy with a run that is not ours")
+                .because(line.trim())
+                .hint("it was left alone; wait until it has ended"));
+        }
+        if !idle.status.contains(&output.status) {
+            return Err(Problem::testbed(format!(
+                "NG40 does not say that it is idle: `{}` gave exit status {}",
+                idle.command, output.status
+            ))
+            .because(output.last_words())
+            .hint("`ng40.idle` in the config says which statuses mean idle"));
+        }
+        Ok(())
+    }
+
+    /// Runs a command in the tester's own shell, in the folder of the lists.
+    async fn shell(&self, step: Step, command: &str, deadline: Duration) -> Result<crate::remote::Output, Problem> {
+        let line = self.in_shell(command);
+        self.events.say(EventKind::Commanded { step, host: self.host.name().to_owned(), command: line.clone() });
+        self.host.command(line).deadline(deadline).run().await.map_err(|error| error.problem())
+    }
+
+    /// What runs a suite.
+    fn test_command(&self, suite: &Suite) -> String {
+        let mut words = vec!["ng40test".to_owned(), quote(&suite.list)];
+        words.extend(suite.params.as_ref().map(|params| quote(params)));
+        // NG40's output is buffered in blocks when it is no terminal: a run that dies would take its last verdicts along.
+        self.in_shell(&if self.config.pty {
+            format!("exec script -qefc {} /dev/null", quote(&words.join(" ")))
+        } else {
+            format!("exec stdbuf -oL -eL {}", words.join(" "))
+        })
+    }
+
+    /// Everything that a suite has NG40 do, in order.
+    pub(crate) fn commands(&self, suite: &Suite) -> Vec<String> {
+        let of = |command: &String| (!command.is_empty()).then(|| self.in_shell(command));
+        let before = [of(&self.config.idle.command), of(&self.config.cleanup_before)];
+        let after = of(&self.config.cleanup_after);
+        before.into_iter().flatten().chain([self.test_command(suite)]).chain(after).collect()
+    }
+
+    fn in_shell(&self, command: &str) -> String {
+        let shell: Vec<String> = self.config.shell.iter().map(|word| quote(word)).collect();
+        let inner = format!("cd {} && {command}", quote(&self.config.directory));
+        format!("{} {}", shell.join(" "), quote(&inner))
+    }
+
+    /// Makes NG40 ready, or puts it in order after a run.
+    async fn clean_up(&self, command: &str) -> Result<(), Problem> {
+        if command.is_empty() {
+            return Ok(());
+        }
+        let output = self.shell(Step::Test, command, self.config.cleanup_timeout).await?;
+        for line in format!("{}\n{}", output.text(), output.errors()).lines().filter(|line| !line.trim().is_empty()) {
+            self.events.output(Step::Test, Some(self.host.name()), line);
+        }
+        if output.status == 0 {
+            return Ok(());
+        }
+        Err(Problem::testbed(format!("NG40 could not be cleaned up: `{command}` gave exit status {}", output.status))
+            .because(output.last_words()))
+    }
+}
+
+impl Run<'_> {
+    /// Err where nothing was run at all; how a run that was started ended is said as events.
+    async fn to_its_end(&self, run: &str, stop: &Stop) -> Result<(), Problem> {
+        let tester = self.tester;
+        stop.or(self.get_ready()).await??;
+        let (path, file) = tester.results.console(self.name).map_err(|error| {
+            Problem::new(Class::Inconclusive, "the console could not be kept, so the suite was not run")
+                .because_of(&error)
+        })?;
+        let mut console = Console::new(file, self.suite, tester.events.redactor());
+        let clock = tester.clock().await?;
+        let job = stop.or(self.start(run)).await??;
+        let end = self.follow(&job, &mut console, stop).await;
+        tester.events.say(EventKind::Collected {
+            host: tester.host.name().to_owned(),
+            path: tester.results.name_of(&path),
+            bytes: console.bytes(),
+        });
+
+        let exit = words(end);
+        let outcome = console.finish(end, self.started.elapsed(), |heard| self.hear(heard));
+        let notes = self.put_in_order(&job, end).await;
+        let explained = logs::of_run(tester, self.name, &clock, outcome.failed).await;
+        for case in explained {
+            tester.events.say(EventKind::CaseExplained { suite: self.name.to_owned(), case });
+        }
+        tester.events.say(EventKind::SuiteFinished {
+            suite: self.name.to_owned(),
+            end: SuiteEnd {
+                verdict: outcome.verdict,
+                planned: outcome.planned,
+                exit,
+                took: self.started.elapsed(),
+                notes: outcome.notes.into_iter().chain(notes).collect(),
+                problem: match end {
+                    End::Stopped => stop.reason(),
+                    End::Lost => Some(Problem::testbed("NG40 was lost, and it is not known how the run ended")),
+                    _ => None,
+                },
+            },
+        });
+        Ok(())
+    }
+
+    async fn get_ready(&self) -> Result<(), Problem> {
+        let tester = self.tester;
+        let files = [Some(&self.suite.list), self.suite.params.as_ref()];
+        for file in files.into_iter().flatten() {
+            let path = format!("{}/{file}", tester.config.directory);
+            let output =
+                tester.host.run(&format!("test -r {}", quote(&path))).await.map_err(|error| error.problem())?;
+            if output.status != 0 {
+                return Err(Problem::testbed(format!("the test list `{path}` is not on NG40"))
+                    .hint("`suites` in the config names the lists, `ng40.directory` says where they are"));
+            }
+        }
+        tester.must_be_idle(Step::Test).await?;
+        if !tester.config.cleanup_before.is_empty() {
+            tester.clean_up(&tester.config.cleanup_before).await?;
+            tokio::time::sleep(tester.config.settle).await;
+        }
+        Ok(())
+    }
+
+    async fn start(&self, run: &str) -> Result<Job, Problem> {
+        let tester = self.tester;
+        let script = tester.test_command(self.suite);
+        tester.events.say(EventKind::Commanded {
+            step: Step::Test,
+            host: tester.host.name().to_owned(),
+            command: script.clone(),
+        });
+        let spec = JobSpec {
+            directory: format!("~/.teravm-ci/jobs/{run}-{}", self.name),
+            script,
+            deadline: self.suite.deadline,
+            run_as: As::User,
+        };
+        let started = tester.host.outlast(tester.outage, || Job::start(&tester.host, &spec)).await;
+        started.map_err(|error| error.problem())
+    }
+
+    /// Reads what the run prints, from its first byte to its last, through dropped connections.
+    async fn follow(&self, job: &Job, console: &mut Console, stop: &Stop) -> End {
+        let tester = self.tester;
+        let limit = tokio::time::Instant::now() + self.suite.deadline + GRACE + tester.outage;
+        let mut offset = 0;
+        loop {
+            let follow =
+                job.follow(&mut offset, |bytes| console.push(bytes, self.started.elapsed(), |heard| self.hear(heard)));
+            let followed = tokio::select! {
+                followed = stop.or(follow) => followed,
+                () = tokio::time::sleep_until(limit) => return End::DeadlineReached,
+            };
+            match followed {
+                Ok(Ok(JobEnd::Exited(status @ 129..=192))) => return End::Signaled(status - 128),
+                Ok(Ok(JobEnd::Exited(status))) => return End::Exited(status),
+                // What the log misses is missed: the verdicts that it had room for stand, and the rest is not known.
+                Ok(Ok(JobEnd::LogCut(_) | JobEnd::Stopped | JobEnd::Vanished | JobEnd::Rebooted)) => return End::Lost,
+                Ok(Ok(JobEnd::DeadlineReached)) => return End::DeadlineReached,
+                Ok(Err(error)) => {
+                    tester.events.warn(Step::Test, Some(tester.host.name()), format!("{error}; the run goes on"));
+                    match stop.or(tester.host.outlast(tester.outage, || tester.host.reconnect())).await {
+                        Ok(Ok(())) => {
+                            let text = format!("connected again, going on at byte {}", console.raw());
+                            tester.events.note(Step::Test, Some(tester.host.name()), text);
+                        }
+                        Ok(Err(_)) => return End::Lost,
+                        Err(_) => return End::Stopped,
+                    }
+                }
+                Err(_) => return End::Stopped,
+            }
+        }
+    }
+
+    /// Ends what may still be at work, and cleans up after our own run.
+    async fn put_in_order(&self, job: &Job, end: End) -> Vec<String> {
+        let tester = self.tester;
+        let mut notes = Vec::new();
+        let order = async {
+            if matches!(end, End::Lost | End::Stopped | End::DeadlineReached) {
+                job.stop(Duration::from_secs(10)).await.map_err(|error| error.problem())?;
+            }
+            tester.clean_up(&tester.config.cleanup_after).await?;
+            job.remove().await.map(drop).map_err(|error| error.problem())
+        };
+        if let Err(problem) = order.await {
+            tester.events.warn(Step::Test, Some(tester.host.name()), problem.line());
+            notes.push(problem.line());
+        }
+        notes
+    }
+
+    fn hear(&self, heard: Heard) {
+        let suite = self.name.to_owned();
+        self.tester.events.say(match heard {
+            Heard::Planned(cases) => EventKind::SuitePlanned { suite, cases },
+            Heard::Started { number, case } => EventKind::CaseStarted { suite, number, case },
+            Heard::Finished(case) => EventKind::CaseFinished { suite, case },
+            Heard::Revised(case) => EventKind::CaseExplained { suite, case },
+            Heard::Unkept(error) => EventKind::ReportFailed {
+                report: format!("suites/{suite}/console.log"),
+                problem: Problem::new(Class::Inconclusive, "the console could not be kept whole").because(error),
+            },
+        });
+    }
+}
+
+/// How a run ended, for people.
+pub(crate) fn words(end: End) -> String {
+    match end {
+        End::Exited(status) => format!("exit status {status}"),
+        End::Signaled(signal) => format!("ended by signal {signal}"),
+        End::DeadlineReached => "ended at its deadline".to_owned(),
+        End::Lost => "lost".to_owned(),
+        End::Stopped => "stopped".to_owned(),
+        End::Offline => "not known (a saved console)".to_owned(),
+    }
+}

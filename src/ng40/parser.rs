@@ -1,0 +1,501 @@
+//! From one line of NG40's text to its meaning. Owns no file, no clock and no memory of other lines.
+//!
+//! A line counts only whole: text that merely contains such a thing is text. Only a prefix that something on the way
+//! has added, a time stamp or Fabric's `[host] out: `, may stand before it.
+
+use serde::{Deserialize, Serialize};
+
+/// A name longer than this, in bytes, is no name, and its line is text.
+const MAX_NAME: usize = 256;
+
+/// A verdict's word longer than this is no word.
+const MAX_TOKEN: usize = 64;
+
+/// What one line says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Said<'a> {
+    /// `Open NG40 logger: Name = gxgy05_capacity_210211_112124-1; ID = 1`
+    LoggerOpened { name: &'a str, id: u32 },
+    /// `**** TOTAL number of test cases:1`
+    Planned(u32),
+    /// `Run test case (1) on facebook: gx_gy_combined_05_capacity($balance=300, $exponent=0)`
+    CaseStarted { number: u32, system: &'a str, name: &'a str, params: &'a str },
+    /// `Verdict(gx_gy_combined_05_capacity) = VERDICT_PASS`
+    CaseVerdict { name: &'a str, token: &'a str },
+    /// `Testlist verdict = VERDICT_PASS`
+    ListVerdict { token: &'a str },
+    /// `07:08:57: verification fail:  ((received_Attach_Acc_=27) >= 32)  => False`
+    VerificationFail { clause: &'a str },
+    /// `Closing NG40 logger: Name = gxgy05_capacity_210211_112124-1; ID = 1`
+    LoggerClosed { name: &'a str, id: u32 },
+    /// ` >>>>>>>> close <<<<<<<<<`
+    Close,
+    /// `cmd enb_mme_state 0 0: ENB(0) MME(0) Status: active`
+    EnbState { enb: u32, mme: u32, status: &'a str },
+    /// `User Plane Downlink Table`; a heading and rows follow, see [`parse_heading`] and [`parse_row`].
+    TableTitle(&'a str),
+    /// `Watchtime: 57 Timeout: 1800`, both in seconds
+    Watchtime { elapsed: u32, limit: u32 },
+    /// `DL Loss= AS_PktTx-S1uPktRx=     1475(pkts); 4.17(%)`
+    Loss { direction: Direction, packets: i64, percent: f64 },
+    /// `No pkt DL tx`
+    NoPackets { direction: Direction },
+    /// `bash: ng40test: command not found`, from a shell
+    CommandNotFound { command: &'a str },
+    /// Anything else, without prefix and surrounding blanks.
+    Other(&'a str),
+}
+
+/// Which way packets go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Direction {
+    /// To the UE.
+    Downlink,
+    /// From the UE.
+    Uplink,
+}
+
+/// Returns what a line says.
+#[must_use]
+pub(crate) fn parse_line(line: &str) -> Said<'_> {
+    let text = without_prefixes(line);
+    parse_case_verdict(text)
+        .or_else(|| parse_list_verdict(text))
+        .or_else(|| parse_case_start(text))
+        .or_else(|| parse_planned(text))
+        .or_else(|| parse_logger(text))
+        .or_else(|| parse_close(text))
+        .or_else(|| parse_verification_fail(text))
+        .or_else(|| parse_watchtime(text))
+        .or_else(|| parse_loss(text))
+        .or_else(|| parse_no_packets(text))
+        .or_else(|| parse_enb_state(text))
+        .or_else(|| parse_table_title(text))
+        .or_else(|| parse_command_not_found(text))
+        .unwrap_or(Said::Other(text))
+}
+
+/// Returns the columns of a counter table, from the line below its title.
+#[must_use]
+pub(crate) fn parse_heading(text: &str) -> Option<impl Iterator<Item = &str>> {
+    let is_column = |word: &str| word.starts_with(|char: char| char.is_ascii_alphabetic()) && is_word(word);
+    let mut columns = text.split_ascii_whitespace().peekable();
+    (columns.peek().is_some() && columns.clone().all(is_column)).then_some(columns)
+}
+
+/// Returns the label and the counters of one row of a counter table.
+///
+/// Read by its words and not by its columns: pasted copies lose the heading's indent. `35,410` is a counter.
+#[must_use]
+pub(crate) fn parse_row(text: &str) -> Option<(&str, impl Iterator<Item = u64>)> {
+    let is_counter = |word: &str| {
+        word.starts_with(|char: char| char.is_ascii_digit())
+            && word.bytes().all(|byte| byte.is_ascii_digit() || byte == b',')
+    };
+    let mut words = text.split_ascii_whitespace();
+    let label = words.next()?;
+    let mut counters = words.peekable();
+    let is_row = counters.peek().is_some() && counters.clone().all(is_counter);
+    let value = |word: &str| {
+        let digits = word.bytes().filter(u8::is_ascii_digit);
+        digits.fold(0_u64, |value, digit| value.saturating_mul(10).saturating_add(u64::from(digit - b'0')))
+    };
+    is_row.then(|| (label, counters.map(value)))
+}
+
+fn parse_case_verdict(text: &str) -> Option<Said<'_>> {
+    let (name, rest) = text.strip_prefix("Verdict(")?.split_once(')')?;
+    Some(Said::CaseVerdict { name: parse_name(name)?, token: parse_token(rest)? })
+}
+
+fn parse_list_verdict(text: &str) -> Option<Said<'_>> {
+    let rest = text.strip_prefix("Testlist verdict")?;
+    Some(Said::ListVerdict { token: parse_token(rest)? })
+}
+
+fn parse_case_start(text: &str) -> Option<Said<'_>> {
+    let (number, rest) = text.strip_prefix("Run test case (")?.split_once(')')?;
+    let (system, rest) = rest.strip_prefix(" on ")?.split_once(": ")?;
+    // A parameter may hold parentheses; a name may not.
+    let (name, params) = rest.strip_suffix(')')?.split_once('(')?;
+    Some(Said::CaseStarted {
+        number: parse_number(number)?,
+        system: parse_name(system).filter(|system| !system.contains(is_blank))?,
+        name: parse_name(name)?,
+        params: params.trim_matches(is_blank),
+    })
+}
+
+fn parse_planned(text: &str) -> Option<Said<'_>> {
+    let number = text.strip_prefix("**** TOTAL number of test cases:")?;
+    // Most of the banners end in asterisks; this one has been seen without.
+    let number = number.trim_end_matches('*').trim_matches(is_blank);
+    Some(Said::Planned(parse_number(number)?))
+}
+
+fn parse_logger(text: &str) -> Option<Said<'_>> {
+    let (is_opened, rest) = match text.strip_prefix("Open NG40 logger: Name = ") {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix("Closing NG40 logger: Name = ")?),
+    };
+    let (name, id) = rest.split_once("; ID = ")?;
+    let name = parse_name(name).filter(|name| !name.contains(is_blank))?;
+    let id = parse_number(id)?;
+    Some(if is_opened { Said::LoggerOpened { name, id } } else { Said::LoggerClosed { name, id } })
+}
+
+fn parse_close(text: &str) -> Option<Said<'_>> {
+    let rest = text.strip_prefix(">>>>")?.trim_start_matches('>');
+    let rest = rest.strip_suffix("<<<<")?.trim_end_matches('<');
+    (rest == " close ").then_some(Said::Close)
+}
+
+fn parse_verification_fail(text: &str) -> Option<Said<'_>> {
+    let clause = text.strip_prefix("verification fail:")?.trim_matches(is_blank);
+    (!clause.is_empty()).then_some(Said::VerificationFail { clause })
+}
+
+fn parse_watchtime(text: &str) -> Option<Said<'_>> {
+    let (elapsed, limit) = text.strip_prefix("Watchtime:")?.split_once(" Timeout:")?;
+    Some(Said::Watchtime {
+        elapsed: parse_number(elapsed.trim_matches(is_blank))?,
+        limit: parse_number(limit.trim_matches(is_blank))?,
+    })
+}
+
+fn parse_loss(text: &str) -> Option<Said<'_>> {
+    let (direction, rest) = parse_direction(text)?;
+    // `AS_PktTx-S1uPktRx=     1475(pkts); 4.17(%)`
+    let (_counters, rest) = rest.strip_prefix(" Loss=")?.split_once('=')?;
+    let (packets, percent) = rest.strip_suffix("(%)")?.split_once("(pkts);")?;
+    let packets = packets.trim_matches(is_blank);
+    let percent = percent.trim_matches(is_blank);
+    // `f64` would also read `inf` and `nan`, which are no share of anything.
+    let is_decimal = percent.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-'));
+    let percent = percent.parse().ok().filter(|percent: &f64| is_decimal && percent.is_finite())?;
+    Some(Said::Loss { direction, packets: packets.parse().ok()?, percent })
+}
+
+fn parse_no_packets(text: &str) -> Option<Said<'_>> {
+    let (direction, rest) = parse_direction(text.strip_prefix("No pkt ")?)?;
+    (rest == " tx").then_some(Said::NoPackets { direction })
+}
+
+fn parse_direction(text: &str) -> Option<(Direction, &str)> {
+    match text.split_at_checked(2)? {
+        ("DL", rest) => Some((Direction::Downlink, rest)),
+        ("UL", rest) => Some((Direction::Uplink, rest)),
+        _ => None,
+    }
+}
+
+fn parse_enb_state(text: &str) -> Option<Said<'_>> {
+    let reply = match text.strip_prefix("cmd ") {
+        Some(command) => command.split_once(": ")?.1.trim_start_matches(is_blank),
+        None => text,
+    };
+    let (enb, rest) = reply.strip_prefix("ENB(")?.split_once(')')?;
+    let (mme, rest) = rest.strip_prefix(" MME(")?.split_once(')')?;
+    let status = rest.strip_prefix(" Status:")?.trim_matches(is_blank);
+    Some(Said::EnbState {
+        enb: parse_number(enb)?,
+        mme: parse_number(mme)?,
+        status: Some(status).filter(|status| is_word(status) && status.len() <= MAX_TOKEN)?,
+    })
+}
+
+fn parse_table_title(text: &str) -> Option<Said<'_>> {
+    let name = text.strip_suffix(" Table")?;
+    let is_title = name.len() <= MAX_TOKEN
+        && name.starts_with(|char: char| char.is_ascii_uppercase())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b' ');
+    is_title.then_some(Said::TableTitle(text))
+}
+
+/// Shells say it in their own ways:
+///
+/// - bash: `bash: ng40test: command not found`, `-bash: …`, `bash: line 1: …`, `./run.sh: line 3: …`
+/// - dash: `sh: 1: ng40test: not found`
+/// - zsh: `zsh: command not found: ng40test`
+/// - csh: `ng40test: Command not found.`
+/// - Ubuntu's helper: `Command 'ng40test' not found, did you mean:`
+fn parse_command_not_found(text: &str) -> Option<Said<'_>> {
+    let is_program = |word: &str| !word.is_empty() && word.len() <= MAX_NAME && !word.contains(is_blank);
+    let is_place = |word: &str| word.strip_prefix("line ").unwrap_or(word).parse::<u32>().is_ok();
+
+    if let Some(rest) = text.strip_prefix("Command '") {
+        let (command, _advice) = rest.split_once("' not found")?;
+        return is_program(command).then_some(Said::CommandNotFound { command });
+    }
+    if let Some(command) = text.strip_prefix("zsh: command not found: ") {
+        return is_program(command).then_some(Said::CommandNotFound { command });
+    }
+    let (before, complaint) = text.rsplit_once(": ")?;
+    let words: Vec<&str> = before.splitn(4, ": ").collect();
+    let command = match (complaint, words.as_slice()) {
+        ("command not found" | "Command not found" | "Command not found.", [command]) => command,
+        ("command not found", [shell, command]) if is_program(shell) => command,
+        ("command not found" | "not found", [shell, place, command]) if is_program(shell) && is_place(place) => command,
+        ("not found", [shell, command]) if shell.ends_with("sh") && is_program(shell) => command,
+        _ => return None,
+    };
+    is_program(command).then_some(Said::CommandNotFound { command })
+}
+
+/// A case is called by whatever does not hold parentheses.
+fn parse_name(name: &str) -> Option<&str> {
+    let name = name.trim_matches(is_blank);
+    (!name.is_empty() && name.len() <= MAX_NAME && !name.contains(['(', ')'])).then_some(name)
+}
+
+/// Reads ` = VERDICT_<token>`.
+fn parse_token(text: &str) -> Option<&str> {
+    let token = text.trim_matches(is_blank).strip_prefix('=')?.trim_start_matches(is_blank);
+    let token = token.strip_prefix("VERDICT_")?;
+    (is_word(token) && token.len() <= MAX_TOKEN).then_some(token)
+}
+
+/// Reads digits and nothing else. A number that is too large is the largest: it must not vanish.
+fn parse_number(text: &str) -> Option<u32> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().unwrap_or(u32::MAX))
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn is_blank(char: char) -> bool {
+    matches!(char, ' ' | '\t')
+}
+
+/// Takes off what something between NG40 and us has put before the line, in whatever order.
+fn without_prefixes(line: &str) -> &str {
+    let mut text = line.trim_matches(is_blank);
+    // A CI log that stamps the output of a Fabric run on lines that were stamped by NG40 has three.
+    for _ in 0..3 {
+        match after_time_stamp(text).or_else(|| after_host(text)) {
+            Some(rest) => text = rest.trim_start_matches(is_blank),
+            None => break,
+        }
+    }
+    text
+}
+
+/// Steps over `07:08:57: `, `2021-02-11T11:21:24.125Z `, `[2021-02-11 11:21:24,125] ` and the like.
+fn after_time_stamp(text: &str) -> Option<&str> {
+    let (rest, closing) = text.strip_prefix('[').map_or((text, ""), |rest| (rest, "]"));
+    let rest = after_shape(rest, "0000-00-00").and_then(|rest| rest.strip_prefix(['T', ' '])).unwrap_or(rest);
+    let rest = after_shape(rest, "00:00:00")?;
+    let rest =
+        rest.strip_prefix(['.', ',']).map_or(rest, |rest| rest.trim_start_matches(|char: char| char.is_ascii_digit()));
+    let rest = after_zone(rest).unwrap_or(rest);
+    let rest = rest.strip_prefix(closing)?;
+    ends_prefix(rest.strip_prefix(':').unwrap_or(rest))
+}
+
+fn after_zone(text: &str) -> Option<&str> {
+    text.strip_prefix('Z')
+        .or_else(|| after_shape(text.strip_prefix(['+', '-'])?, "00:00"))
+        .or_else(|| after_shape(text.strip_prefix(['+', '-'])?, "0000"))
+}
+
+/// Steps over Fabric's `[ng40@192.168.60.75:22] out: `.
+fn after_host(text: &str) -> Option<&str> {
+    let (host, rest) = text.strip_prefix('[')?.split_once("] ")?;
+    let rest = rest.strip_prefix("out:").or_else(|| rest.strip_prefix("err:"))?;
+    if host.is_empty() || host.contains(is_blank) {
+        return None;
+    }
+    ends_prefix(rest)
+}
+
+/// A prefix is followed by a blank, or by nothing at all once trailing blanks are gone.
+fn ends_prefix(rest: &str) -> Option<&str> {
+    (rest.is_empty() || rest.starts_with(is_blank)).then_some(rest)
+}
+
+/// Steps over a text of this shape, in which `0` stands for a digit.
+fn after_shape<'a>(text: &'a str, shape: &str) -> Option<&'a str> {
+    let (head, rest) = text.split_at_checked(shape.len())?;
+    let fits = |(byte, shape): (u8, u8)| if shape == b'0' { byte.is_ascii_digit() } else { byte == shape };
+    head.bytes().zip(shape.bytes()).all(fits).then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict<'a>(name: &'a str, token: &'a str) -> Said<'a> {
+        Said::CaseVerdict { name, token }
+    }
+
+    #[track_caller]
+    fn assert_text(line: &str) {
+        assert!(matches!(parse_line(line), Said::Other(_)), "`{line}` was read as {:?}", parse_line(line));
+    }
+
+    #[test]
+    fn every_line_of_a_regression_list_is_understood() {
+        for (line, said) in [
+            (
+                "Open NG40 logger: Name = roaming_08_220301_060000-1; ID = 1",
+                Said::LoggerOpened { name: "roaming_08_220301_060000-1", id: 1 },
+            ),
+            ("**** TOTAL number of test cases:12", Said::Planned(12)),
+            ("**** TOTAL number of test cases: 12 ****", Said::Planned(12)),
+            ("**** TOTAL number of test cases:99999999999", Said::Planned(u32::MAX)),
+            (
+                "Run test case (3) on lab: roaming_08($users=2, $rate=1)",
+                Said::CaseStarted { number: 3, system: "lab", name: "roaming_08", params: "$users=2, $rate=1" },
+            ),
+            (
+                "Run test case (1) on lab: roaming-08.b()",
+                Said::CaseStarted { number: 1, system: "lab", name: "roaming-08.b", params: "" },
+            ),
+            (
+                "Run test case (1) on lab: 08($x=(1+2)*3, $y=f(x))",
+                Said::CaseStarted { number: 1, system: "lab", name: "08", params: "$x=(1+2)*3, $y=f(x)" },
+            ),
+            ("Verdict(roaming_08) = VERDICT_PASS", verdict("roaming_08", "PASS")),
+            ("Verdict(roaming-08.b) = VERDICT_FAIL", verdict("roaming-08.b", "FAIL")),
+            ("Verdict(ü 1)=VERDICT_NO_IDEA2", verdict("ü 1", "NO_IDEA2")),
+            ("Testlist verdict = VERDICT_FAIL", Said::ListVerdict { token: "FAIL" }),
+            ("cmd enb_mme_state 3 0: ENB(3) MME(0) Status: idle", Said::EnbState { enb: 3, mme: 0, status: "idle" }),
+            ("Closing NG40 logger: Name = x-1; ID = 1", Said::LoggerClosed { name: "x-1", id: 1 }),
+            (" >>>>>>>> close <<<<<<<<<", Said::Close),
+            (
+                "verification fail:  ((received_Attach_Acc_=3) >= 8)  => False",
+                Said::VerificationFail { clause: "((received_Attach_Acc_=3) >= 8)  => False" },
+            ),
+        ] {
+            assert_eq!(parse_line(line), said, "{line}");
+        }
+    }
+
+    #[test]
+    fn every_line_of_a_user_plane_list_is_understood() {
+        use Direction::{Downlink, Uplink};
+        for (line, said) in [
+            ("Signaling Table", Said::TableTitle("Signaling Table")),
+            ("User Plane Uplink Table", Said::TableTitle("User Plane Uplink Table")),
+            ("Watchtime: 9 Timeout: 1800", Said::Watchtime { elapsed: 9, limit: 1800 }),
+            (
+                "DL Loss= AS_PktTx-S1uPktRx=     620(pkts); 12.50(%)",
+                Said::Loss { direction: Downlink, packets: 620, percent: 12.5 },
+            ),
+            (
+                "UL Loss= S1uPktTx-AS_PktRx=     -1(pkts); -0.01(%)",
+                Said::Loss { direction: Uplink, packets: -1, percent: -0.01 },
+            ),
+            ("No pkt DL tx", Said::NoPackets { direction: Downlink }),
+            ("No pkt UL tx", Said::NoPackets { direction: Uplink }),
+        ] {
+            assert_eq!(parse_line(line), said, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_may_carry_prefixes_and_blanks() {
+        for prefix in [
+            "",
+            "  \t",
+            "07:08:57: ",
+            "07:08:57 ",
+            "2022-03-01T06:00:00Z ",
+            "2022-03-01T06:00:00.123456+02:00 ",
+            "2022-03-01 06:00:00,123 ",
+            "[2022-03-01 06:00:00] ",
+            "[192.168.60.75] out: ",
+            "[ng40@192.168.60.75:22] out:   ",
+            "2022-03-01T06:00:00Z [192.168.60.75] out: 07:08:57: ",
+        ] {
+            assert_eq!(parse_line(&format!("{prefix}Verdict(a) = VERDICT_PASS  ")), verdict("a", "PASS"), "{prefix}");
+        }
+    }
+
+    #[test]
+    fn text_that_merely_contains_such_a_line_is_text() {
+        for line in [
+            "expected Verdict(a) = VERDICT_PASS",
+            "Verdict(a) = VERDICT_PASS?",
+            "Verdict(a) = VERDICT_PASS Verdict(b) = VERDICT_FAIL",
+            "Verdict(a) = VERDICT_PASS;",
+            "Verdict(a) = VERDICT_",
+            "Verdict(a) = PASS",
+            "Verdict() = VERDICT_PASS",
+            "Verdict( ) = VERDICT_PASS",
+            "Verdict(a(b)) = VERDICT_PASS",
+            "verdict(a) = VERDICT_PASS",
+            "07:08: Verdict(a) = VERDICT_PASS",
+            "07:08:57Verdict(a) = VERDICT_PASS",
+            "[a host] out: Verdict(a) = VERDICT_PASS",
+            "[host] out Verdict(a) = VERDICT_PASS",
+            "$ echo 'Verdict(a) = VERDICT_PASS'",
+            "The Testlist verdict = VERDICT_PASS",
+            "Testlist verdict = VERDICT_PASS (expected)",
+            "Run test case (x) on lab: a()",
+            "Run test case (1) on lab: a",
+            "Run test case (1) on lab: ()",
+            "Run test case (1) on the lab: a()",
+            "TOTAL number of test cases:1",
+            "**** TOTAL number of test cases:",
+            "**** TOTAL number of test cases:-1",
+            "No pkt DL tx yet",
+            "DL Loss= a-b= 1(pkts); nan(%)",
+            "DL Loss= a-b= 1(pkts); 1e3(%)",
+            "This is a Table",
+            "Table",
+            "I read that bash: ng40test: command not found",
+            "page not found",
+            "",
+        ] {
+            let is_title = line == "This is a Table";
+            if is_title {
+                // A title is free text; what follows it is only taken as a table if it looks like one.
+                assert_eq!(parse_line(line), Said::TableTitle(line));
+            } else {
+                assert_text(line);
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_or_a_word_of_absurd_length_is_text() {
+        assert_text(&format!("Verdict({}) = VERDICT_PASS", "a".repeat(MAX_NAME + 1)));
+        assert_text(&format!("Verdict(a) = VERDICT_{}", "A".repeat(MAX_TOKEN + 1)));
+    }
+
+    #[test]
+    fn each_shell_says_in_its_own_way_that_it_found_no_command() {
+        for line in [
+            "bash: ng40test: command not found",
+            "-bash: ng40test: command not found",
+            "bash: line 1: ng40test: command not found",
+            "./run.sh: line 3: ng40test: command not found",
+            "sh: 1: ng40test: not found",
+            "-sh: ng40test: not found",
+            "zsh: command not found: ng40test",
+            "ng40test: Command not found.",
+            "sudo: ng40test: command not found",
+            "Command 'ng40test' not found, did you mean:",
+        ] {
+            assert_eq!(parse_line(line), Said::CommandNotFound { command: "ng40test" }, "{line}");
+        }
+    }
+
+    #[test]
+    fn tables_are_read_by_their_words() {
+        let (label, counters) = parse_row("ran9_1   35,410    0   7").unwrap();
+        assert_eq!((label, counters.collect::<Vec<_>>()), ("ran9_1", vec![35410, 0, 7]));
+        let columns: Vec<_> = parse_heading("AttUE  AS_PktTx").unwrap().collect();
+        assert_eq!(columns, ["AttUE", "AS_PktTx"]);
+        for text in ["", "ran9_1", "ran9_1 seven", "Wait for RAN shutdown", "ran 1 , 2"] {
+            assert!(parse_row(text).is_none(), "{text}");
+        }
+        for text in ["", "ng40_ran_1 0 0", "**** Packet Loss ****"] {
+            assert!(parse_heading(text).is_none(), "{text}");
+        }
+    }
+}

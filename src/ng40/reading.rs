@@ -1,0 +1,276 @@
+//! A console on its way in: to the file without secrets, through the parser, and out as cases. Used live and for saved
+//! consoles alike.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+use std::time::Duration;
+
+use super::case::{self, Case};
+use super::list::{Occurrence, Reading};
+use super::outcome::{self, End, Rules};
+use crate::config::{ExitStatusRule, Suite};
+use crate::event::{self, Judgement};
+use crate::secret::{RedactedStream, Redactor};
+
+/// How much of a case's own console a report carries: this much of its head, and this much of its tail.
+const HEAD: u64 = 16 * 1024;
+const TAIL: u64 = 48 * 1024;
+
+/// What is heard while a console comes in.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    Planned(u64),
+    Started {
+        number: u64,
+        case: String,
+    },
+    Finished(event::Case),
+    /// More is known of a case that had finished.
+    Revised(event::Case),
+    /// The file could not take it; the parser goes on.
+    Unkept(String),
+}
+
+/// What a whole console comes to, beside what was heard.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) verdict: Option<String>,
+    pub(crate) planned: Option<u64>,
+    pub(crate) notes: Vec<String>,
+    /// The cases that did not pass, for whoever can explain them.
+    pub(crate) failed: Vec<Failed>,
+}
+
+/// A case that did not pass, as its own log may explain it.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    case: Case,
+    told: event::Case,
+}
+
+impl Failed {
+    /// The case's name as NG40 has it, and which of its repeats it is, from 1.
+    pub(crate) fn name(&self) -> (&str, u32) {
+        (&self.case.name, self.case.occurrence.max(1))
+    }
+
+    /// The case with the clauses that its own log shows.
+    pub(crate) fn explained<'a>(mut self, clauses: impl Iterator<Item = &'a str>) -> event::Case {
+        for clause in clauses {
+            self.case.add_verification(clause);
+        }
+        event::Case { judgement: judgement(&self.case), details: self.case.details(), ..self.told }
+    }
+}
+
+/// A console that is coming in.
+#[derive(Debug)]
+pub(crate) struct Console {
+    file: Option<File>,
+    /// Whether the console is written there, and not read from there.
+    is_kept: bool,
+    stream: RedactedStream,
+    reading: Option<Reading>,
+    /// Bytes that came, secrets included.
+    raw: u64,
+    /// Bytes that were kept.
+    kept: u64,
+    is_broken: bool,
+    count: u64,
+    numbers: HashMap<String, u64>,
+}
+
+impl Console {
+    /// A console that is kept in `file`.
+    pub(crate) fn new(file: File, suite: &Suite, redactor: &Redactor) -> Console {
+        let rules = Rules {
+            exit_status: match suite.exit_status {
+                ExitStatusRule::Record => outcome::ExitStatus::Record,
+                ExitStatusRule::Check => outcome::ExitStatus::Check,
+            },
+            max_packet_loss: suite.max_packet_loss,
+        };
+        Console::with(Some(file), rules, redactor)
+    }
+
+    /// A console that stands in `file` already.
+    pub(crate) fn saved(file: &File, rules: Rules) -> Console {
+        Console { is_kept: false, ..Console::with(file.try_clone().ok(), rules, &Redactor::default()) }
+    }
+
+    fn with(file: Option<File>, rules: Rules, redactor: &Redactor) -> Console {
+        Console {
+            file,
+            is_kept: true,
+            stream: redactor.stream(),
+            reading: Some(Reading::new(rules)),
+            raw: 0,
+            kept: 0,
+            is_broken: false,
+            count: 0,
+            numbers: HashMap::new(),
+        }
+    }
+
+    /// How many bytes have come: where to go on after a lost connection.
+    pub(crate) fn raw(&self) -> u64 {
+        self.raw
+    }
+
+    /// How many bytes were kept.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.kept
+    }
+
+    /// Takes the next bytes, cut anywhere.
+    pub(crate) fn push(&mut self, bytes: &[u8], at: Duration, mut hear: impl FnMut(Heard)) {
+        self.raw += bytes.len() as u64;
+        let clean = self.stream.push(bytes);
+        self.take(&clean, Some(at), &mut hear);
+    }
+
+    fn take(&mut self, clean: &[u8], at: Option<Duration>, hear: &mut dyn FnMut(Heard)) {
+        self.keep(clean, hear);
+        let mut reading = self.reading.take().expect("a console is finished once");
+        reading.push(clean, at, |occurrence| self.tell(occurrence, hear));
+        self.reading = Some(reading);
+    }
+
+    fn keep(&mut self, clean: &[u8], hear: &mut dyn FnMut(Heard)) {
+        if self.is_broken {
+            return;
+        }
+        if !self.is_kept {
+            self.kept += clean.len() as u64;
+            return;
+        }
+        let Some(file) = &mut self.file else { return };
+        match file.write_all(clean) {
+            Ok(()) => self.kept += clean.len() as u64,
+            Err(error) => {
+                self.is_broken = true;
+                hear(Heard::Unkept(error.to_string()));
+            }
+        }
+    }
+
+    /// Ends the console: what is open is closed, and what concerns the whole list is told as a case of its own.
+    pub(crate) fn finish(mut self, end: End, at: Duration, mut hear: impl FnMut(Heard)) -> Outcome {
+        let rest = self.stream.finish();
+        self.take(&rest, Some(at), &mut hear);
+        if let Some(file) = self.file.as_mut().filter(|_| self.is_kept)
+            && let Err(error) = file.flush().and_then(|()| file.sync_data())
+        {
+            hear(Heard::Unkept(error.to_string()));
+        }
+        let reading = self.reading.take().expect("a console is finished once");
+        let outcome = reading.finish(end, Some(at), |occurrence| self.tell(occurrence, &mut hear));
+        if !outcome.problems.is_empty() {
+            let messages: Vec<&str> = outcome.problems.iter().map(|problem| problem.message.as_str()).collect();
+            hear(Heard::Finished(event::Case {
+                number: 0,
+                name: outcome::SUITE.to_owned(),
+                params: String::new(),
+                verdict: outcome.verdict.token().map(str::to_owned),
+                judgement: Judgement::Error { message: messages.join("; ") },
+                took: Duration::ZERO,
+                details: messages.join("\n"),
+                console: self.excerpt(&(0..self.kept)),
+            }));
+        }
+        let failed = outcome
+            .cases
+            .iter()
+            .filter(|case| matches!(case.judgement(), case::Judgement::Failed { .. }))
+            .map(|case| Failed { case: case.clone(), told: self.told(case) })
+            .collect();
+        Outcome {
+            verdict: outcome.verdict.token().map(str::to_owned),
+            planned: outcome.planned.map(u64::from),
+            notes: outcome.notes,
+            failed,
+        }
+    }
+
+    fn tell(&mut self, occurrence: Occurrence, hear: &mut dyn FnMut(Heard)) {
+        match occurrence {
+            Occurrence::Planned(cases) => hear(Heard::Planned(u64::from(cases))),
+            Occurrence::CaseStarted(case) => {
+                hear(Heard::Started { number: self.number(&case), case: case.full_name() });
+            }
+            Occurrence::CaseFinished(case) => {
+                self.number(&case);
+                hear(Heard::Finished(self.told(&case)));
+            }
+            Occurrence::CaseRevised(case) => hear(Heard::Revised(self.told(&case))),
+            // Problems and notes are told together, at the end.
+            Occurrence::Problem(_) | Occurrence::Note(_) => {}
+        }
+    }
+
+    /// NG40's own number of the case, else our count.
+    fn number(&mut self, case: &Case) -> u64 {
+        if let Some(&number) = self.numbers.get(&case.full_name()) {
+            return number;
+        }
+        self.count += 1;
+        let number = case.number.map_or(self.count, u64::from);
+        self.numbers.insert(case.full_name(), number);
+        number
+    }
+
+    fn told(&self, case: &Case) -> event::Case {
+        event::Case {
+            number: self.numbers.get(&case.full_name()).copied().unwrap_or_default(),
+            name: case.full_name(),
+            params: case.params.clone().unwrap_or_default(),
+            verdict: case.verdict.token().map(str::to_owned),
+            judgement: judgement(case),
+            took: case.took.unwrap_or_default(),
+            details: case.details(),
+            console: case.console.as_ref().map(|range| self.excerpt(range)).unwrap_or_default(),
+        }
+    }
+
+    /// A part of the console as it was kept: all of it, or its head and its tail.
+    fn excerpt(&self, range: &Range<u64>) -> String {
+        let Some(file) = &self.file else { return String::new() };
+        let length = range.end.saturating_sub(range.start);
+        if length <= HEAD + TAIL {
+            return read(file, range.start, length);
+        }
+        let left_out = length - HEAD - TAIL;
+        format!(
+            "{}\n[{left_out} bytes left out; the whole console is beside the reports]\n{}",
+            read(file, range.start, HEAD),
+            read(file, range.end - TAIL, TAIL)
+        )
+    }
+}
+
+/// Reads what can be read of a part of a file. An excerpt that cannot be had is no reason to lose a verdict.
+fn read(file: &File, at: u64, length: u64) -> String {
+    let mut bytes = vec![0; usize::try_from(length).expect("an excerpt is small")];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read_at(&mut bytes[filled..], at + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    bytes.truncate(filled);
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn judgement(case: &Case) -> Judgement {
+    match case.judgement() {
+        case::Judgement::Passed => Judgement::Passed,
+        case::Judgement::Failed { message, .. } => Judgement::Failed { message },
+        case::Judgement::Error { message, .. } => Judgement::Error { message },
+    }
+}

@@ -1,0 +1,416 @@
+//! Whole consoles: text in, outcome out.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::case::{Case, Judgement};
+use super::console::{Lines, MAX_LINE};
+use super::list::{Occurrence, Reading};
+use super::outcome::{End, ExitStatus, Outcome, ProblemKind, Rules};
+use super::parser::{Said, parse_line};
+use crate::verdict::Verdict;
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/ng40");
+
+/// Reads a console that came in these pieces, one a second, and checks that what was told on the way is what came out.
+fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, rules: Rules, end: End) -> Outcome {
+    let mut told = Vec::new();
+    let mut reading = Reading::new(rules);
+    for piece in pieces {
+        reading.push(piece, None, |occurrence| told.push(occurrence));
+    }
+    let outcome = reading.finish(end, None, |occurrence| told.push(occurrence));
+    assert_told(&told, &outcome);
+    outcome
+}
+
+fn assert_told(told: &[Occurrence], outcome: &Outcome) {
+    let mut cases: Vec<Case> = Vec::new();
+    let mut problems = Vec::new();
+    let mut notes = Vec::new();
+    for occurrence in told {
+        match occurrence {
+            Occurrence::Planned(_) | Occurrence::CaseStarted(_) => {}
+            Occurrence::CaseFinished(case) => {
+                assert!(
+                    cases.iter().all(|other| other.full_name() != case.full_name()),
+                    "{} finished twice",
+                    case.full_name()
+                );
+                cases.push(case.clone());
+            }
+            Occurrence::CaseRevised(case) => {
+                let known = cases.iter_mut().find(|other| other.full_name() == case.full_name());
+                *known.expect("only a finished case is revised") = case.clone();
+            }
+            Occurrence::Problem(problem) => problems.push(problem.clone()),
+            Occurrence::Note(note) => notes.push(note.clone()),
+        }
+    }
+    for case in &outcome.cases {
+        assert!(cases.contains(case), "{} came out as something else than was told", case.full_name());
+    }
+    assert_eq!(cases.len(), outcome.cases.len());
+    assert_eq!(problems, outcome.problems);
+    assert_eq!(notes, outcome.notes);
+}
+
+fn read_text(text: &str) -> Outcome {
+    read([text.as_bytes()], Rules::default(), End::Offline)
+}
+
+/// How the run behind a console was asked for, and how it ended, where the console alone is not the point.
+fn setting(name: &str) -> (Rules, End) {
+    let record = Rules::default();
+    let check = Rules { exit_status: ExitStatus::Check, ..record };
+    let limit = |percent| Rules { max_packet_loss: Some(percent), ..record };
+    match name {
+        "hang" | "hang-after-the-list-verdict" => (record, End::DeadlineReached),
+        "host-lost" => (record, End::Lost),
+        "killed" => (record, End::Signaled(9)),
+        "command-not-found" => (record, End::Exited(127)),
+        "exit-status-137" => (record, End::Exited(137)),
+        "exit-status-3" => (record, End::Exited(3)),
+        "exit-status-3-checked" => (check, End::Exited(3)),
+        "exit-status-0-checked-with-a-failure" => (check, End::Exited(0)),
+        "packet-loss-above-the-limit" => (limit(12.0), End::Exited(0)),
+        "packet-loss-at-the-limit" => (limit(12.5), End::Exited(0)),
+        "packet-loss-unknown-with-a-limit" | "no-packets-sent-with-a-limit" => (limit(1.0), End::Exited(0)),
+        _ => (record, End::Offline),
+    }
+}
+
+/// Returns an outcome as a person would tell it.
+fn rendered(console: &[u8], outcome: &Outcome) -> String {
+    let mut text = String::new();
+    let mut line =
+        |indent: usize, line: &str| writeln!(text, "{:indent$}{line}", "").expect("a string takes everything");
+    line(0, if outcome.is_passed() { "passed" } else { "not passed" });
+    for list in &outcome.lists {
+        let logger = list.logger.as_deref().unwrap_or("no logger");
+        let planned = list.planned.map_or_else(|| "unknown".to_owned(), |planned| planned.to_string());
+        line(0, &format!("list: {logger}, planned: {planned}, cases: {}, {}", list.cases, list.verdict));
+    }
+    for case in outcome.cases.iter().take(10) {
+        let number = case.number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+        let system = case.system.as_deref().unwrap_or("-");
+        let params = case.params.as_deref().unwrap_or("-");
+        line(0, &format!("case {}: {}, number {number}, on {system}, with {params}", case.full_name(), case.verdict));
+        line(
+            4,
+            &match case.judgement() {
+                Judgement::Passed => "passed".to_owned(),
+                Judgement::Failed { kind, message } => format!("failed, {kind}: {message}"),
+                Judgement::Error { kind, message } => format!("error, {kind}: {message}"),
+            },
+        );
+        for detail in case.details().lines() {
+            line(4, detail);
+        }
+        let Some(range) = &case.console else { continue };
+        let range = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
+        let own = String::from_utf8_lossy(&console[range.clone()]).into_owned();
+        let first = own.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        let last = own.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+        let count = own.lines().count();
+        line(4, &format!("console: {count} lines, from {:?} to {:?}", first.trim(), last.trim()));
+    }
+    if outcome.cases.len() > 10 {
+        line(0, &format!("... and {} more cases", outcome.cases.len() - 10));
+    }
+    for problem in &outcome.problems {
+        line(0, &format!("problem, {:?}: {}", problem.kind, problem.message));
+    }
+    for note in &outcome.notes {
+        line(0, &format!("note: {note}"));
+    }
+    text
+}
+
+#[test]
+fn every_console_comes_to_what_is_written_beside_it() {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(FIXTURES);
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(FIXTURES).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "txt") {
+            names.push(path.file_stem().unwrap().to_str().unwrap().to_owned());
+        }
+    }
+    names.sort();
+    assert!(names.len() > 50);
+    for name in names {
+        let console = fs::read(Path::new(FIXTURES).join(format!("{name}.txt"))).unwrap();
+        let (rules, end) = setting(&name);
+        let outcome = read([console.as_slice()], rules, end);
+        let byte_by_byte = read(console.chunks(1), rules, end);
+        assert_eq!(byte_by_byte, outcome, "{name}");
+        let json = serde_json::to_string(&outcome).unwrap();
+        assert_eq!(serde_json::from_str::<Outcome>(&json).unwrap(), outcome, "{name}");
+        settings.bind(|| insta::assert_snapshot!(name.as_str(), rendered(&console, &outcome)));
+    }
+}
+
+/// Feeds lines that came at these seconds.
+fn read_timed(lines: &[(u64, &str)], end_at: u64) -> Outcome {
+    let mut reading = Reading::new(Rules::default());
+    for (second, line) in lines {
+        reading.push(format!("{line}\n").as_bytes(), Some(Duration::from_secs(*second)), |_| {});
+    }
+    reading.finish(End::Exited(0), Some(Duration::from_secs(end_at)), |_| {})
+}
+
+fn times(outcome: &Outcome) -> Vec<(u64, u64)> {
+    let seconds = |duration: Option<Duration>| duration.expect("the time was said").as_secs();
+    outcome.cases.iter().map(|case| (seconds(case.started), seconds(case.took))).collect()
+}
+
+#[test]
+fn a_case_takes_from_its_start_to_its_verdict_and_not_to_what_follows() {
+    let outcome = read_timed(
+        &[
+            (5, "Run test case (1) on lab: a()"),
+            (65, "Verdict(a) = VERDICT_PASS"),
+            (70, "Run test case (2) on lab: b()"),
+            (100, "Testlist verdict = VERDICT_FAIL"),
+        ],
+        200,
+    );
+    assert_eq!(times(&outcome), [(5, 60), (70, 30)]);
+}
+
+#[test]
+fn a_case_that_is_only_known_by_its_verdict_starts_where_the_one_before_it_ended() {
+    let outcome = read_timed(
+        &[
+            (30, "Watchtime: 9 Timeout: 1800"),
+            (60, "Verdict(a) = VERDICT_PASS"),
+            (61, "No pkt DL tx"),
+            (70, "Watchtime: 1 Timeout: 1800"),
+            (90, "Verdict(a) = VERDICT_PASS"),
+            (95, "Testlist verdict = VERDICT_PASS"),
+        ],
+        100,
+    );
+    assert_eq!(times(&outcome), [(0, 60), (60, 30)]);
+}
+
+#[test]
+fn a_case_that_is_open_at_the_end_takes_until_the_end() {
+    assert_eq!(times(&read_timed(&[(5, "Run test case (1) on lab: a()")], 100)), [(5, 95)]);
+}
+
+#[test]
+fn a_saved_console_does_not_say_how_long_anything_took() {
+    let outcome =
+        read_text("Run test case (1) on lab: a()\nVerdict(a) = VERDICT_PASS\nTestlist verdict = VERDICT_PASS\n");
+    assert!(outcome.is_passed());
+    assert_eq!((outcome.cases[0].started, outcome.cases[0].took), (None, None));
+}
+
+#[test]
+fn a_case_is_told_as_soon_as_the_next_one_starts() {
+    let mut reading = Reading::new(Rules::default());
+    let mut told = Vec::new();
+    for line in ["Run test case (1) on lab: a()\n", "Verdict(a) = VERDICT_PASS\n", "Run test case (2) on lab: b()\n"] {
+        reading.push(line.as_bytes(), None, |occurrence| {
+            told.push(match occurrence {
+                Occurrence::CaseStarted(case) => format!("{} started", case.name),
+                Occurrence::CaseFinished(case) => format!("{} finished: {}", case.name, case.verdict),
+                other => panic!("{other:?}"),
+            });
+        });
+    }
+    assert_eq!(told, ["a started", "a finished: PASS", "b started"]);
+}
+
+#[test]
+fn full_names_are_distinct_even_if_a_case_is_called_like_a_repetition() {
+    for names in [["a", "a", "a #2"], ["a #2", "a", "a"], ["a", "a #2", "a"]] {
+        let mut text = String::new();
+        for (number, name) in (1..).zip(names) {
+            writeln!(text, "Run test case ({number}) on lab: {name}()\nVerdict({name}) = VERDICT_PASS").unwrap();
+        }
+        let outcome = read_text(&text);
+        let mut full_names: Vec<_> = outcome.cases.iter().map(Case::full_name).collect();
+        full_names.sort();
+        full_names.dedup();
+        assert_eq!(full_names.len(), 3, "{names:?}");
+    }
+}
+
+#[test]
+fn a_line_of_any_length_is_no_verdict_and_takes_no_memory() {
+    let mut reading = Reading::new(Rules::default());
+    let piece = vec![b'x'; 1 << 20];
+    for _ in 0..100 {
+        reading.push(&piece, None, |_| {});
+    }
+    reading.push(b"Verdict(a) = VERDICT_PASS\nTestlist verdict = VERDICT_PASS\n", None, |_| {});
+    let outcome = reading.finish(End::Offline, None, |_| {});
+    assert_eq!(outcome.cases, []);
+    assert_eq!(outcome.problems[0].kind, ProblemKind::NoCase);
+}
+
+#[test]
+fn more_cases_than_can_be_kept_are_a_problem_that_names_their_worst_verdict() {
+    let mut text = String::new();
+    for number in 1..=100_002 {
+        let word = if number == 100_002 { "FAIL" } else { "PASS" };
+        writeln!(text, "Run test case ({number}) on lab: c{number}()\nVerdict(c{number}) = VERDICT_{word}").unwrap();
+    }
+    text.push_str("Testlist verdict = VERDICT_PASS\n");
+    let mut reading = Reading::new(Rules::default());
+    reading.push(text.as_bytes(), None, |_| {});
+    let outcome = reading.finish(End::Exited(0), None, |_| {});
+    assert_eq!(outcome.cases.len(), 100_000);
+    assert!(!outcome.is_passed());
+    let problem = outcome.problems.last().unwrap();
+    assert_eq!(problem.kind, ProblemKind::TooMuch);
+    assert!(problem.message.ends_with("the worst verdict among them: FAIL"), "{}", problem.message);
+}
+
+#[test]
+fn many_lists_without_a_case_do_not_fill_the_memory() {
+    let mut reading = Reading::new(Rules::default());
+    for number in 0..20_000 {
+        reading.push(format!("Open NG40 logger: Name = x{number}; ID = 1\n").as_bytes(), None, |_| {});
+    }
+    let outcome = reading.finish(End::Offline, None, |_| {});
+    assert!(outcome.lists.len() <= 1000 && outcome.problems.len() <= 1001);
+    assert!(!outcome.is_passed());
+}
+
+/// One line of a console, likely to be one that matters.
+fn any_line() -> impl Strategy<Value = String> {
+    let name = prop_oneof![Just("a"), Just("b"), Just("c-1.x")];
+    let word = prop_oneof![4 => Just("PASS"), 2 => Just("FAIL"), 1 => Just("INCONC")];
+    let system = prop_oneof![3 => Just("east"), 1 => Just("west")];
+    let ending =
+        prop_oneof![4 => Just("\n"), 2 => Just("\r\n"), 1 => Just("   \r\n"), 1 => Just("\r"), 1 => Just("\x1b[K\n")];
+    let text = prop_oneof![
+        6 => (0..5_u32, system, name.clone()).prop_map(|(number, system, name)| format!("Run test case ({number}) on {system}: {name}($x=1)")),
+        8 => (name, word.clone()).prop_map(|(name, word)| format!("Verdict({name}) = VERDICT_{word}")),
+        2 => word.prop_map(|word| format!("Testlist verdict = VERDICT_{word}")),
+        1 => (0..5_u32).prop_map(|planned| format!("**** TOTAL number of test cases:{planned}")),
+        1 => Just("Open NG40 logger: Name = x_220301_060000-1; ID = 1".to_owned()),
+        1 => Just("Signaling Table".to_owned()),
+        1 => Just("     AttUE ActS1".to_owned()),
+        1 => Just("ran_1 1,000 7".to_owned()),
+        1 => Just("Watchtime: 7 Timeout: 1800".to_owned()),
+        1 => Just("No pkt DL tx".to_owned()),
+        1 => Just("UL Loss= a-b=  1(pkts); 4.17(%)".to_owned()),
+        1 => Just("verification fail:  ((a=1) == 2)  => False".to_owned()),
+        1 => Just("bash: x: command not found".to_owned()),
+        2 => "\\PC{0,20}",
+    ];
+    (text, ending).prop_map(|(text, ending)| text + ending)
+}
+
+fn any_rules() -> impl Strategy<Value = Rules> {
+    let exit_status = prop_oneof![Just(ExitStatus::Record), Just(ExitStatus::Check)];
+    (exit_status, prop::option::of(0.0..10.0))
+        .prop_map(|(exit_status, max_packet_loss)| Rules { exit_status, max_packet_loss })
+}
+
+fn any_end() -> impl Strategy<Value = End> {
+    prop_oneof![
+        (0..200).prop_map(End::Exited),
+        Just(End::Signaled(9)),
+        Just(End::DeadlineReached),
+        Just(End::Lost),
+        Just(End::Offline),
+    ]
+}
+
+/// Returns how many lines of a console are a verdict of a case with this word, seen by the parser alone.
+fn count_verdicts(console: &[u8], word: &str) -> usize {
+    let mut count = 0;
+    let mut lines = Lines::new();
+    let mut each = |text: &str| {
+        if matches!(parse_line(text), Said::CaseVerdict { token, .. } if token == word) {
+            count += 1;
+        }
+    };
+    lines.push(console, |line| each(&line.text()));
+    lines.finish(|line| each(&line.text()));
+    count
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_console_means_the_same_however_its_bytes_are_cut(
+        lines in prop::collection::vec(any_line(), 0..40),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
+        rules in any_rules(),
+        end in any_end(),
+    ) {
+        let console = lines.concat().into_bytes();
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(console.len() + 1)).collect();
+        cuts.extend([0, console.len()]);
+        cuts.sort_unstable();
+        let pieces = cuts.windows(2).map(|ends| &console[ends[0]..ends[1]]);
+        prop_assert_eq!(read(pieces, rules, end), read([console.as_slice()], rules, end));
+    }
+
+    #[test]
+    fn no_pass_comes_out_of_nothing_and_no_failure_vanishes(
+        lines in prop::collection::vec(any_line(), 0..40),
+        rules in any_rules(),
+        end in any_end(),
+    ) {
+        let console = lines.concat().into_bytes();
+        let outcome = read([console.as_slice()], rules, end);
+        let passed = outcome.cases.iter().filter(|case| case.judgement() == Judgement::Passed).count();
+        prop_assert!(passed <= count_verdicts(&console, "PASS"));
+        let failed = outcome.cases.iter().filter(|case| case.verdict == Verdict::Fail).count();
+        prop_assert_eq!(failed > 0, count_verdicts(&console, "FAIL") > 0);
+        if outcome.is_passed() {
+            prop_assert_eq!(count_verdicts(&console, "FAIL") + count_verdicts(&console, "INCONC"), 0);
+            prop_assert!(outcome.lists.iter().all(|list| list.verdict == Verdict::Pass && list.cases > 0));
+        }
+        // Every list accounts for at least the cases that it announced.
+        prop_assert!(outcome.lists.iter().all(|list| list.planned.is_none_or(|planned| list.cases >= planned as usize)));
+    }
+
+    #[test]
+    fn bytes_of_any_kind_never_pass(
+        pieces in prop::collection::vec(
+            prop_oneof![
+                3 => prop::collection::vec(any::<u8>(), 0..100),
+                1 => Just(b"Testlist verdict = VERDICT_PASS\n".to_vec()),
+                1 => Just(b"Run test case (1) on lab: a()\n".to_vec()),
+                1 => Just(b"Verdict(a) = ".to_vec()),
+                1 => Just(b"\n**** TOTAL number of test cases:1\n".to_vec()),
+                1 => Just(vec![b'x'; MAX_LINE]),
+            ],
+            0..20,
+        ),
+        rules in any_rules(),
+        end in any_end(),
+    ) {
+        let console = pieces.concat();
+        let outcome = read([console.as_slice()], rules, end);
+        prop_assert!(!outcome.is_passed());
+        prop_assert!(outcome.cases.iter().all(|case| case.judgement() != Judgement::Passed));
+        prop_assert!(!outcome.problems.is_empty() || !outcome.cases.is_empty());
+    }
+
+    #[test]
+    fn a_line_that_is_not_worth_reading_means_nothing(line in any_line(), junk in "[ -~]{0,3}") {
+        let bytes = format!("{junk}{line}").replace('\n', "").into_bytes();
+        let line = super::console::Line { bytes: &bytes, range: 0..1 };
+        if !line.is_worth_reading() {
+            prop_assert!(matches!(parse_line(&line.text()), Said::Other(_)), "{}", line.text());
+        }
+    }
+}
