@@ -1,0 +1,503 @@
+//! One script on a host: what it is given, what it prints, how it ends.
+//!
+//! A shell of ours runs the script and says when it begins and how it ends, between marks of its own (`wrapper.sh`). So a
+//! status is the script's own, whatever it is, and an end without the mark means that we do not know.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use openssh::{ChildStdin, ChildStdout};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::task::JoinHandle;
+
+use crate::remote::error::Error;
+use crate::remote::host::{Channel, Host};
+use crate::remote::quote;
+
+const WRAPPER: &str = include_str!("wrapper.sh");
+
+/// What a command may take that nobody gave a deadline.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Between the friendly request to end and the other one, on the host.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What the way to the host and back may add to a command's deadline.
+const TRAVEL: Duration = Duration::from_secs(10);
+
+/// Of each stream so much of the beginning and so much of the end is kept.
+const KEPT: usize = 1024 * 1024;
+
+/// As whom a script runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum As {
+    /// The user that we log in as.
+    User,
+    /// Root, by `sudo` where the user is another.
+    Root,
+}
+
+/// A script of the POSIX shell for one host. It ends when nobody listens any more; what shall stay behind is a job.
+#[derive(Debug, Clone)]
+#[must_use = "a command does nothing until it is run"]
+pub(crate) struct Command {
+    host: Host,
+    script: String,
+    stdin: Option<Vec<u8>>,
+    deadline: Option<Duration>,
+    run_as: As,
+}
+
+/// What a script came to. Its status is a value: only the caller knows what it means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Output {
+    /// The exit status as a shell counts it: death by signal is 128 and the signal's number.
+    pub(crate) status: i32,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
+}
+
+impl Output {
+    pub(crate) fn is_success(&self) -> bool {
+        self.status == 0
+    }
+
+    /// Standard output as text, without the blanks at its end.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).trim_end().to_owned()
+    }
+
+    /// Standard error as text, without the blanks at its end.
+    pub(crate) fn errors(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).trim_end().to_owned()
+    }
+
+    /// What the script said last, for a person who asks why it failed.
+    pub(crate) fn last_words(&self) -> String {
+        let (errors, text) = (self.errors(), self.text());
+        let said = [&errors, &text].into_iter().find_map(|text| text.lines().rfind(|line| !line.trim().is_empty()));
+        match said {
+            Some(line) => line.trim().to_owned(),
+            None => format!("exit status {}, without a word", self.status),
+        }
+    }
+}
+
+impl Command {
+    pub(super) fn new(host: Host, script: String) -> Command {
+        Command { host, script, stdin: None, deadline: Some(DEADLINE), run_as: As::User }
+    }
+
+    /// What the script reads on its standard input; nothing otherwise.
+    pub(crate) fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Command {
+        self.stdin = Some(bytes.into());
+        self
+    }
+
+    /// How long it may take. Then it is ended, on the host.
+    pub(crate) fn deadline(mut self, deadline: Duration) -> Command {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// It may take as long as somebody listens.
+    pub(crate) fn no_deadline(mut self) -> Command {
+        self.deadline = None;
+        self
+    }
+
+    pub(crate) fn run_as(mut self, run_as: As) -> Command {
+        self.run_as = run_as;
+        self
+    }
+
+    /// Runs it as root.
+    pub(crate) fn sudo(self) -> Command {
+        self.run_as(As::Root)
+    }
+
+    /// Runs the script to its end and keeps what it printed; of very much, the beginning and the end.
+    pub(crate) async fn run(self) -> Result<Output, Error> {
+        let mut stdout = Kept::default();
+        let mut output = self
+            .drive(|bytes| {
+                stdout.push(bytes);
+                Ok(())
+            })
+            .await?;
+        output.stdout = stdout.into_bytes();
+        Ok(output)
+    }
+
+    /// Runs the script to its end and hands over what it prints, piece by piece, as it comes; up to `limit` bytes. The
+    /// output that is returned has the errors only.
+    pub(crate) async fn stream(
+        self,
+        limit: u64,
+        mut on_bytes: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<Output, Error> {
+        let name = self.host.name().to_owned();
+        let mut total = 0;
+        self.drive(|bytes| {
+            total += bytes.len() as u64;
+            if total > limit {
+                return Err(Error::TooMuch { host: name.clone(), limit });
+            }
+            on_bytes(bytes).map_err(|source| Error::Sink { host: name.clone(), source })
+        })
+        .await
+    }
+
+    /// Starts the script with its standard input and output in our hands, for a protocol to be spoken through it.
+    ///
+    /// It is expected to end when the pipe is dropped; the deadline counts for all of it.
+    pub(crate) async fn duplex(self) -> Result<(Pipe, Ending), Error> {
+        let mark = Mark::new();
+        let mut channel = self.host.spawn(&self.line(&mark, "duplex")).await?;
+        let mut stdin = channel.child.stdin().take().expect("stdin is piped by the host");
+        let mut stdout = channel.child.stdout().take().expect("stdout is piped by the host");
+        let mut stderr = channel.child.stderr().take().expect("stderr is piped by the host");
+        // It may have ended before it read this; then it says why.
+        let _ = stdin.write_all(self.script(&mark).as_bytes()).await;
+
+        let mut out = Framed::new(&mark);
+        let ending = tokio::spawn(async move {
+            let since = Instant::now();
+            let mut err = Framed::new(&mark);
+            let mut errors = Kept::default();
+            let keep = |bytes: &[u8]| {
+                errors.push(bytes);
+                Ok(())
+            };
+            let work = async {
+                read_frame(&mut stderr, &mut err, keep).await?;
+                Ok(wait(channel).await)
+            };
+            let status = self.in_time(work).await?;
+            self.conclude(&err, true, status, errors, since)
+        });
+
+        let mut buffer = vec![0; 64 * 1024];
+        let mut first = Vec::new();
+        while !out.has_begun() {
+            match stdout.read(&mut buffer).await {
+                Ok(count) if count > 0 => first = [out.push(&buffer[..count]), out.rest()].concat(),
+                // It never began. The ending knows why, and has nothing else to wait for.
+                _ => break,
+            }
+        }
+        Ok((Pipe { stdin, stdout, first: first.into() }, Ending(ending)))
+    }
+
+    /// Runs the script to its end; the output that is returned has the errors only.
+    async fn drive(&self, mut on_bytes: impl FnMut(&[u8]) -> Result<(), Error>) -> Result<Output, Error> {
+        let mark = Mark::new();
+        let data = match &self.stdin {
+            Some(bytes) => format!("{}.", STANDARD.encode(bytes)),
+            None => String::new(),
+        };
+        let mut channel = self.host.spawn(&self.line(&mark, &data.len().to_string())).await?;
+        let mut stdin = channel.child.stdin().take().expect("stdin is piped by the host");
+        let mut stdout = channel.child.stdout().take().expect("stdout is piped by the host");
+        let mut stderr = channel.child.stderr().take().expect("stderr is piped by the host");
+
+        let since = Instant::now();
+        let mut out = Framed::new(&mark);
+        let mut err = Framed::new(&mark);
+        let mut errors = Kept::default();
+        let work = async {
+            let feed = async {
+                // It may have ended before it read this; then it says why.
+                let _ = stdin.write_all(self.script(&mark).as_bytes()).await;
+                let _ = stdin.write_all(data.as_bytes()).await;
+                Ok(())
+            };
+            let keep = |bytes: &[u8]| {
+                errors.push(bytes);
+                Ok(())
+            };
+            // Side by side: the host blocks on the one that nobody reads.
+            tokio::try_join!(
+                feed,
+                read_frame(&mut stdout, &mut out, &mut on_bytes),
+                read_frame(&mut stderr, &mut err, keep),
+            )?;
+            // The end of our input tells the host that nobody listens, so it has to wait until here.
+            drop(stdin);
+            Ok(wait(channel).await)
+        };
+        let status = self.in_time(work).await?;
+        self.conclude(&err, out.is_complete(), status, errors, since)
+    }
+
+    /// Waits for the work, a little longer than the host should need to end it.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let Some(limit) = self.deadline else { return work.await };
+        match tokio::time::timeout(limit + GRACE + TRAVEL, work).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::Deadline { host: self.host.name().to_owned(), limit }),
+        }
+    }
+
+    /// What to make of an end: `status` is the channel's own, when one was delivered.
+    fn conclude(
+        &self,
+        err: &Framed,
+        is_complete: bool,
+        status: Option<i32>,
+        errors: Kept,
+        since: Instant,
+    ) -> Result<Output, Error> {
+        let host = self.host.name().to_owned();
+        if let (Some(status), true) = (err.status(), is_complete) {
+            return Ok(Output { status, stdout: Vec::new(), stderr: errors.into_bytes() });
+        }
+        let Some(status) = status else { return Err(self.host.lost()) };
+        if err.has_begun() {
+            return match self.deadline {
+                Some(limit) if since.elapsed() >= limit => Err(Error::Deadline { host, limit }),
+                // Somebody on the host killed the shell that ran it.
+                _ => Ok(Output { status, stdout: Vec::new(), stderr: errors.into_bytes() }),
+            };
+        }
+        let said = String::from_utf8_lossy(err.before()).trim().to_owned();
+        let last = said.lines().next_back().unwrap_or_default().trim();
+        Err(match last.strip_prefix("sudo: ") {
+            Some(text) => Error::Sudo { host, text: text.to_owned() },
+            None if last.is_empty() => {
+                Error::NotStarted { host, text: format!("its shell ended with status {status}") }
+            }
+            None => Error::NotStarted { host, text: last.to_owned() },
+        })
+    }
+
+    /// The command line. It shows nothing of the script.
+    fn line(&self, mark: &Mark, data: &str) -> String {
+        let sudo = if self.run_as == As::Root && self.host.user() != "root" { "sudo -n " } else { "" };
+        // `timeout` takes 0 for none. When what it runs is killed, it kills itself the same way, and a channel that ends by a
+        // signal looks like a broken connection; a shell around it makes that a status.
+        let deadline = self.deadline.map_or(0.0, |deadline| deadline.as_secs_f64().max(0.001));
+        let wrapper: Vec<&str> = WRAPPER.lines().filter(|line| !line.starts_with('#')).collect();
+        format!(
+            "exec {sudo}sh -c 'timeout \"$@\"; exit $?' sh -k {} {deadline:.3} sh -c {} sh {mark} {} {data}",
+            GRACE.as_secs(),
+            quote(&wrapper.join("\n")),
+            self.script(mark).len(),
+        )
+    }
+
+    /// The script as it is sent. Its last line tells the host that nothing of it is missing.
+    fn script(&self, mark: &Mark) -> String {
+        format!("{}\n# {mark}", self.script)
+    }
+}
+
+/// The channel's own exit status, when one was delivered.
+async fn wait(channel: Channel) -> Option<i32> {
+    match channel.child.wait().await {
+        Ok(status) => status.code(),
+        // This is how the crate puts 127.
+        Err(openssh::Error::Remote(_)) => Some(127),
+        Err(_) => None,
+    }
+}
+
+/// Reads a stream to its end, or to the end of the script's part of it.
+async fn read_frame(
+    stream: &mut (impl AsyncRead + Unpin),
+    frame: &mut Framed,
+    mut on_bytes: impl FnMut(&[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut buffer = vec![0; 64 * 1024];
+    while !frame.is_complete() {
+        // An error on our end of a pipe means the same as its end: nothing more will come.
+        let count = stream.read(&mut buffer).await.unwrap_or(0);
+        let bytes = if count == 0 { frame.rest() } else { frame.push(&buffer[..count]) };
+        if !bytes.is_empty() {
+            on_bytes(&bytes)?;
+        }
+        if count == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// A text that nobody else prints.
+#[derive(Debug, Clone)]
+struct Mark(String);
+
+impl Mark {
+    fn new() -> Mark {
+        let random = || RandomState::new().hash_one(Instant::now());
+        Mark(format!("@teravm-ci:{:016x}{:016x}", random(), random()))
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The script's part of a stream: what is between the line `MARK begin` and the line `MARK WORD`.
+#[derive(Debug)]
+struct Framed {
+    begin: Vec<u8>,
+    end: Vec<u8>,
+    has_begun: bool,
+    /// The word after the second mark.
+    word: Option<String>,
+    /// Before the beginning: what was said so far. Within: the end of it, as far as it may be the beginning of the mark.
+    held: Vec<u8>,
+}
+
+impl Framed {
+    fn new(mark: &Mark) -> Framed {
+        Framed {
+            begin: format!("{mark} begin\n").into_bytes(),
+            end: format!("{mark} ").into_bytes(),
+            has_begun: false,
+            word: None,
+            held: Vec::new(),
+        }
+    }
+
+    /// Takes what came next, and returns what of it is the script's.
+    fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
+        if self.is_complete() {
+            return Vec::new();
+        }
+        self.held.extend_from_slice(bytes);
+        if !self.has_begun {
+            let Some(at) = memchr::memmem::find(&self.held, &self.begin) else {
+                // A login shell may say much; its last words are enough.
+                let excess = self.held.len().saturating_sub(KEPT);
+                self.held.drain(..excess);
+                return Vec::new();
+            };
+            self.held.drain(..at + self.begin.len());
+            self.has_begun = true;
+        }
+        if let Some(at) = memchr::memmem::find(&self.held, &self.end) {
+            let word = &self.held[at + self.end.len()..];
+            if let Some(length) = memchr::memchr(b'\n', word) {
+                self.word = Some(String::from_utf8_lossy(&word[..length]).into_owned());
+            }
+            let rest = self.held.split_off(at);
+            return std::mem::replace(&mut self.held, rest);
+        }
+        let most = (self.end.len() - 1).min(self.held.len());
+        let keep = (1..=most).rev().find(|&length| self.held.ends_with(&self.end[..length])).unwrap_or(0);
+        let rest = self.held.split_off(self.held.len() - keep);
+        std::mem::replace(&mut self.held, rest)
+    }
+
+    /// The script's bytes that were held back, when the stream has ended without the second mark.
+    fn rest(&mut self) -> Vec<u8> {
+        if self.has_begun { std::mem::take(&mut self.held) } else { Vec::new() }
+    }
+
+    fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
+    fn is_complete(&self) -> bool {
+        self.word.is_some()
+    }
+
+    fn status(&self) -> Option<i32> {
+        self.word.as_ref()?.parse().ok()
+    }
+
+    /// What was said before the script began, when it never did.
+    fn before(&self) -> &[u8] {
+        if self.has_begun { &[] } else { &self.held }
+    }
+}
+
+/// The beginning and the end of a stream that may be of any size.
+#[derive(Debug, Default)]
+struct Kept {
+    head: Vec<u8>,
+    tail: VecDeque<u8>,
+    left_out: u64,
+}
+
+impl Kept {
+    fn push(&mut self, bytes: &[u8]) {
+        let (head, tail) = bytes.split_at(bytes.len().min(KEPT - self.head.len()));
+        self.head.extend_from_slice(head);
+        self.tail.extend(tail);
+        let excess = self.tail.len().saturating_sub(KEPT);
+        self.tail.drain(..excess);
+        self.left_out += excess as u64;
+    }
+
+    fn into_bytes(self) -> Vec<u8> {
+        let mut bytes = self.head;
+        if self.left_out > 0 {
+            bytes.extend_from_slice(format!("\n[{} bytes are left out here]\n", self.left_out).as_bytes());
+        }
+        bytes.extend(self.tail);
+        bytes
+    }
+}
+
+/// Standard input and output of a remote command, as one stream in both directions.
+#[derive(Debug)]
+pub(crate) struct Pipe {
+    stdin: ChildStdin,
+    stdout: ChildStdout,
+    /// What came along with the mark of the beginning.
+    first: VecDeque<u8>,
+}
+
+impl AsyncRead for Pipe {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.first.is_empty() {
+            return Pin::new(&mut self.stdout).poll_read(context, buffer);
+        }
+        let count = self.first.len().min(buffer.remaining());
+        for byte in self.first.drain(..count) {
+            buffer.put_slice(&[byte]);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Pipe {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stdin).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stdin).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stdin).poll_shutdown(context)
+    }
+}
+
+/// How the command behind a [`Pipe`] ends, and what it said about it.
+#[derive(Debug)]
+pub(crate) struct Ending(JoinHandle<Result<Output, Error>>);
+
+impl Ending {
+    /// Waits for the end of the command. The output has the errors only.
+    pub(crate) async fn wait(self) -> Result<Output, Error> {
+        self.0.await.expect("reading does not panic, and nobody aborts it")
+    }
+}

@@ -1,0 +1,251 @@
+//! What can keep us from knowing what a host did, told apart as an operator would act on it.
+
+use std::io;
+use std::time::Duration;
+
+use crate::config::{Address, format_duration};
+use crate::event::Problem;
+use crate::remote::access::HostKey;
+
+/// We could not find out. A remote exit status is never one of these.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("cannot connect to `{host}` as {user} at {address}")]
+    Connect { host: String, user: String, address: Address, source: Box<Cause> },
+    /// The connection broke while a command ran: whether it ran to its end is not known.
+    #[error("the connection to `{host}` was lost")]
+    Lost { host: String },
+    /// The command was ended, on the host too.
+    #[error("a command on `{host}` did not end within {}", format_duration(*limit))]
+    Deadline { host: String, limit: Duration },
+    /// Nothing of the command was run.
+    #[error("`{host}` did not start a command: {text}")]
+    NotStarted { host: String, text: String },
+    #[error("`{host}` does not let us become root by `sudo`: {text}")]
+    Sudo { host: String, text: String },
+    #[error("a command on `{host}` printed more than {limit} bytes")]
+    TooMuch { host: String, limit: u64 },
+    #[error("cannot keep what `{host}` sends")]
+    Sink { host: String, source: io::Error },
+    #[error("the job `{job}` could not be started on `{host}`: {text}")]
+    JobNotStarted { host: String, job: String, text: String },
+    #[error("there is no job `{job}` on `{host}`")]
+    NoJob { host: String, job: String },
+    #[error("the job `{job}` on `{host}` cannot be ended: {text}")]
+    JobStays { host: String, job: String, text: String },
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Cause {
+    #[error("the name does not resolve")]
+    Unresolvable,
+    #[error("the connection was refused")]
+    Refused,
+    #[error("no answer within the time limit")]
+    TimedOut,
+    #[error("{text}")]
+    Unreachable { text: String },
+    #[error("the host's key is not among those we accept")]
+    HostKeyUnknown {
+        /// The keys that the host shows, when it could be asked.
+        shown: Vec<HostKey>,
+        /// The file of the accepted keys.
+        known_hosts: String,
+    },
+    #[error("the host shows another key than the one we accept")]
+    HostKeyChanged {
+        /// The fingerprint of the key that the host shows.
+        fingerprint: Option<String>,
+        /// The line of the accepted key.
+        accepted: Option<String>,
+        known_hosts: String,
+    },
+    #[error("the host does not let us in: {text}")]
+    Denied { text: String },
+    #[error("cannot start `ssh`")]
+    NoSsh(#[source] io::Error),
+    #[error("{text}")]
+    Other { text: String },
+}
+
+impl Error {
+    /// Whether the same may well work once there is a connection again.
+    pub(crate) fn is_lost(&self) -> bool {
+        match self {
+            Error::Lost { .. } => true,
+            Error::Connect { source, .. } => {
+                matches!(**source, Cause::Refused | Cause::TimedOut | Cause::Unreachable { .. } | Cause::Other { .. })
+            }
+            _ => false,
+        }
+    }
+
+    /// The same as an event tells it: the causes taken along, and what to try next.
+    pub(crate) fn problem(&self) -> Problem {
+        let mut problem = Problem::testbed(self.to_string());
+        if let Some(source) = std::error::Error::source(self) {
+            problem = problem.because_of(source);
+        }
+        match self.hint() {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Error::Connect { source, user, address, .. } => source.hint(user, address),
+            Error::Lost { .. } => Some("look at the tunnel, and whether the host has rebooted".to_owned()),
+            Error::Deadline { .. } => Some("look at the load and the disks of the host".to_owned()),
+            Error::Sudo { .. } => Some("give the user passwordless `sudo` on the host".to_owned()),
+            Error::NotStarted { .. } => {
+                Some("the host needs a POSIX shell, and `timeout`, `head` and `base64` of coreutils".to_owned())
+            }
+            Error::JobNotStarted { .. } => {
+                Some("look at the host's disk space, and whether it has `setsid` and `flock` of util-linux".to_owned())
+            }
+            Error::TooMuch { .. } | Error::Sink { .. } | Error::NoJob { .. } | Error::JobStays { .. } => None,
+        }
+    }
+}
+
+impl From<&Error> for Problem {
+    fn from(error: &Error) -> Self {
+        error.problem()
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        error.problem()
+    }
+}
+
+impl Cause {
+    /// Reads the log of an `ssh` that did not connect. `known_hosts` is the operator's own file.
+    pub(super) fn parse_log(log: &str, known_hosts: &str) -> Cause {
+        let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let has = |text: &str| lines.iter().any(|line| line.contains(text));
+        let last = || lines.last().copied().unwrap_or("`ssh` gave no reason").to_owned();
+        if has("REMOTE HOST IDENTIFICATION HAS CHANGED") || has("REVOKED HOST KEY") {
+            // OpenSSH 9.2: "The fingerprint for the ED25519 key sent by the remote host is\nSHA256:….", and
+            // "Offending ED25519 key in FILE:LINE".
+            let fingerprint = lines.iter().find(|line| line.starts_with("SHA256:"));
+            let accepted = lines.iter().find_map(|line| line.split_once("Offending ")?.1.rsplit_once(':'));
+            return Cause::HostKeyChanged {
+                fingerprint: fingerprint.map(|line| line.trim_end_matches('.').to_owned()),
+                accepted: accepted.map(|(_, line)| line.to_owned()),
+                known_hosts: known_hosts.to_owned(),
+            };
+        }
+        if has("Host key verification failed") {
+            return Cause::HostKeyUnknown { shown: Vec::new(), known_hosts: known_hosts.to_owned() };
+        }
+        if has("Could not resolve hostname") {
+            return Cause::Unresolvable;
+        }
+        // "magma@10.0.0.1: Permission denied (publickey,password)." is the host's word; without the brackets it is the
+        // machine's own, about a socket.
+        if has("Permission denied (") || has("Too many authentication failures") {
+            return Cause::Denied { text: last() };
+        }
+        if has("Connection refused") {
+            return Cause::Refused;
+        }
+        if has("timed out") {
+            return Cause::TimedOut;
+        }
+        if has("No route to host") || has("Network is unreachable") {
+            let text = last();
+            return Cause::Unreachable { text: text.rsplit(": ").next().unwrap_or(&text).to_lowercase() };
+        }
+        Cause::Other { text: last() }
+    }
+
+    fn hint(&self, user: &str, address: &Address) -> Option<String> {
+        let hint = match self {
+            Cause::Unresolvable => {
+                "write the host's address into the config: the tunnel brings no name server".to_owned()
+            }
+            Cause::Refused => "is `sshd` running there, and on this port?".to_owned(),
+            Cause::TimedOut | Cause::Unreachable { .. } => {
+                "is the host up, and does its address lead into the tunnel?".to_owned()
+            }
+            Cause::HostKeyUnknown { shown, known_hosts } => match shown.as_slice() {
+                [] => format!("add the host's key to `{known_hosts}`"),
+                shown => {
+                    let mut hint = "compare with `ssh-keygen -lf` of the host's own key, there".to_owned();
+                    for key in shown {
+                        hint.push_str(&format!("\n       it shows {} {}", key.algorithm, key.fingerprint));
+                    }
+                    let best = shown.iter().find(|key| key.algorithm == "ssh-ed25519").unwrap_or(&shown[0]);
+                    hint.push_str(&format!("\n       if they agree, add to `{known_hosts}`: {}", best.line));
+                    hint
+                }
+            },
+            Cause::HostKeyChanged { fingerprint, accepted, known_hosts } => {
+                let shown = fingerprint.as_ref().map(|it| format!("it shows {it}; ")).unwrap_or_default();
+                let line = accepted.as_ref().map(|line| format!(" line {line}")).unwrap_or_default();
+                format!(
+                    "{shown}if the host was set up anew, replace `{known_hosts}`{line}; if not, somebody is in between"
+                )
+            }
+            Cause::Denied { .. } => {
+                format!("add the public part of `ssh.key` to `authorized_keys` of {user} at {}", address.host)
+            }
+            Cause::NoSsh(_) => "install OpenSSH's client".to_owned(),
+            Cause::Other { .. } => return None,
+        };
+        Some(hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(log: &str) -> String {
+        format!("{:?}", Cause::parse_log(log, "known_hosts"))
+    }
+
+    #[test]
+    fn each_way_not_to_connect_is_told_from_the_others() {
+        let cases = [
+            ("ssh: Could not resolve hostname no.invalid: Name or service not known\r\n", "Unresolvable"),
+            ("ssh: connect to host 10.0.0.1 port 22: Connection refused\r\n", "Refused"),
+            ("ssh: connect to host 10.0.0.1 port 22: Connection timed out\r\n", "TimedOut"),
+            ("Connection timed out during banner exchange\r\nConnection to 10.0.0.1 port 22 timed out\r\n", "TimedOut"),
+            (
+                "ssh: connect to host 10.0.0.1 port 22: No route to host\r\n",
+                r#"Unreachable { text: "no route to host" }"#,
+            ),
+            (
+                "magma@10.0.0.1: Permission denied (publickey,password).\r\n",
+                r#"Denied { text: "magma@10.0.0.1: Permission denied (publickey,password)." }"#,
+            ),
+            (
+                "kex_exchange_identification: read: Connection reset by peer\r\n",
+                r#"Other { text: "kex_exchange_identification: read: Connection reset by peer" }"#,
+            ),
+            ("", r#"Other { text: "`ssh` gave no reason" }"#),
+        ];
+        for (log, cause) in cases {
+            assert_eq!(parse(log), cause, "{log}");
+        }
+    }
+
+    #[test]
+    fn a_changed_host_key_is_not_an_unknown_one() {
+        let unknown = "No ED25519 host key is known for [127.0.0.1]:2222 and you have requested strict checking.\r\n\
+                       Host key verification failed.\r\n";
+        assert_eq!(parse(unknown), r#"HostKeyUnknown { shown: [], known_hosts: "known_hosts" }"#);
+        let changed = "@@@@@\r\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\r\n@@@@@\r\n\
+                       The fingerprint for the ED25519 key sent by the remote host is\nSHA256:abc.\r\n\
+                       Offending ED25519 key in /run/x/known_hosts:3\r\nHost key verification failed.\r\n";
+        assert_eq!(
+            parse(changed),
+            r#"HostKeyChanged { fingerprint: Some("SHA256:abc"), accepted: Some("3"), known_hosts: "known_hosts" }"#
+        );
+    }
+}

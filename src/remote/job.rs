@@ -1,0 +1,189 @@
+//! A remote run that has an identity, output by offset, and an end.
+//!
+//! It lives in a directory on its host, runs there without us, and is found again by that directory: after a lost
+//! connection, and by a later run of this program. What happens on the host is in `job/*.sh`.
+
+use std::time::Duration;
+
+use crate::remote::command::{As, Command};
+use crate::remote::error::Error;
+use crate::remote::host::Host;
+use crate::remote::quote;
+
+const MEMBERS: &str = include_str!("job/members.sh");
+const RUNNER: &str = include_str!("job/runner.sh");
+const VERBS: &str = include_str!("job/verbs.sh");
+
+/// Between the deadline's friendly request to end and the other one.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// What a job shall be.
+#[derive(Debug, Clone)]
+pub(crate) struct JobSpec {
+    /// Where it lives on the host, and who it is: a path from the root, or from the home of the user it runs as (`~/...`).
+    pub(crate) directory: String,
+    /// A script of the POSIX shell. It starts in that user's home with nothing on standard input.
+    pub(crate) script: String,
+    /// What it may take; then the host ends it, whether we are there or not.
+    pub(crate) deadline: Duration,
+    pub(crate) run_as: As,
+}
+
+/// A job on a host.
+#[derive(Debug, Clone)]
+pub(crate) struct Job {
+    host: Host,
+    directory: String,
+    run_as: As,
+}
+
+/// How a job stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum JobStatus {
+    /// There is no such job.
+    None,
+    Running,
+    Ended(JobEnd),
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum JobEnd {
+    /// By itself, with this status.
+    Exited(i32),
+    /// By itself, with this status, but the log misses something: the host's disk was full.
+    LogCut(i32),
+    /// The deadline came first.
+    DeadlineReached,
+    /// It was asked to stop.
+    Stopped,
+    /// Killed from outside, together with what was to write down its end.
+    Vanished,
+    /// The host was started anew meanwhile.
+    Rebooted,
+}
+
+impl Job {
+    /// Starts a job, unless one of this directory was started before: asking again after a lost answer does no harm.
+    pub(crate) async fn start(host: &Host, spec: &JobSpec) -> Result<Job, Error> {
+        let job = Job::attach(host, &spec.directory, spec.run_as);
+        let runner = format!("{MEMBERS}\n{RUNNER}");
+        let call = format!("start {} {:.3} {}", runner.len(), spec.deadline.as_secs_f64(), GRACE.as_secs());
+        let output = job.ask(&call).stdin(format!("{runner}{}", spec.script)).run().await?;
+        if output.is_success() {
+            return Ok(job);
+        }
+        Err(Error::JobNotStarted { host: host.name().to_owned(), job: job.directory, text: output.last_words() })
+    }
+
+    /// A job that was started before, perhaps by an earlier run. Whether there is one, [`Job::status`] tells.
+    pub(crate) fn attach(host: &Host, directory: &str, run_as: As) -> Job {
+        Job { host: host.clone(), directory: directory.trim_end_matches('/').to_owned(), run_as }
+    }
+
+    /// Hands over the job's output from `offset` on, as it appears, until the job ends. `offset` goes along: after a lost
+    /// connection the same call goes on where it was, and every byte is handed over once.
+    pub(crate) async fn follow(&self, offset: &mut u64, mut on_bytes: impl FnMut(&[u8])) -> Result<JobEnd, Error> {
+        loop {
+            let ask = self.ask(&format!("follow {offset}")).no_deadline();
+            let count = |bytes: &[u8]| {
+                *offset += bytes.len() as u64;
+                on_bytes(bytes);
+                Ok(())
+            };
+            let output = ask.stream(u64::MAX, count).await?;
+            let errors = output.errors();
+            match Report::parse(errors.lines().next_back().unwrap_or_default()) {
+                Some(Report { status: JobStatus::Ended(end), size }) if *offset >= size => return Ok(end),
+                Some(Report { status: JobStatus::None, .. }) => return Err(self.none()),
+                // Somebody on the host killed the one that followed; or it had more to print than it got round to.
+                Some(_) => {}
+                None => return Err(self.nonsense(&errors)),
+            }
+        }
+    }
+
+    /// How the job stands.
+    pub(crate) async fn status(&self) -> Result<JobStatus, Error> {
+        let output = self.ask("report").run().await?;
+        match Report::parse(&output.text()) {
+            Some(report) => Ok(report.status),
+            None => Err(self.nonsense(&output.last_words())),
+        }
+    }
+
+    /// Ends the job and all its processes: asks, waits for `grace`, kills. Returns when they are gone.
+    pub(crate) async fn stop(&self, grace: Duration) -> Result<JobEnd, Error> {
+        let seconds = grace.as_secs_f64().ceil();
+        let patience = grace * 2 + Duration::from_secs(60);
+        let output = self.ask(&format!("stop {seconds}")).deadline(patience).run().await?;
+        match Report::parse(&output.text()) {
+            Some(Report { status: JobStatus::Ended(end), .. }) => Ok(end),
+            Some(Report { status: JobStatus::None, .. }) => Err(self.none()),
+            Some(Report { status: JobStatus::Running, .. }) | None => Err(Error::JobStays {
+                host: self.host.name().to_owned(),
+                job: self.directory.clone(),
+                text: output.last_words(),
+            }),
+        }
+    }
+
+    /// Removes what the job left on the host. Returns whether it did: a job that runs is left alone.
+    pub(crate) async fn remove(&self) -> Result<bool, Error> {
+        Ok(self.ask("remove").run().await?.is_success())
+    }
+
+    fn ask(&self, call: &str) -> Command {
+        let directory = match self.directory.strip_prefix("~/") {
+            Some(rest) => format!("\"$HOME\"/{}", quote(rest)),
+            None => quote(&self.directory),
+        };
+        self.host.command(format!("{MEMBERS}\n{VERBS}\nd={directory}\n{call}")).run_as(self.run_as)
+    }
+
+    fn none(&self) -> Error {
+        Error::NoJob { host: self.host.name().to_owned(), job: self.directory.clone() }
+    }
+
+    fn nonsense(&self, said: &str) -> Error {
+        let said = said.lines().next_back().unwrap_or_default();
+        Error::NotStarted {
+            host: self.host.name().to_owned(),
+            text: format!("of the job `{}`: {said}", self.directory),
+        }
+    }
+}
+
+/// What the host says of a job.
+#[derive(Debug, PartialEq, Eq)]
+struct Report {
+    status: JobStatus,
+    /// The length of its log.
+    size: u64,
+}
+
+impl Report {
+    fn parse(line: &str) -> Option<Report> {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        let (status, size) = match words[..] {
+            // Its directory is there, and nothing was run: the answer to its start was lost on the way there.
+            ["none" | "unstarted"] => (JobStatus::None, 0),
+            ["running"] => (JobStatus::Running, 0),
+            ["ended", how, status, whole, size] => {
+                let status = status.parse().ok()?;
+                let end = match (how, whole) {
+                    ("exited", "whole") => JobEnd::Exited(status),
+                    ("exited", _) => JobEnd::LogCut(status),
+                    ("deadline", _) => JobEnd::DeadlineReached,
+                    ("stopped", _) => JobEnd::Stopped,
+                    ("vanished", _) => JobEnd::Vanished,
+                    ("rebooted", _) => JobEnd::Rebooted,
+                    _ => return None,
+                };
+                (JobStatus::Ended(end), size.parse().ok()?)
+            }
+            _ => return None,
+        };
+        Some(Report { status, size })
+    }
+}
