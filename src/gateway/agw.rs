@@ -1,0 +1,516 @@
+//! The access gateway: Debian packages and systemd units, upgraded by apt.
+//!
+//! Knows apt, dpkg and systemctl as they print; the order in which gateways are prepared and switched is not its business.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{BACKUP, Found, Ground, Health, NEXT, Target, Unit, blamed};
+use crate::config::{self, Conffiles};
+use crate::event::{Class, Problem, Step};
+use crate::release::{Policy, parse_policy};
+use crate::remote::quote;
+
+/// What apt needs to know to run without a person, and to wait for whoever has dpkg's lock (apt 1.9.11 and later).
+const APT: &str = "apt-get -y -q -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120";
+const ENVIRONMENT: &str = "export DEBIAN_FRONTEND=noninteractive LC_ALL=C NEEDRESTART_MODE=l\n";
+
+/// Where the packages go.
+pub(super) const FOLDER: &str = "/var/cache/apt/archives";
+
+/// What an AGW ran before the night: enough to bring it back and to compare.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AgwFound {
+    /// Package name and version; the packages that the night changes.
+    pub(crate) packages: BTreeMap<String, String>,
+    /// Those of them that were there and not whole: half installed, or not configured.
+    #[serde(default)]
+    pub(crate) broken: BTreeSet<String>,
+    pub(crate) health: Health,
+}
+
+#[derive(Debug)]
+pub(crate) struct Agw {
+    pub(super) ground: Ground,
+    pub(super) config: config::Agw,
+}
+
+impl Agw {
+    fn packages(&self) -> [&str; 2] {
+        [&self.config.package, &self.config.sctpd_package]
+    }
+
+    /// Asks which packages are installed and how the units are.
+    pub(super) async fn found(&self, step: Step) -> Result<AgwFound, Problem> {
+        let script = format!(
+            "export LC_ALL=C\n\
+             dpkg-query -W -f '${{db:Status-Abbrev}} ${{Package}} ${{Version}}\\n' {packages} 2>/dev/null\n\
+             echo ---\n\
+             systemctl show -p Id,ActiveState,MainPID,NRestarts -- {pattern} {units} 2>/dev/null\n\
+             exit 0",
+            packages = self.packages().map(quote).join(" "),
+            pattern = quote(&self.config.unit_pattern),
+            units = self.units().iter().map(|unit| quote(unit)).collect::<Vec<_>>().join(" "),
+        );
+        let text = self.ground.ask(step, "read what the gateway runs", &script).await?;
+        let (packages, units) = text.split_once("---\n").unwrap_or((&text, ""));
+        let (packages, broken) = parse_packages(packages);
+        Ok(AgwFound { packages, broken, health: parse_units(units) })
+    }
+
+    /// The units that are looked at whether or not they run: those the config requires and restarts.
+    fn units(&self) -> Vec<String> {
+        let mut units: Vec<String> = self.config.units.iter().chain(&self.config.restart).cloned().collect();
+        units.sort();
+        units.dedup();
+        units
+    }
+
+    pub(super) fn release_of(&self, found: &AgwFound) -> Option<String> {
+        found.packages.get(&self.config.package).cloned()
+    }
+
+    /// Refreshes apt's lists and returns what can be had of `magma` and of `magma-sctpd`.
+    ///
+    /// apt's exit status proves nothing: with an unreachable repository, apt 2.6.1 prints `W: Failed to fetch …` and returns
+    /// 0, and then answers from old lists. What counts is whether apt said that it read the repository that offers the package.
+    pub(crate) async fn candidates(&self, refresh: Refresh) -> Result<(Policy, Policy), Problem> {
+        let update = include_str!("refresh.sh");
+        let lists = match refresh {
+            Refresh::Aside => {
+                "lists=$(mktemp -d)\ntrap 'rm -rf \"$lists\"' EXIT\nchmod 755 \"$lists\"\n\
+                 options=\"-o Dir::State::lists=$lists -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=\"\n"
+            }
+            Refresh::Lists => "options=\n",
+        };
+        let script = format!(
+            "{ENVIRONMENT}{lists}options=\"$options -o DPkg::Lock::Timeout=120\"\n{update}echo ---\n\
+             apt-cache $options policy {}\necho ---\napt-cache $options policy {}",
+            quote(&self.config.package),
+            quote(&self.config.sctpd_package)
+        );
+        let output = self.ground.run_root(Step::Resolve, &script, Duration::from_secs(300)).await?;
+        let text = output.text();
+        let mut parts = text.split("---\n");
+        let mut next = || parts.next().unwrap_or_default();
+        let (said, magma, sctpd) = (next(), parse_policy(next()), parse_policy(next()));
+        if output.status != 0 {
+            return Err(Problem::testbed(format!("apt could not be asked on `{}`", self.ground.name))
+                .because(last_lines(&super::all_said(&output), 5)));
+        }
+        for line in said.lines().filter(|line| !line.trim().is_empty()) {
+            self.ground.output(Step::Resolve, line);
+        }
+        let origins: Vec<&str> = magma.origins.iter().chain(&sctpd.origins).map(String::as_str).collect();
+        let reading = judge(said, &origins);
+        for line in reading.others {
+            self.ground.warn(Step::Resolve, format!("another package source could not be read: {line}"));
+        }
+        if !reading.unread.is_empty() {
+            let text = format!("the package repository could not be read on `{}`", self.ground.name);
+            return Err(Problem::testbed(text).because(reading.unread.join("\n")).hint(
+                "what is on offer is not known, so nothing was touched; look at the repository, then at the gateway's network",
+            ));
+        }
+        Ok((magma, sctpd))
+    }
+
+    /// The packages and versions that the release means, as apt wants them named.
+    fn wanted(&self, target: &Target) -> Vec<(String, String)> {
+        let mut wanted = vec![(self.config.package.clone(), target.release.version().to_owned())];
+        if let Some(sctpd) = &target.sctpd {
+            wanted.push((self.config.sctpd_package.clone(), sctpd.clone()));
+        }
+        wanted
+    }
+
+    fn install(&self, target: &Target) -> String {
+        let names: Vec<String> =
+            self.wanted(target).iter().map(|(name, version)| quote(&format!("{name}={version}"))).collect();
+        let reinstall = if target.is_forced { "--reinstall " } else { "" };
+        let conffiles = match self.config.conffiles {
+            Conffiles::New => "--force-confnew",
+            Conffiles::Keep => "--force-confold",
+        };
+        format!(
+            "--allow-downgrades --no-remove {reinstall}-o Dpkg::Options::={conffiles} \
+             -o Dpkg::Options::=--force-overwrite install {}",
+            names.join(" ")
+        )
+    }
+
+    /// Whether the packages of the release are what is installed.
+    pub(super) fn is_there(&self, target: &Target, found: &AgwFound) -> bool {
+        !target.is_forced && self.is_target(found, found, target).is_ok()
+    }
+
+    /// Downloads the packages and secures the way back. Touches no service.
+    pub(super) async fn secure(&self, target: &Target, found: &AgwFound) -> Result<(), Problem> {
+        let step = Step::Prepare;
+        self.ground.room(step, FOLDER).await?;
+        for package in self.packages() {
+            if found.broken.contains(package) {
+                self.ground.warn(step, format!("`{package}` is not properly installed: there is no way back for it"));
+            } else if !found.packages.contains_key(package) {
+                self.ground.warn(step, format!("`{package}` is not installed"));
+            }
+        }
+        let [simulate, way_back, download] = self.prepare_scripts(target, found);
+        let not_to_be_had = |text: &str| {
+            let text = format!("{text} on `{}`", self.ground.name);
+            |said: String| {
+                let class = if is_about_the_release(&said) { Class::Upgrade } else { Class::Testbed };
+                Problem::new(class, text).because(said).hint("nothing was touched")
+            }
+        };
+        let impossible = not_to_be_had(&format!("the packages of {} cannot be installed", target.release));
+        let not_fetched = not_to_be_had(&format!("the packages of {} could not be fetched", target.release));
+        self.ground.must_root(step, &simulate, self.config.prepare_timeout, impossible).await?;
+        self.ground
+            .must_root(step, &way_back, self.config.prepare_timeout, |said| {
+                Problem::testbed(format!("the way back of `{}` could not be secured", self.ground.name)).because(said)
+            })
+            .await?;
+        self.ground.must_root(step, &download, self.config.prepare_timeout, not_fetched).await.map(drop)
+    }
+
+    /// What `prepare` does on the host: asks apt what it would do, secures the way back, then downloads.
+    pub(super) fn prepare_scripts(&self, target: &Target, found: &AgwFound) -> [String; 3] {
+        let install = self.install(target);
+        let simulate = format!(
+            "{ENVIRONMENT}set -eu\numask 077\nrm -rf {BACKUP} {NEXT}\nmkdir -p {BACKUP}/packages\n\
+             {APT} --simulate {install} > {BACKUP}/simulated 2>&1 || {{ cat {BACKUP}/simulated; exit 1; }}\n\
+             grep '^Inst ' {BACKUP}/simulated || true"
+        );
+        let download = format!("{ENVIRONMENT}{APT} --download-only {install} 2>&1");
+        [simulate, self.way_back_script(found), download]
+    }
+
+    /// Keeps the packages that the switch replaces (from apt's cache, from the repository, or made from what is installed) and
+    /// their conffiles.
+    fn way_back_script(&self, found: &AgwFound) -> String {
+        let mut script = format!(
+            "{ENVIRONMENT}set -eu\numask 077\ncd {BACKUP}/packages\n{}\n: > ../ours\n",
+            include_str!("keep_package.sh")
+        );
+        for (name, version) in &found.packages {
+            script.push_str(&format!("printf '%s\\n' {} >> ../ours\n", quote(&format!("{name} {version}"))));
+        }
+        script.push_str(include_str!("way_back.sh"));
+        script
+    }
+
+    /// The switch itself: what the job on the host does.
+    pub(super) fn activate_script(&self, target: &Target) -> String {
+        let ucf = match self.config.conffiles {
+            Conffiles::New => "export UCF_FORCE_CONFFNEW=1\n",
+            Conffiles::Keep => "export UCF_FORCE_CONFFOLD=1\n",
+        };
+        let mut script = format!(
+            "{ENVIRONMENT}{ucf}set -eu\n{APT} --no-download {}\nsystemctl daemon-reload\n",
+            self.install(target)
+        );
+        for unit in &self.config.restart {
+            script.push_str(&format!("systemctl restart {}\n", quote(unit)));
+        }
+        script
+    }
+
+    /// What brings the gateway back to `found`, from what was kept.
+    pub(super) fn restore_script(&self, found: &AgwFound) -> String {
+        let running: Vec<String> =
+            found.health.units.iter().filter(|(_, unit)| unit.is_up).map(|(name, _)| quote(name)).collect();
+        let mut script = format!(
+            "{ENVIRONMENT}export UCF_FORCE_CONFFOLD=1\n{}",
+            include_str!("go_back.sh").replace("BACKUP", BACKUP).replace("APT", APT)
+        );
+        for unit in &self.config.restart {
+            script.push_str(&format!("systemctl restart {}\n", quote(unit)));
+        }
+        if !running.is_empty() {
+            // The package's own start came before the last conffile was back.
+            let names = running.join(" ");
+            script
+                .push_str(&format!("systemctl reset-failed {names} 2>/dev/null || true\nsystemctl restart {names}\n"));
+        }
+        script.push_str("exit 0\n");
+        script
+    }
+
+    /// Whether the gateway runs what it shall: the packages, and every unit that must be up.
+    pub(super) fn is_target(&self, now: &AgwFound, before: &AgwFound, target: &Target) -> Result<(), String> {
+        for (name, version) in self.wanted(target) {
+            match now.packages.get(&name) {
+                Some(installed) if *installed == version => {}
+                Some(installed) => return Err(format!("`{name}` is at {installed} and not at {version}")),
+                None => return Err(format!("`{name}` is not properly installed")),
+            }
+        }
+        self.is_healthy(now, before)
+    }
+
+    /// Whether every unit is up that the config requires or that was up before.
+    pub(super) fn is_healthy(&self, now: &AgwFound, before: &AgwFound) -> Result<(), String> {
+        now.health.has(self.required().into_iter().chain(before.health.running().map(str::to_owned)))
+    }
+
+    pub(super) fn required(&self) -> BTreeSet<String> {
+        self.config.units.iter().map(|unit| unit_name(unit)).collect()
+    }
+
+    /// Whether it is again what it was; what was down before may be down now. Of a package that was not whole it cannot be
+    /// known.
+    pub(super) fn is_as_before(&self, now: &AgwFound, before: &AgwFound) -> Result<(), String> {
+        if let Some(name) = before.broken.first() {
+            return Err(format!("`{name}` was not properly installed before"));
+        }
+        if !before.packages.contains_key(&self.config.package) {
+            return Err(format!("`{}` was not installed before", self.config.package));
+        }
+        for (name, version) in &before.packages {
+            if now.packages.get(name) != Some(version) {
+                let now = now.packages.get(name).map_or("not properly installed", String::as_str);
+                return Err(format!("`{name}` is {now} and was {version}"));
+            }
+        }
+        now.health.has(before.health.running().map(str::to_owned))
+    }
+
+    /// What the failing units wrote last, for the report.
+    pub(super) fn last_words_script(&self) -> String {
+        format!("journalctl -q --no-pager -n 15 -o cat -u {} -u 'sctpd*' 2>&1", quote(&self.config.unit_pattern))
+    }
+
+    /// The difference between the conffiles before and now, as `diff -u` has it.
+    ///
+    /// What was kept longer ago than the window belongs to another night.
+    pub(super) fn conffile_difference_script(window: Duration) -> String {
+        let since = window.as_secs() + 1;
+        format!(
+            "set -eu\nold=$(mktemp -d)\ntrap 'rm -rf \"$old\"' EXIT\n\
+             [ -n \"$(find {BACKUP}/conffiles.tar -newermt '-{since} seconds' 2>/dev/null)\" ] || exit 0\n\
+             tar -C \"$old\" -xf {BACKUP}/conffiles.tar\n\
+             while read -r file; do diff -u --label \"before/$file\" --label \"after/$file\" \"$old/$file\" \"/$file\" || true; done < {BACKUP}/conffiles"
+        )
+    }
+
+    pub(super) fn journal_script(&self, window: Duration) -> String {
+        let since = window.as_secs() + 1;
+        format!(
+            "journalctl -q --no-pager -o short-iso --since -{since}s -u {} -u 'sctpd*' -u 'apt*' 2>&1",
+            quote(&self.config.unit_pattern)
+        )
+    }
+}
+
+/// Which of apt's lists are made fresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refresh {
+    /// Those in use.
+    Lists,
+    /// Others, laid beside those in use and thrown away again.
+    Aside,
+}
+
+impl From<AgwFound> for Found {
+    fn from(found: AgwFound) -> Self {
+        Found::Agw(found)
+    }
+}
+
+fn unit_name(unit: &str) -> String {
+    if unit.contains('.') { unit.to_owned() } else { format!("{unit}.service") }
+}
+
+/// Reads `ii  magma 1.5.0-1613086398-abde7b90` lines: what is installed, and what is there and not whole.
+fn parse_packages(text: &str) -> (BTreeMap<String, String>, BTreeSet<String>) {
+    let mut packages = BTreeMap::new();
+    let mut broken = BTreeSet::new();
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        let (Some(state), Some(name)) = (words.next(), words.next()) else { continue };
+        match (state, words.next()) {
+            ("ii" | "hi", Some(version)) => drop(packages.insert(name.to_owned(), version.to_owned())),
+            // Not installed, and removed but for its conffiles.
+            (state, _) if matches!(state.as_bytes().get(1), Some(b'n' | b'c')) => {}
+            _ => drop(broken.insert(name.to_owned())),
+        }
+    }
+    (packages, broken)
+}
+
+/// Reads the blocks of `systemctl show -p Id,ActiveState,MainPID,NRestarts`.
+fn parse_units(text: &str) -> Health {
+    let mut units = BTreeMap::new();
+    for block in text.split("\n\n") {
+        let value = |key: &str| {
+            block.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix('=')).unwrap_or_default()
+        };
+        let name = value("Id");
+        if !name.is_empty() {
+            units.insert(
+                name.to_owned(),
+                Unit {
+                    state: value("ActiveState").to_owned(),
+                    is_up: value("ActiveState") == "active",
+                    // A start gives a new process, a restart by systemd counts up.
+                    mark: format!("pid {} restarts {}", value("MainPID"), value("NRestarts")),
+                },
+            );
+        }
+    }
+    Health::of(units)
+}
+
+/// What apt said of the repositories while it refreshed its lists.
+#[derive(Debug, PartialEq, Eq)]
+struct Reading {
+    /// Why what is on offer is not known; empty when every repository that matters was read.
+    unread: Vec<String>,
+    /// What went wrong with repositories that offer neither package.
+    others: Vec<String>,
+}
+
+/// Whether apt has read the repositories (`origins`) that offer the packages.
+///
+/// A complaint that names no address (`E: Could not get lock /var/lib/apt/lists/lock`) is about all of them. And silence is
+/// not success: each has to be named in a line `Hit:` or `Get:`.
+fn judge(said: &str, origins: &[&str]) -> Reading {
+    let is_of = |line: &str, origin: &str| line.split_whitespace().any(|word| is_below(word, origin));
+    let (ours, others): (Vec<&str>, Vec<&str>) = apt_failures(said).into_iter().partition(|line| {
+        let is_nameless = line.starts_with("E: ") && !line.contains("://");
+        is_nameless || origins.is_empty() || origins.iter().any(|origin| is_of(line, origin))
+    });
+    let mut unread: Vec<String> = ours.into_iter().map(str::to_owned).collect();
+    if unread.is_empty() {
+        for origin in origins {
+            let is_read = said.lines().any(|line| {
+                let mut words = line.split_whitespace();
+                let is_fetched = words.next().is_some_and(|word| word.starts_with("Hit:") || word.starts_with("Get:"));
+                is_fetched && words.next().is_some_and(|address| is_below(address, origin))
+            });
+            if !is_read {
+                unread.push(format!("apt did not say that it read {origin}"));
+            }
+        }
+        let is_refused = said.lines().any(|line| line.strip_prefix("status ").is_some_and(|status| status != "0"));
+        if is_refused && origins.is_empty() {
+            unread.push(last_lines(said, 5));
+        }
+    }
+    unread.dedup();
+    Reading { unread, others: others.into_iter().map(str::to_owned).collect() }
+}
+
+/// Whether the address is the repository's or one below it. `http://host/magma2` is not below `http://host/magma`.
+fn is_below(address: &str, origin: &str) -> bool {
+    let address = address.trim_matches(|letter: char| matches!(letter, '\'' | '"' | '`' | ','));
+    let rest = address.strip_prefix(origin.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// What apt could not read: the lines that begin `Err:`, `E:` or `W: Failed to fetch`, each with what explains it.
+///
+/// `E: Some index files failed to download.` only counts up what the lines before it have said.
+fn apt_failures(said: &str) -> Vec<&str> {
+    let signs =
+        ["Err:", "E: ", "W: Failed to fetch", "W: GPG error", "W: An error occurred during the signature verification"];
+    said.lines()
+        .map(str::trim)
+        .filter(|line| signs.iter().any(|sign| line.starts_with(sign)))
+        .filter(|line| !line.starts_with("E: Some index files failed to download"))
+        .collect()
+}
+
+/// Whether apt's complaint is about the release itself and not about the surroundings.
+fn is_about_the_release(said: &str) -> bool {
+    [
+        "unmet dependencies",
+        "held broken packages",
+        "was not found",
+        "has no installation candidate",
+        "Unable to locate package",
+        "Packages need to be removed but remove is disabled",
+    ]
+    .iter()
+    .any(|sign| said.contains(sign))
+}
+
+pub(super) fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}
+
+/// Why the switch failed: dpkg's lock and a full disk are the surroundings, all else is the release.
+pub(super) fn activation_class(said: &str) -> Class {
+    blamed(said, &["Could not get lock", "No space left on device", "is locked by another process", "Failed to fetch"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_wholly_installed_is_installed() {
+        let (packages, broken) = parse_packages(
+            "ii  magma 1.8.0-1655110000-3f7c21ab\niF  magma-sctpd 1.8.0-1655110000-3f7c21ab\nun  other \nrc  old 1.0\niiR again 1.0\n",
+        );
+        assert_eq!(packages, BTreeMap::from([("magma".to_owned(), "1.8.0-1655110000-3f7c21ab".to_owned())]));
+        assert_eq!(broken, BTreeSet::from(["again".to_owned(), "magma-sctpd".to_owned()]));
+    }
+
+    #[test]
+    fn units_are_up_or_not_and_carry_the_mark_of_their_process() {
+        let health = parse_units(
+            "MainPID=812\nNRestarts=0\nId=magma@mme.service\nActiveState=active\n\nMainPID=0\nNRestarts=4\nId=magma@enodebd.service\nActiveState=failed\n",
+        );
+        assert!(health.units["magma@mme.service"].is_up);
+        assert_eq!(health.units["magma@mme.service"].mark, "pid 812 restarts 0");
+        assert!(!health.units["magma@enodebd.service"].is_up);
+    }
+
+    const ORIGIN: &str = "http://192.168.60.10/magma";
+
+    #[test]
+    fn apt_says_what_it_could_not_read_whatever_it_returns() {
+        let said = "Hit:1 http://deb.debian.org bookworm InRelease\nErr:2 http://192.168.60.10/magma focal-ci InRelease\n  \
+                    Could not connect to 192.168.60.10:80\nReading package lists...\nW: Failed to fetch http://192.168.60.10/magma/dists/focal-ci/InRelease  Could not connect\n\
+                    W: Some index files failed to download. They have been ignored, or old ones used instead.\nstatus 0\n";
+        assert_eq!(judge(said, &[ORIGIN]).unread.len(), 2);
+        assert_eq!(
+            judge(said, &["http://deb.debian.org"]),
+            Reading { unread: Vec::new(), others: judge(said, &[ORIGIN]).unread }
+        );
+    }
+
+    #[test]
+    fn a_refresh_that_could_not_get_its_lock_read_nothing() {
+        let lock = "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 4711 (apt-get)";
+        let said =
+            format!("Reading package lists...\n{lock}\nE: Unable to lock directory /var/lib/apt/lists/\nstatus 100\n");
+        assert_eq!(judge(&said, &[ORIGIN]).unread[0], lock);
+    }
+
+    #[test]
+    fn a_repository_was_read_when_apt_says_so_and_not_when_it_is_silent() {
+        let read = "Hit:1 http://192.168.60.10/magma focal-ci InRelease\nReading package lists...\nstatus 0\n";
+        let nothing = Reading { unread: Vec::new(), others: Vec::new() };
+        assert_eq!(judge(read, &[ORIGIN]), nothing);
+        assert_eq!(judge(read, &["http://192.168.60.10/magma/"]), nothing);
+        assert_eq!(judge(read, &["http://192.168.60.10/magma2"]).unread.len(), 1);
+        assert_eq!(judge("Reading package lists...\nstatus 0\n", &[ORIGIN]).unread.len(), 1);
+        assert_eq!(judge("status 100\n", &[]).unread, ["status 100"]);
+    }
+
+    #[test]
+    fn a_package_source_of_the_site_that_is_broken_is_not_ours() {
+        let said = "Hit:1 http://192.168.60.10/magma focal-ci InRelease\nErr:2 http://ppa.example focal Release\n\
+                    E: Failed to fetch http://ppa.example/dists/focal/Release  404\n\
+                    E: Some index files failed to download. They have been ignored, or old ones used instead.\nstatus 100\n";
+        let reading = judge(said, &[ORIGIN]);
+        assert!(reading.unread.is_empty());
+        assert_eq!(reading.others.len(), 2);
+    }
+}

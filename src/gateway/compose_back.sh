@@ -1,0 +1,30 @@
+# Has compose bring back from BACKUP what was there: $started ran, $stopped had containers that did not.
+place docker-compose.yml || exit 1
+place .env || exit 1
+cmp docker-compose.yml BACKUP/docker-compose.yml && cmp .env BACKUP/.env || exit 1
+
+# Those of the services that compose knows: a site's own containers, from a file that we do not know, were left alone.
+known() {
+    for service; do
+        if grep -qxF -- "$service" BACKUP/services; then printf '%s ' "$service"; fi
+    done
+}
+remove_the_others() {
+    for service in $(cat BACKUP/services NEXT/services 2>/dev/null | sort -u); do
+        case " $started $stopped " in
+        *" $service "*) ;;
+        *) remove "$service" || exit 1 ;;
+        esac
+    done
+}
+
+remove_the_others
+up=$(known $started)
+down=$(known $stopped)
+[ -z "$up" ] || masked COMPOSE up -d $up || exit 1
+if [ -n "$down" ]; then
+    masked COMPOSE up --no-start --no-deps $down || exit 1
+    masked COMPOSE stop $down || exit 1
+fi
+# What the services that ran depend on may have been started along with them.
+remove_the_others

@@ -1,0 +1,726 @@
+//! The federation gateway: a compose project whose images carry the release as their tag.
+//!
+//! Knows compose (v1 and v2) and the Docker client as they print. Tags move, so what runs is judged by image IDs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::agw::last_lines;
+use super::registry::{self, Answer};
+use super::{BACKUP, Found, Ground, Health, NEXT, QUIESCED, Target, Unit, blamed};
+use crate::config;
+use crate::event::{Class, Problem, Step};
+use crate::release::Release;
+use crate::remote::quote;
+
+/// What a FEG ran before the night: enough to bring it back and to compare.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FegFound {
+    /// How compose is called here.
+    pub(crate) compose: String,
+    pub(crate) project: String,
+    /// `DOCKER_REGISTRY` of `.env`: what stands before the names of the images.
+    pub(crate) registry: String,
+    /// `IMAGE_VERSION` of `.env`.
+    pub(crate) tag: String,
+    /// Compose service and the container that runs it.
+    pub(crate) containers: BTreeMap<String, Container>,
+    pub(crate) health: Health,
+}
+
+/// A container as `docker inspect` has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Container {
+    /// The image as it was named when the container was made; its tag may have moved since.
+    pub(crate) reference: String,
+    pub(crate) image: String,
+}
+
+/// What a FEG shall run, by image ID and by compose's own list of services.
+#[derive(Debug)]
+pub(crate) struct FegExpected {
+    tag: String,
+    images: BTreeMap<String, String>,
+    services: BTreeSet<String>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Feg {
+    pub(super) ground: Ground,
+    pub(super) config: config::Feg,
+}
+
+/// What of a container matters, in one line of JSON each.
+const INSPECT: &str = r#"{"service":{{json (index .Config.Labels "com.docker.compose.service")}},"reference":{{json .Config.Image}},"image":{{json .Image}},"restarts":{{.RestartCount}},"status":{{json .State.Status}},"started":{{json .State.StartedAt}},"health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}""{{end}}}"#;
+
+impl Feg {
+    /// The lines every script begins with: where we are, and what Docker is called. The scripts run as root.
+    fn preamble(&self) -> String {
+        format!(
+            "export LC_ALL=C\ncd {} || exit 3\ndocker() {{ {} \"$@\"; }}\n\
+             value() {{ sed -n \"s/^[[:space:]]*$1[[:space:]]*=[[:space:]]*//p\" .env | tail -n 1 | sed \"s/[[:space:]]*\\$//; s/^\\\"\\(.*\\)\\\"\\$/\\1/; s/^'\\(.*\\)'\\$/\\1/\"; }}\n",
+            quote(&self.config.directory),
+            self.docker(),
+        )
+    }
+
+    /// The same, for scripts that call compose: what it prints about `.env` is masked.
+    fn preamble_of_compose(&self) -> String {
+        let masked = include_str!("masked.sh").replace("NEXT", NEXT).replace("BACKUP", BACKUP);
+        format!("{}{masked}", self.preamble())
+    }
+
+    /// The Docker client as root calls it: the scripts are root already, so a leading `sudo -n` is not needed.
+    fn docker(&self) -> String {
+        let words = self.config.docker.trim();
+        let words = words.strip_prefix("sudo -n ").or_else(|| words.strip_prefix("sudo ")).unwrap_or(words);
+        format!("command {words}")
+    }
+
+    /// Asks what is written in `.env` and which containers run what.
+    pub(super) async fn found(&self, step: Step) -> Result<FegFound, Problem> {
+        let script = format!(
+            "{preamble}\
+             [ -r .env ] || {{ echo \"there is no .env in $PWD\" >&2; exit 1; }}\n\
+             compose={compose}\n\
+             if [ -z \"$compose\" ]; then\n  \
+               if docker compose version >/dev/null 2>&1; then compose='docker compose'; else compose=docker-compose; fi\n\
+             fi\n\
+             project=${{COMPOSE_PROJECT_NAME:-$(value COMPOSE_PROJECT_NAME)}}\n\
+             [ -n \"$project\" ] || project=$(basename \"$PWD\" | tr 'A-Z' 'a-z' | tr -cd 'a-z0-9_-')\n\
+             printf '%s\\n' \"$compose\" \"$project\" \"$(value DOCKER_REGISTRY)\" \"$(value IMAGE_VERSION)\"\n\
+             set -e\n\
+             ids=$(docker ps -aq --filter label=com.docker.compose.project=\"$project\" --filter label=com.docker.compose.oneoff=False)\n\
+             [ -z \"$ids\" ] || docker inspect --format {inspect} $ids",
+            preamble = self.preamble(),
+            compose = quote(&self.config.compose),
+            inspect = quote(INSPECT),
+        );
+        let text = self.ground.ask_root(step, "read what the gateway runs", &script).await?;
+        let mut lines = text.lines();
+        let mut next = || lines.next().unwrap_or_default().to_owned();
+        let (compose, project, registry, tag) = (next(), next(), next(), next());
+        let (containers, health) = parse_containers(lines);
+        Ok(FegFound { compose, project, registry, tag, containers, health })
+    }
+
+    pub(super) fn release_of(&self, found: &FegFound) -> Option<String> {
+        let tags: BTreeSet<&str> = found
+            .containers
+            .values()
+            .map(|container| container.reference.rsplit_once(':').map_or("latest", |(_, tag)| tag))
+            .collect();
+        match tags.len() {
+            0 => None,
+            1 => tags.first().map(|&tag| tag.to_owned()),
+            _ => Some(tags.into_iter().collect::<Vec<_>>().join(", ")),
+        }
+    }
+
+    fn reference(found: &FegFound, image: &str, tag: &str) -> String {
+        format!("{}{image}:{tag}", found.registry)
+    }
+
+    /// Asks the registry, through this gateway's own Docker engine, whether each image has the tag.
+    pub(crate) async fn images_of(&self, found: &FegFound, tag: &str) -> Result<Vec<(String, Answer)>, Problem> {
+        let step = Step::Resolve;
+        let mut answers = Vec::new();
+        let login = self.login(found).await?;
+        for image in &self.config.images {
+            let reference = Self::reference(found, image, tag);
+            let command = format!("exec {} system dial-stdio", self.docker().trim_start_matches("command "));
+            self.ground.commanded(step, &format!("{command} # GET /distribution/{reference}/json"));
+            let answer =
+                registry::ask(&self.ground.host, &command, &reference, login.as_ref()).await.map_err(|error| {
+                    Problem::testbed(format!(
+                        "the registry could not be asked for `{reference}` on `{}`",
+                        self.ground.name
+                    ))
+                    .because_of(&error)
+                })?;
+            answers.push((reference, answer));
+        }
+        Ok(answers)
+    }
+
+    /// Whether the registry answers, asked for the tag that runs here: missing is an answer too.
+    pub(crate) async fn registry_answers(&self) -> Result<String, Problem> {
+        let found = self.found(Step::Connect).await?;
+        for (reference, answer) in self.images_of(&found, &found.tag).await? {
+            if let Answer::Unknown { status, said } = answer {
+                return Err(Problem::testbed(format!("the registry does not say whether `{reference}` is there"))
+                    .because(format!("{said} (status {status} of the Docker engine)"))
+                    .hint("look at the registry and at the gateway's `docker login`"));
+            }
+        }
+        Ok(format!("{} answers", found.registry))
+    }
+
+    /// The login that this gateway's Docker client keeps for the registry. It passes through our memory, and is redacted.
+    async fn login(&self, found: &FegFound) -> Result<Option<registry::Login>, Problem> {
+        let text = self
+            .ground
+            .ask_root(
+                Step::Resolve,
+                "read the registry login",
+                "cat \"${DOCKER_CONFIG:-${HOME:-/root}/.docker}/config.json\" 2>/dev/null || true",
+            )
+            .await?;
+        let login = registry::login_for(&text, &found.registry);
+        if let Some(login) = &login {
+            login.learn(self.ground.events.redactor());
+        }
+        Ok(login)
+    }
+
+    /// Checks the compose file and pulls the images. Touches no service. Returns whether the release is what runs here.
+    pub(super) async fn lay_ready(&self, target: &Target, found: &FegFound) -> Result<bool, Problem> {
+        let step = Step::Prepare;
+        let tag = target.tag.as_deref().expect("the tag is resolved when a FEG is upgraded");
+        self.ground.room(step, FOLDER).await?;
+        self.stage(target, found, tag).await?;
+
+        let references: Vec<String> =
+            self.config.images.iter().map(|image| Self::reference(found, image, tag)).collect();
+        self.ground
+            .must_root(step, &self.pull_script(&references), self.config.prepare_timeout, |said| {
+                let is_missing =
+                    ["manifest unknown", "not found: manifest", "manifest for"].iter().any(|sign| said.contains(sign));
+                let class = if is_missing { Class::Upgrade } else { Class::Testbed };
+                Problem::new(class, format!("the images of `{tag}` could not be pulled on `{}`", self.ground.name))
+                    .because(said)
+                    .hint("nothing was touched")
+            })
+            .await?;
+
+        if target.is_forced || !self.is_the_same(found).await? {
+            return Ok(false);
+        }
+        let expected = self.expected(step, found, target).await?;
+        Ok(self.is_target(found, found, &expected).is_ok())
+    }
+
+    /// Whether the files of the release are the very files in use.
+    async fn is_the_same(&self, found: &FegFound) -> Result<bool, Problem> {
+        let script = format!(
+            "cd {} && cmp -s docker-compose.yml {NEXT}/docker-compose.yml && cmp -s .env {NEXT}/.env && echo same || true",
+            quote(&self.config.directory)
+        );
+        let text = self.ground.ask_root(Step::Prepare, "compare the compose file", &script).await?;
+        Ok(text.trim() == "same" && !found.containers.is_empty())
+    }
+
+    /// What `prepare` does on the host: lays the files ready, pulls, secures the way back.
+    pub(super) fn prepare_scripts(&self, target: &Target, found: &FegFound) -> [String; 3] {
+        let tag = target.tag.as_deref().unwrap_or_default();
+        let references: Vec<String> =
+            self.config.images.iter().map(|image| Self::reference(found, image, tag)).collect();
+        [self.stage_script(target, found, tag), self.pull_script(&references), self.way_back_script(found)]
+    }
+
+    fn pull_script(&self, references: &[String]) -> String {
+        let mut script = format!("{}set -e\n", self.preamble());
+        for reference in references {
+            script.push_str(&format!("docker pull -q {} 2>&1\n", quote(reference)));
+        }
+        script
+    }
+
+    /// Lays the compose file and the `.env` of the release beside those in use, and has compose check them.
+    async fn stage(&self, target: &Target, found: &FegFound, tag: &str) -> Result<(), Problem> {
+        let step = Step::Prepare;
+        let name = &self.ground.name;
+        let script = self.stage_script(target, found, tag);
+        let output = self.ground.run_root(step, &script, self.config.prepare_timeout).await?;
+        match output.status {
+            0 => {
+                for line in output.text().lines().filter(|line| line.contains("variable is not set")) {
+                    self.ground.warn(step, format!("compose: {}", line.trim()));
+                }
+                Ok(())
+            }
+            3 => Err(Problem::testbed(format!(
+                "the compose file of {} could not be laid ready on `{name}`",
+                target.release
+            ))
+            .because(last_lines(&super::all_said(&output), 5))
+            .hint("nothing was touched")),
+            // Compose is not there, or was killed.
+            status @ (126 | 127 | 129..) => Err(Problem::testbed(format!("compose does not run on `{name}`"))
+                .because(format!("exit status {status}: {}", last_lines(&super::all_said(&output), 5)))
+                .hint("nothing was touched")),
+            _ => {
+                let said = super::all_said(&output);
+                let text = format!("compose refuses the compose file of {} on `{name}`", target.release);
+                Err(Problem::new(activation_class(&said), text)
+                    .because(last_lines(&said, 5))
+                    .hint("does the release need a key that the site's `.env` does not have? Nothing was touched"))
+            }
+        }
+    }
+
+    fn stage_script(&self, target: &Target, found: &FegFound, tag: &str) -> String {
+        let fetch = match &self.config.compose_url {
+            Some(template) => {
+                let url = quote(&target.release.fill(template));
+                format!(
+                    "if command -v curl >/dev/null; then curl -fsSL --max-time 120 -o {NEXT}/docker-compose.yml {url}; \
+                     else wget -q -T 120 -O {NEXT}/docker-compose.yml {url}; fi || exit 3\n"
+                )
+            }
+            None => format!("cp docker-compose.yml {NEXT}/docker-compose.yml || exit 3\n"),
+        };
+        format!(
+            "{preamble}umask 077\nrm -rf {NEXT}\nmkdir -p {NEXT} || exit 3\n{fetch}\
+             cp -p .env {NEXT}/.env || exit 3\n\
+             tag={tag}\n{edit}{files}\
+             masked {compose} --project-directory . \"$@\" --env-file {NEXT}/.env config -q || exit\n\
+             {compose} --project-directory . \"$@\" --env-file {NEXT}/.env config --services > {NEXT}/services 2>/dev/null",
+            preamble = self.preamble_of_compose(),
+            tag = quote(tag),
+            edit = include_str!("edit_env.sh").replace("NEXT", NEXT),
+            files = include_str!("compose_files.sh").replace("NEXT", NEXT),
+            compose = found.compose,
+        )
+    }
+
+    async fn image_ids(&self, step: Step, references: &[String]) -> Result<BTreeMap<String, String>, Problem> {
+        let quoted: Vec<String> = references.iter().map(|reference| quote(reference)).collect();
+        let script = format!("{}docker image inspect --format '{{{{.Id}}}}' {}", self.preamble(), quoted.join(" "));
+        let text = self.ground.ask_root(step, "read the image IDs", &script).await?;
+        Ok(references.iter().cloned().zip(text.lines().map(|line| line.trim().to_owned())).collect())
+    }
+
+    /// Keeps `.env`, the compose file, and a name of our own for every image in use, so that no prune of dangling images takes it.
+    pub(super) async fn secure_way_back(&self, found: &FegFound) -> Result<(), Problem> {
+        let script = self.way_back_script(found);
+        self.ground
+            .must_root(Step::Prepare, &script, Duration::from_secs(120), |said| {
+                Problem::testbed(format!("the way back of `{}` could not be secured", self.ground.name)).because(said)
+            })
+            .await
+            .map(drop)
+    }
+
+    fn way_back_script(&self, found: &FegFound) -> String {
+        let names: Vec<String> = found.containers.keys().map(|service| quote(service)).collect();
+        let mut script = format!(
+            "{preamble}set -e\numask 077\nrm -rf {BACKUP}\nmkdir -p {BACKUP}\ncp -p .env docker-compose.yml {BACKUP}/\n\
+             {compose} config --services > {BACKUP}/services 2>/dev/null || printf '%s\\n' {names} > {BACKUP}/services\n",
+            preamble = self.preamble(),
+            compose = found.compose,
+            names = names.join(" "),
+        );
+        let images: BTreeSet<&str> = found.containers.values().map(|container| container.image.as_str()).collect();
+        for (index, image) in images.iter().enumerate() {
+            script.push_str(&format!("docker tag {} {WAY_BACK}:{index}\n", quote(image)));
+        }
+        script.push_str("sync\n");
+        script
+    }
+
+    /// The switch itself: what the job on the host does.
+    pub(super) fn activate_script(&self, target: &Target, found: &FegFound) -> String {
+        let force = if target.is_forced { " --force-recreate" } else { "" };
+        format!(
+            "{preamble}{remove}set -e\n{quiesce}{place}place docker-compose.yml\nplace .env\n\
+             for service in $(grep -vxFf {NEXT}/services {BACKUP}/services); do remove \"$service\"; done\n\
+             masked {compose} up -d{force}\n",
+            preamble = self.preamble_of_compose(),
+            remove = Self::remove(found),
+            quiesce = self.quiesce(),
+            place = PLACE.replace("NEXT", NEXT),
+            compose = found.compose,
+        )
+    }
+
+    /// Removes the containers of one service. Not `--remove-orphans`: a site may run containers of its own in the same
+    /// project, from a compose file that we do not know.
+    fn remove(found: &FegFound) -> String {
+        format!(
+            "remove() {{\n  ids=$(docker ps -aq --filter label=com.docker.compose.project={} \
+             --filter label=com.docker.compose.service=\"$1\")\n  [ -z \"$ids\" ] || docker rm -f $ids >/dev/null\n}}\n",
+            quote(&found.project)
+        )
+    }
+
+    /// Sets aside what would fight us, and keeps it where [`Self::resume_script`] finds it. For scripts under `set -e`, which
+    /// does not hear of what fails before an `&&`.
+    fn quiesce(&self) -> String {
+        let mut script = format!("mkdir -p {QUIESCED}\n");
+        for file in &self.config.quiesce {
+            let kept = quote(&format!("{QUIESCED}/{}", file.replace('/', "%")));
+            let file = quote(file);
+            script.push_str(&format!(
+                "if [ -e {file} ]; then\n  cp -p {file} {kept}\n  sync {kept}\n  rm -f {file}\nfi\n"
+            ));
+        }
+        script
+    }
+
+    /// Puts back what was set aside, whatever the config says today. For scripts under `set -e`.
+    pub(super) fn resume_script() -> String {
+        include_str!("resume.sh").replace("QUIESCED", QUIESCED)
+    }
+
+    /// What brings the gateway back to `found`, from what was kept: what ran runs, what was there and did not run is there again
+    /// and does not, what was not there is gone.
+    pub(super) fn restore_script(&self, found: &FegFound) -> String {
+        // What is not healthy yet, or crashes and is started again, was meant to run.
+        let is_started = |service: &str| {
+            found
+                .health
+                .units
+                .get(service)
+                .is_some_and(|unit| unit.state.starts_with("running") || unit.state.starts_with("restarting"))
+        };
+        let (started, stopped): (Vec<&String>, Vec<&String>) =
+            found.containers.keys().partition(|service| is_started(service.as_str()));
+        let words =
+            |services: Vec<&String>| quote(&services.into_iter().map(String::as_str).collect::<Vec<_>>().join(" "));
+        format!(
+            "{preamble}{remove}set -e\n{quiesce}set +e\n{name}{place}\
+             started={started}\nstopped={stopped}\n{go_back}",
+            preamble = self.preamble_of_compose(),
+            remove = Self::remove(found),
+            quiesce = self.quiesce(),
+            name = Self::name_images(found),
+            place = PLACE.replace("NEXT", BACKUP),
+            started = words(started),
+            stopped = words(stopped),
+            go_back = include_str!("compose_back.sh")
+                .replace("BACKUP", BACKUP)
+                .replace("NEXT", NEXT)
+                .replace("COMPOSE", &found.compose),
+        )
+    }
+
+    /// Gives the images in use the names under which they were started: a tag may have moved with a pull.
+    fn name_images(found: &FegFound) -> String {
+        let mut script = String::new();
+        for container in found.containers.values().filter(|container| container.is_tagged()) {
+            script.push_str(&format!(
+                "docker tag {} {} || exit 1\n",
+                quote(&container.image),
+                quote(&container.reference)
+            ));
+        }
+        script
+    }
+
+    /// Takes away what `prepare` laid ready, where nothing is switched.
+    pub(super) fn clear_script(&self, found: &FegFound) -> String {
+        format!("{}{}{}", self.preamble(), Self::name_images(found), Self::forget_way_back())
+    }
+
+    /// Takes away our own names of the images; not the images that have another.
+    fn forget_way_back() -> String {
+        format!(
+            "docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' {WAY_BACK} | while read -r name; do\n  \
+             docker rmi \"$name\" >/dev/null 2>&1 || true\ndone\n"
+        )
+    }
+
+    /// What ends a switch, one way or the other.
+    pub(super) fn finish_script(&self) -> String {
+        format!("{}set -e\n{}{}", self.preamble(), Self::resume_script(), Self::forget_way_back())
+    }
+
+    /// What must run once the switch is done: asked once, after it.
+    pub(super) async fn expected(&self, step: Step, now: &FegFound, target: &Target) -> Result<FegExpected, Problem> {
+        let tag = target.tag.clone().expect("the tag is resolved when a FEG is upgraded");
+        let references: Vec<String> =
+            self.config.images.iter().map(|image| Self::reference(now, image, &tag)).collect();
+        let images = self.image_ids(step, &references).await?;
+        Ok(FegExpected { tag, images, services: self.services(step, now).await? })
+    }
+
+    /// Whether every service runs the image that the release's tag means now, and is up.
+    pub(super) fn is_target(&self, now: &FegFound, before: &FegFound, expected: &FegExpected) -> Result<(), String> {
+        if expected.services.is_empty() {
+            return Err("compose knows no service".to_owned());
+        }
+        for service in &expected.services {
+            let Some(container) = now.containers.get(service) else {
+                return Err(format!("`{service}` has no container"));
+            };
+            if expected.images.get(&container.reference) != Some(&container.image) {
+                return Err(format!("`{service}` runs {} and not `{}`", container.reference, expected.tag));
+            }
+        }
+        self.is_healthy(now, before, &expected.services)
+    }
+
+    async fn services(&self, step: Step, found: &FegFound) -> Result<BTreeSet<String>, Problem> {
+        let script = format!("{}{} config --services 2>/dev/null", self.preamble(), found.compose);
+        let text = self.ground.ask_root(step, "read the services", &script).await?;
+        Ok(text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect())
+    }
+
+    /// Whether every service is up that the config requires, that was up before and still exists, or that the release brings.
+    pub(super) fn is_healthy(
+        &self,
+        now: &FegFound,
+        before: &FegFound,
+        brought: &BTreeSet<String>,
+    ) -> Result<(), String> {
+        let still_there = before.health.running().filter(|service| brought.is_empty() || brought.contains(*service));
+        now.health.has(self.config.services.iter().cloned().chain(still_there.map(str::to_owned)))
+    }
+
+    /// The tag of a release's images.
+    pub(crate) fn tag_of(&self, release: &Release) -> String {
+        release.fill(&self.config.tag)
+    }
+
+    /// Whether it is again what it was; what was down before may be down now.
+    pub(super) fn is_as_before(now: &FegFound, before: &FegFound) -> Result<(), String> {
+        for (service, was) in &before.containers {
+            match now.containers.get(service) {
+                Some(is) if is.image == was.image => {}
+                Some(is) => {
+                    return Err(format!(
+                        "`{service}` runs {} ({}) and ran {} ({})",
+                        is.reference, is.image, was.reference, was.image
+                    ));
+                }
+                None if before.health.units.get(service).is_some_and(|unit| unit.is_up) => {
+                    return Err(format!("`{service}` has no container"));
+                }
+                None => {}
+            }
+        }
+        if let Some(service) = now.containers.keys().find(|service| !before.containers.contains_key(*service)) {
+            return Err(format!("`{service}` has a container and had none"));
+        }
+        now.health.has(before.health.running().map(str::to_owned))
+    }
+
+    pub(super) fn last_words_script(&self, found: &FegFound, services: &[String]) -> String {
+        let services: Vec<String> = services.iter().take(3).map(|service| quote(service)).collect();
+        format!(
+            "{}masked {} logs --no-color --tail 8 {} | tail -n 24",
+            self.preamble_of_compose(),
+            found.compose,
+            services.join(" ")
+        )
+    }
+
+    pub(super) fn journal_script(&self, found: &FegFound, window: Duration) -> String {
+        let since = window.as_secs() + 1;
+        format!(
+            "{}journalctl -q --no-pager -o short-iso --since -{since}s -u 'docker*' 2>&1\n\
+             for name in $(docker ps -a --filter label=com.docker.compose.project={} --format '{{{{.Names}}}}'); do\n  \
+             echo \"== $name\"\n  docker logs --since {since}s --timestamps \"$name\" 2>&1 | tail -n 2000\ndone",
+            self.preamble(),
+            quote(&found.project),
+        )
+    }
+}
+
+/// Where the images go.
+pub(super) const FOLDER: &str = "/var/lib/docker";
+
+/// Our own name for the images that a gateway ran, so that no prune of dangling images takes them.
+const WAY_BACK: &str = "teravm-ci/way-back";
+
+/// Puts a file of the folder NEXT where compose reads it: whole, with owner and mode of the one that was there.
+const PLACE: &str = "place() {\n  cp -p \"$1\" \"$1.teravm-ci\" && cat NEXT/\"$1\" > \"$1.teravm-ci\" && sync \"$1.teravm-ci\" && mv \"$1.teravm-ci\" \"$1\"\n}\n";
+
+impl Container {
+    /// Whether it was started by a tag, which can be given to its image again; not by a digest or an image ID.
+    fn is_tagged(&self) -> bool {
+        !self.reference.contains('@') && !self.reference.starts_with("sha256:")
+    }
+}
+
+impl FegFound {
+    /// The images in use, short, as `docker images` shows them.
+    pub(crate) fn images(&self) -> String {
+        let images: BTreeSet<&str> = self.containers.values().map(|container| container.image.as_str()).collect();
+        let short = |image: &str| image.trim_start_matches("sha256:").chars().take(12).collect::<String>();
+        images.into_iter().map(short).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl From<FegFound> for Found {
+    fn from(found: FegFound) -> Self {
+        Found::Feg(found)
+    }
+}
+
+/// Reads the lines of [`INSPECT`].
+fn parse_containers<'a>(lines: impl Iterator<Item = &'a str>) -> (BTreeMap<String, Container>, Health) {
+    let mut containers = BTreeMap::new();
+    let mut units = BTreeMap::new();
+    for line in lines {
+        let Ok(value) = serde_json::from_str::<Value>(line) else { continue };
+        let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
+        let service = text("service");
+        if service.is_empty() {
+            continue;
+        }
+        let (status, health) = (text("status"), text("health"));
+        let state = if health.is_empty() { status.clone() } else { format!("{status}, {health}") };
+        let is_up = status == "running" && matches!(health.as_str(), "" | "healthy");
+        let mark = format!("started {} restarts {}", text("started"), value["restarts"]);
+        units.insert(service.clone(), Unit { state, is_up, mark });
+        containers.insert(service, Container { reference: text("reference"), image: text("image") });
+    }
+    (containers, Health::of(units))
+}
+
+pub(super) fn activation_class(said: &str) -> Class {
+    blamed(
+        said,
+        &["no space left on device", "Cannot connect to the Docker daemon", "Error while fetching server API version"],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_is_up_when_it_runs_and_is_not_called_unhealthy() {
+        let lines = [
+            r#"{"service":"magmad","reference":"r/gateway_python:5d2e8f90","image":"sha256:1","restarts":0,"status":"running","started":"t1","health":""}"#,
+            r#"{"service":"td-agent-bit","reference":"r/gateway_python:5d2e8f90","image":"sha256:1","restarts":0,"status":"running","started":"t1","health":"starting"}"#,
+            r#"{"service":"s6a_proxy","reference":"r/gateway_go:5d2e8f90","image":"sha256:2","restarts":7,"status":"restarting","started":"t9","health":""}"#,
+            "WARNING: not JSON",
+        ];
+        let (containers, health) = parse_containers(lines.into_iter());
+        assert_eq!(containers.len(), 3);
+        let up: Vec<&str> = health.running().collect();
+        assert_eq!(up, ["magmad"]);
+        assert_eq!(health.units["s6a_proxy"].mark, "started t9 restarts 7");
+    }
+
+    /// Runs a script with `NEXT`, `BACKUP` and the current folder in a folder of its own.
+    fn in_folder(files: &[(&str, &[u8])], script: &str) -> (tempfile::TempDir, std::process::Output) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().display().to_string();
+        for (name, bytes) in files {
+            std::fs::write(folder.path().join(name), bytes).expect("a file of the test");
+        }
+        let script = format!("export LC_ALL=C\n{script}").replace("NEXT", &path).replace("BACKUP", &path);
+        let output = std::process::Command::new("sh").args(["-c", &script]).current_dir(folder.path()).output();
+        (folder, output.expect("sh is there"))
+    }
+
+    fn edited(env: &[u8]) -> Vec<u8> {
+        let script = format!("tag=5d2e8f90\n{}", include_str!("edit_env.sh"));
+        let (folder, output) = in_folder(&[(".env", env)], &script);
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 1, "something was left beside .env");
+        std::fs::read(folder.path().join(".env")).expect(".env")
+    }
+
+    #[test]
+    fn the_tag_is_set_and_all_else_stays_byte_for_byte() {
+        let cases: [(&[u8], &[u8]); 14] = [
+            (b"IMAGE_VERSION=old\n", b"IMAGE_VERSION=5d2e8f90\n"),
+            (b"A=1\r\nIMAGE_VERSION=old\r\nB=2\r\n", b"A=1\r\nIMAGE_VERSION=5d2e8f90\r\nB=2\r\n"),
+            (b"IMAGE_VERSION=old # by hand\n", b"IMAGE_VERSION=5d2e8f90 # by hand\n"),
+            (b"IMAGE_VERSION= # none\n", b"IMAGE_VERSION=5d2e8f90 # none\n"),
+            (b"IMAGE_VERSION=\"old one\" # x\n", b"IMAGE_VERSION=\"5d2e8f90\" # x\n"),
+            (b"IMAGE_VERSION=''\n", b"IMAGE_VERSION='5d2e8f90'\n"),
+            (b" IMAGE_VERSION = old", b" IMAGE_VERSION = 5d2e8f90"),
+            (b"IMAGE_VERSION=\n", b"IMAGE_VERSION=5d2e8f90\n"),
+            (
+                b"IMAGE_VERSION=1\nIMAGE_VERSION=2\n#IMAGE_VERSION=3\n",
+                b"IMAGE_VERSION=1\nIMAGE_VERSION=5d2e8f90\n#IMAGE_VERSION=3\n",
+            ),
+            (b"A=\0\xff\nIMAGE_VERSION=old\nB=\0\n", b"A=\0\xff\nIMAGE_VERSION=5d2e8f90\nB=\0\n"),
+            (b"MY_IMAGE_VERSION=1\n", b"MY_IMAGE_VERSION=1\nIMAGE_VERSION=5d2e8f90\n"),
+            (b"A=1", b"A=1\nIMAGE_VERSION=5d2e8f90\n"),
+            (b"A=\0", b"A=\0\nIMAGE_VERSION=5d2e8f90\n"),
+            (b"", b"IMAGE_VERSION=5d2e8f90\n"),
+        ];
+        for (before, after) in cases {
+            assert_eq!(edited(before).escape_ascii().to_string(), after.escape_ascii().to_string());
+        }
+    }
+
+    #[test]
+    fn no_value_of_env_passes_and_the_exit_status_does() {
+        let env = b"DOCKER_PASSWORD=s3cr3t-word\r\nIMAGE_VERSION=old\nC-D=a%b\nnonsense without equals\n";
+        let script = format!(
+            "{}\nset -e\nmasked sh -c 'echo fine; exit 0'\nmasked cat said && :\nmasked sh -c 'exit 7'\necho not here",
+            include_str!("masked.sh")
+        );
+        let said = b"line 1: unexpected character \"-\" in variable name near \"C-D=a%b\\nX=1\"\n\
+                     unexpected character \"%\" in variable name \"C-D=a%b\"\nlogin with s3cr3t-word failed\n\
+                     unterminated quoted value 'abc\nDOCKER_PASSWORD=x\nbefore nonsense without equals after\nPulling magmad\n";
+        let (_folder, output) = in_folder(&[(".env", env), ("said", said)], &script);
+        assert_eq!(output.status.code(), Some(7));
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            "fine\nline 1: unexpected character \"-\" in variable name near \"***\n\
+             unexpected character \"%\" in variable name \"C-D=***\nlogin with *** failed\n\
+             unterminated quoted value ***\nDOCKER_PASSWORD=***\nbefore *** after\nPulling magmad\n"
+        );
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    }
+
+    #[test]
+    fn what_was_set_aside_is_put_back_whatever_the_config_says() {
+        let kept = tempfile::tempdir().expect("a temporary folder");
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let file = home.path().join("recreate_services_cron");
+        let aside = kept.path().join(file.display().to_string().replace('/', "%"));
+        std::fs::write(&aside, "* * * * * root true\n").expect("a file of the test");
+        let script = include_str!("resume.sh").replace("QUIESCED", &kept.path().display().to_string());
+        let run = || std::process::Command::new("sh").args(["-ec", &script]).output().expect("sh is there").status;
+        assert!(run().success());
+        assert_eq!(std::fs::read_to_string(&file).expect("it is back"), "* * * * * root true\n");
+        assert!(!aside.exists());
+        // Nothing is set aside any more, and that is fine.
+        assert!(run().success());
+        std::fs::write(kept.path().join("%gone%away%cron"), "").expect("a file of the test");
+        assert!(!run().success(), "a file that cannot be put back is no success");
+        assert!(kept.path().join("%gone%away%cron").exists());
+    }
+
+    #[test]
+    fn the_release_is_checked_with_the_files_that_compose_reads_here() {
+        let files = |value: &str, present: &[(&str, &[u8])]| {
+            let script = format!("value() {{ echo '{value}'; }}\n{}echo \"$@\"", include_str!("compose_files.sh"));
+            let (folder, output) = in_folder(present, &script);
+            let path = folder.path().display().to_string();
+            String::from_utf8_lossy(&output.stdout).replace(&path, "NEXT").trim_end().to_owned()
+        };
+        assert_eq!(files("", &[]), "-f NEXT/docker-compose.yml");
+        let override_file: (&str, &[u8]) = ("docker-compose.override.yml", b"");
+        assert_eq!(files("", &[override_file]), "-f NEXT/docker-compose.yml -f docker-compose.override.yml");
+        assert_eq!(files("docker-compose.yml:site.yml", &[override_file]), "-f NEXT/docker-compose.yml -f site.yml");
+    }
+
+    #[test]
+    fn only_an_image_with_a_tag_can_have_its_name_again() {
+        let is_tagged =
+            |reference: &str| Container { reference: reference.to_owned(), image: "sha256:1".to_owned() }.is_tagged();
+        assert!(is_tagged("192.168.60.10:5000/gateway_go:5d2e8f90"));
+        assert!(!is_tagged("192.168.60.10:5000/gateway_go@sha256:1f"));
+        assert!(!is_tagged("sha256:1f"));
+    }
+
+    #[test]
+    fn a_service_that_was_not_there_before_is_not_as_before() {
+        let container = Container { reference: "r/gateway_go:1".to_owned(), image: "sha256:1".to_owned() };
+        let found = |services: &[&str]| FegFound {
+            compose: "docker-compose".to_owned(),
+            project: "docker".to_owned(),
+            registry: "r/".to_owned(),
+            tag: "1".to_owned(),
+            containers: services.iter().map(|&service| (service.to_owned(), container.clone())).collect(),
+            health: Health::default(),
+        };
+        assert_eq!(Feg::is_as_before(&found(&["magmad"]), &found(&["magmad"])), Ok(()));
+        let wrong = Feg::is_as_before(&found(&["magmad", "new"]), &found(&["magmad"]));
+        assert_eq!(wrong, Err("`new` has a container and had none".to_owned()));
+    }
+}

@@ -1,0 +1,863 @@
+//! The gateways under test, of two kinds: what they run, and how they are prepared, switched, verified and restored.
+//!
+//! A gateway knows its own host and nothing of the others; that all of them end at one release is the business of `upgrade`.
+
+mod agw;
+mod feg;
+mod registry;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use agw::{Agw, Refresh};
+pub(crate) use feg::{Feg, FegFound};
+pub(crate) use registry::Answer;
+
+use crate::config::Verify;
+use crate::event::{Class, EventKind, Events, Problem, Step};
+use crate::plan::{Lab, PlannedHost, Role, Upgrade};
+use crate::release::Release;
+use crate::remote::{As, Host, Job, JobEnd, JobSpec, JobStatus, Output, quote};
+use crate::stop::Stop;
+
+/// Our own folder on a gateway, root's and nobody else's.
+const STATE: &str = "/var/lib/teravm-ci";
+/// What brings the gateway back.
+const BACKUP: &str = "/var/lib/teravm-ci/backup";
+/// What is laid ready to be switched to.
+const NEXT: &str = "/var/lib/teravm-ci/next";
+/// What was set aside because it would fight the switch.
+const QUIESCED: &str = "/var/lib/teravm-ci/quiesced";
+/// Says, while a switch is under way, what the gateway ran before.
+const INTENT: &str = "/var/lib/teravm-ci/intent.json";
+
+/// The release that the gateways shall run.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) release: Release,
+    /// The version of `magma-sctpd`, where there is a newer one.
+    pub(crate) sctpd: Option<String>,
+    /// The tag of the FEG images, when a FEG is upgraded.
+    pub(crate) tag: Option<String>,
+    pub(crate) is_forced: bool,
+}
+
+/// What a gateway ran when we came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Found {
+    Agw(agw::AgwFound),
+    Feg(feg::FegFound),
+}
+
+impl Found {
+    fn look_again(&mut self, later: &Found) {
+        match self {
+            Found::Agw(found) => found.health.look_again(health(later)),
+            Found::Feg(found) => found.health.look_again(health(later)),
+        }
+    }
+}
+
+/// The units or services of a gateway, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Health {
+    pub(crate) units: BTreeMap<String, Unit>,
+    /// What was up and did not stay up while we looked.
+    #[serde(default)]
+    pub(crate) flapping: BTreeSet<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Unit {
+    pub(crate) state: String,
+    pub(crate) is_up: bool,
+    /// Changes when it starts anew.
+    pub(crate) mark: String,
+}
+
+impl Health {
+    fn of(units: BTreeMap<String, Unit>) -> Health {
+        Health { units, flapping: BTreeSet::new() }
+    }
+
+    /// The names of what is up, and stays up as far as we know.
+    fn running(&self) -> impl Iterator<Item = &str> {
+        let up = self.units.iter().filter(|(name, unit)| unit.is_up && !self.flapping.contains(*name));
+        up.map(|(name, _)| name.as_str())
+    }
+
+    /// The names of what need not stay up: it was there and was not up, and is not required.
+    fn ignored(&self, required: &BTreeSet<String>) -> BTreeSet<String> {
+        let must: BTreeSet<&str> = self.running().chain(required.iter().map(String::as_str)).collect();
+        self.units.keys().filter(|name| !must.contains(name.as_str())).cloned().collect()
+    }
+
+    /// Marks what was up and has, by a later look, started anew or gone down.
+    fn look_again(&mut self, later: &Health) {
+        let is_steady = |name: &String, unit: &Unit| {
+            later.units.get(name).is_some_and(|later| later.is_up && later.mark == unit.mark)
+        };
+        let up = self.units.iter().filter(|(_, unit)| unit.is_up);
+        self.flapping.extend(up.filter(|(name, unit)| !is_steady(name, unit)).map(|(name, _)| name.clone()));
+    }
+
+    /// Whether each of these is up; says which are not.
+    fn has(&self, names: impl Iterator<Item = String>) -> Result<(), String> {
+        let mut down: Vec<String> = names
+            .filter(|name| !self.units.get(name).is_some_and(|unit| unit.is_up))
+            .map(|name| {
+                let state = self.units.get(&name).map_or("not there", |unit| &unit.state);
+                format!("`{name}` is {state}")
+            })
+            .collect();
+        down.sort();
+        down.dedup();
+        if down.is_empty() { Ok(()) } else { Err(down.join(", ")) }
+    }
+}
+
+/// What `prepare` comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Prepared {
+    /// It runs the release already, and well.
+    Unchanged,
+    /// Everything is laid ready, and the way back is secured.
+    Ready,
+}
+
+/// Says on the gateway itself what is under way, so that the next run can bring it back if this one dies.
+#[derive(Debug, Serialize, Deserialize)]
+struct Intent {
+    run: String,
+    to: String,
+    found: Found,
+}
+
+/// A gateway of the setup.
+#[derive(Debug)]
+pub(crate) enum Gateway {
+    Agw(Agw),
+    Feg(Feg),
+}
+
+impl Gateway {
+    pub(crate) fn new(planned: &PlannedHost, lab: &Lab, host: Host, events: &Events) -> Gateway {
+        let ground = Ground { name: planned.name.clone(), host, events: events.clone(), outage: lab.outage };
+        match planned.role {
+            Role::Agw => Gateway::Agw(Agw { ground, config: lab.agw.clone() }),
+            Role::Feg => Gateway::Feg(Feg { ground, config: lab.feg.clone() }),
+            Role::Ng40 => unreachable!("the NG40 is the tester and not a gateway"),
+        }
+    }
+
+    fn ground(&self) -> &Ground {
+        match self {
+            Gateway::Agw(agw) => &agw.ground,
+            Gateway::Feg(feg) => &feg.ground,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.ground().name
+    }
+
+    pub(crate) fn host(&self) -> &Host {
+        &self.ground().host
+    }
+
+    /// Whether an upgrade means this gateway.
+    pub(crate) fn is_meant(&self, upgrade: &Upgrade) -> bool {
+        match self {
+            Gateway::Agw(_) => upgrade.agw,
+            Gateway::Feg(_) => upgrade.feg,
+        }
+    }
+
+    pub(crate) async fn found(&self, step: Step) -> Result<Found, Problem> {
+        match self {
+            Gateway::Agw(agw) => agw.found(step).await.map(Found::from),
+            Gateway::Feg(feg) => feg.found(step).await.map(Found::from),
+        }
+    }
+
+    fn activate_timeout(&self) -> Duration {
+        match self {
+            Gateway::Agw(agw) => agw.config.activate_timeout,
+            Gateway::Feg(feg) => feg.config.activate_timeout,
+        }
+    }
+
+    /// What it runs, in words.
+    pub(crate) fn release_of(&self, found: &Found) -> Option<String> {
+        match (self, found) {
+            (Gateway::Agw(agw), Found::Agw(found)) => agw.release_of(found),
+            (Gateway::Feg(feg), Found::Feg(found)) => feg.release_of(found),
+            _ => None,
+        }
+    }
+
+    /// Everything slow and everything that can fail without harm. Touches no service.
+    pub(crate) async fn prepare(
+        &self,
+        target: &Target,
+        found: &Found,
+        verify: &Verify,
+        stop: &Stop,
+    ) -> Result<Prepared, Problem> {
+        let is_there = match (self, found) {
+            (Gateway::Agw(agw), Found::Agw(found)) => agw.is_there(target, found),
+            (Gateway::Feg(feg), Found::Feg(found)) => feg.lay_ready(target, found).await?,
+            _ => return Err(self.is_of_another_kind()),
+        };
+        if is_there && self.is_steady(found, verify, stop).await? {
+            return Ok(Prepared::Unchanged);
+        }
+        match (self, found) {
+            (Gateway::Agw(agw), Found::Agw(found)) => agw.secure(target, found).await?,
+            (Gateway::Feg(feg), Found::Feg(found)) => feg.secure_way_back(found).await?,
+            _ => return Err(self.is_of_another_kind()),
+        }
+        Ok(Prepared::Ready)
+    }
+
+    /// Whether a gateway that runs the release already also stays up: one look does not tell a service that crashes again and
+    /// again. Shorter than `verify`, so that a night without an upgrade is quick.
+    async fn is_steady(&self, found: &Found, verify: &Verify, stop: &Stop) -> Result<bool, Problem> {
+        let step = Step::Prepare;
+        let mut before = found.clone();
+        before.look_again(&self.found(step).await?);
+        let fine = |now: &Found| health(now).has(self.required().into_iter().chain(running(&before)));
+        let brief = Verify { stable: (verify.stable / 2).min(BRIEFLY), timeout: verify.stable };
+        let ignored = health(&before).ignored(&self.required());
+        match self.settle(step, &brief, &fine, &ignored, Some(stop)).await {
+            Ok(()) => Ok(true),
+            Err(Unsettled::Why(why)) => {
+                self.ground().warn(step, format!("it runs the release already, and not well: {why}"));
+                Ok(false)
+            }
+            Err(Unsettled::Problem(problem)) => Err(problem),
+        }
+    }
+
+    /// The names of what the config requires to be up.
+    fn required(&self) -> BTreeSet<String> {
+        match self {
+            Gateway::Agw(agw) => agw.required(),
+            Gateway::Feg(feg) => feg.config.services.iter().cloned().collect(),
+        }
+    }
+
+    /// Looks a second time at what a gateway runs before it is switched. What does not even stay up now is not held against the
+    /// release, nor against the way back.
+    pub(crate) async fn look_again(&self, found: &Found) -> Result<Found, Problem> {
+        let mut found = found.clone();
+        found.look_again(&self.found(Step::Prepare).await?);
+        for name in &health(&found).flapping {
+            self.ground().warn(Step::Prepare, format!("`{name}` does not stay up, before anything is switched"));
+        }
+        Ok(found)
+    }
+
+    /// Writes the intent record, then switches, as a job that neither our death nor a dropped connection interrupts.
+    pub(crate) async fn activate(&self, target: &Target, found: &Found, run: &str) -> Result<(), Problem> {
+        let (script, deadline) = match (self, found) {
+            (Gateway::Agw(agw), Found::Agw(_)) => (agw.activate_script(target), agw.config.activate_timeout),
+            (Gateway::Feg(feg), Found::Feg(found)) => (feg.activate_script(target, found), feg.config.activate_timeout),
+            _ => return Err(self.is_of_another_kind()),
+        };
+        let intent = Intent { run: run.to_owned(), to: target.release.to_string(), found: found.clone() };
+        let intent = serde_json::to_string(&intent).expect("an intent is plain data");
+        let ground = self.ground();
+        let record = format!(
+            "set -e\numask 077\nprintf '%s\\n' {} > {INTENT}.new\nsync {INTENT}.new\nmv {INTENT}.new {INTENT}\nsync {STATE}",
+            quote(&intent)
+        );
+        ground
+            .must_root(Step::Activate, &record, MINUTE, |said| {
+                Problem::testbed(format!("the intent record could not be written on `{}`", ground.name)).because(said)
+            })
+            .await?;
+        ground
+            .job(Step::Activate, &format!("{run}-activate"), &script, deadline, |said| match self {
+                Gateway::Agw(_) => agw::activation_class(said),
+                Gateway::Feg(_) => feg::activation_class(said),
+            })
+            .await
+    }
+
+    /// Asks until everything is as it shall be and nothing has started anew for `verify.stable`, or the deadline has passed.
+    pub(crate) async fn verify(
+        &self,
+        target: &Target,
+        before: &Found,
+        verify: &Verify,
+        stop: &Stop,
+    ) -> Result<(), Problem> {
+        let fine: Box<Content<'_>> = match (self, before) {
+            (Gateway::Agw(agw), Found::Agw(before)) => Box::new(move |now| match now {
+                Found::Agw(now) => agw.is_target(now, before, target),
+                Found::Feg(_) => Err("it is no AGW".to_owned()),
+            }),
+            (Gateway::Feg(feg), Found::Feg(before)) => {
+                let expected = feg.expected(Step::Verify, &feg.found(Step::Verify).await?, target).await?;
+                Box::new(move |now| match now {
+                    Found::Feg(now) => feg.is_target(now, before, &expected),
+                    Found::Agw(_) => Err("it is no FEG".to_owned()),
+                })
+            }
+            _ => return Err(self.is_of_another_kind()),
+        };
+        let ignored = health(before).ignored(&self.required());
+        self.settle(Step::Verify, verify, &*fine, &ignored, Some(stop)).await.map_err(|why| {
+            why.unless(|why| {
+                Problem::upgrade(format!("`{}` is not healthy on {}", self.name(), target.release)).because(why)
+            })
+        })?;
+        self.check_in(verify, stop).await
+    }
+
+    /// Asks until the gateway has checked in, or the deadline has passed: it takes its time after a start.
+    async fn check_in(&self, verify: &Verify, stop: &Stop) -> Result<(), Problem> {
+        let command = match self {
+            Gateway::Agw(agw) => &agw.config.checkin,
+            Gateway::Feg(feg) => &feg.config.checkin,
+        };
+        let Some(command) = command else { return Ok(()) };
+        let script = format!("{command} 2>&1");
+        let deadline = Instant::now() + verify.timeout;
+        loop {
+            let asked = self.ground().run_root(Step::Verify, &script, verify.timeout.max(MINUTE));
+            let output = stop.or(asked).await??;
+            if output.status == 0 {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                let said = agw::last_lines(&all_said(&output), 8);
+                return Err(Problem::upgrade(format!("`{}` does not check in", self.name()))
+                    .because(format!("exit status {}: {said}", output.status)));
+            }
+            stop.or(tokio::time::sleep(POLL)).await?;
+        }
+    }
+
+    /// Brings the gateway back to what it ran, and compares.
+    pub(crate) async fn restore(&self, before: &Found, run: &str, verify: &Verify, step: Step) -> Result<(), Problem> {
+        let (script, deadline) = match (self, before) {
+            (Gateway::Agw(agw), Found::Agw(before)) => (agw.restore_script(before), agw.config.activate_timeout),
+            (Gateway::Feg(feg), Found::Feg(before)) => (feg.restore_script(before), feg.config.activate_timeout),
+            _ => return Err(self.is_of_another_kind()),
+        };
+        let done = async {
+            let ground = self.ground();
+            // A switch that we have lost sight of may still be at work.
+            ground.outlive_job(step, &format!("{run}-activate"), deadline).await?;
+            ground.job(step, &format!("{run}-restore"), &script, deadline, |_| Class::Mixed).await?;
+            let fine = |now: &Found| match (self, now, before) {
+                (Gateway::Agw(agw), Found::Agw(now), Found::Agw(before)) => agw.is_as_before(now, before),
+                (Gateway::Feg(_), Found::Feg(now), Found::Feg(before)) => Feg::is_as_before(now, before),
+                _ => Err("it is of another kind".to_owned()),
+            };
+            let ignored = health(before).ignored(&BTreeSet::new());
+            let settled = self.settle(step, verify, &fine, &ignored, None).await;
+            settled.map_err(|why| why.unless(|why| Problem::testbed("it is not as it was").because(why)))
+        };
+        let Err(problem) = done.await else { return Ok(()) };
+        self.resume(step).await;
+        let mut mixed =
+            Problem::new(Class::Mixed, format!("`{}` could not be brought back to what it ran", self.name()))
+                .hint(format!("look at the host; what was kept is in {BACKUP}, and the next run tries again"));
+        mixed.causes.push(problem.message);
+        mixed.causes.extend(problem.causes);
+        Err(mixed)
+    }
+
+    /// Puts back what was set aside, and takes the intent record away: the switch is over, one way or the other.
+    pub(crate) async fn finish(&self, step: Step) -> Result<(), Problem> {
+        let mut script = match self {
+            Gateway::Agw(_) => "set -e\n".to_owned(),
+            Gateway::Feg(feg) => feg.finish_script(),
+        };
+        script.push_str(&format!("rm -f {INTENT} {INTENT}.new\nrm -rf {NEXT} {STATE}/jobs\nsync\n"));
+        self.ground()
+            .must_root(step, &script, MINUTE, |said| {
+                Problem::new(Class::Mixed, format!("the switch could not be closed on `{}`", self.name())).because(said)
+            })
+            .await
+            .map(drop)
+    }
+
+    /// Takes away what `prepare` laid ready, on a gateway that is not switched: images that were pulled no longer have the
+    /// names of those in use. What stays behind does no harm, and is said.
+    pub(crate) async fn clear(&self, before: &Found) {
+        let mut script = format!("rm -rf {NEXT}\n");
+        if let (Gateway::Feg(feg), Found::Feg(before)) = (self, before) {
+            script.push_str(&feg.clear_script(before));
+        }
+        // A host that is lost is not waited for again.
+        let failed = match tokio::time::timeout(MINUTE, self.ground().run_root(Step::Prepare, &script, MINUTE)).await {
+            Ok(Ok(output)) if output.status == 0 => return,
+            Ok(Ok(output)) => agw::last_lines(&all_said(&output), 3),
+            Ok(Err(problem)) => problem.line(),
+            Err(_) => "the host does not answer".to_owned(),
+        };
+        self.ground().warn(Step::Prepare, format!("what was laid ready could not be taken away again: {failed}"));
+    }
+
+    /// Puts back what was set aside where the switch itself cannot be closed: the intent record stays.
+    async fn resume(&self, step: Step) {
+        if let Gateway::Agw(_) = self {
+            return;
+        }
+        let failed = match self.ground().run_root(step, &format!("set -e\n{}", Feg::resume_script()), MINUTE).await {
+            Ok(output) if output.status == 0 => return,
+            Ok(output) => agw::last_lines(&all_said(&output), 3),
+            Err(problem) => problem.line(),
+        };
+        self.ground().warn(step, format!("what was set aside is still in {QUIESCED}: {failed}"));
+    }
+
+    /// Brings back a gateway that an earlier run left in mid-switch. Returns what it runs again, if there was such a thing.
+    pub(crate) async fn recover(&self, run: &str, verify: &Verify) -> Result<Option<String>, Problem> {
+        let ground = self.ground();
+        let text = ground
+            .ask_root(Step::Recover, "look for an intent record", &format!("cat {INTENT} 2>/dev/null || true"))
+            .await?;
+        if text.trim().is_empty() {
+            return Ok(None);
+        }
+        let intent: Intent = serde_json::from_str(&text).map_err(|error| {
+            Problem::new(Class::Mixed, format!("the intent record on `{}` cannot be read", self.name()))
+                .because_of(&error)
+                .hint(format!(
+                    "a run died here in mid-switch; bring the gateway to a known release by hand, then remove {INTENT}"
+                ))
+        })?;
+        ground.warn(Step::Recover, format!("run {} died while it switched this gateway to {}", intent.run, intent.to));
+        // What that run started may still be at work.
+        for job in ["activate", "restore"] {
+            ground.outlive_job(Step::Recover, &format!("{}-{job}", intent.run), self.activate_timeout()).await?;
+        }
+        self.restore(&intent.found, run, verify, Step::Recover).await?;
+        self.finish(Step::Recover).await?;
+        Ok(self.release_of(&intent.found))
+    }
+
+    /// Polls until `fine` has been content, and no unit but the `ignored` has started anew, for `verify.stable`.
+    async fn settle(
+        &self,
+        step: Step,
+        verify: &Verify,
+        fine: &Content<'_>,
+        ignored: &BTreeSet<String>,
+        stop: Option<&Stop>,
+    ) -> Result<(), Unsettled> {
+        let mut deadline = Instant::now() + verify.timeout;
+        let mut steady: Option<(Instant, BTreeMap<String, String>)> = None;
+        let mut why = "it was not asked in time".to_owned();
+        loop {
+            let asked = Instant::now();
+            let look = match stop {
+                Some(stop) => stop.or(self.found(step)).await.map_err(Unsettled::Problem)?,
+                None => self.found(step).await,
+            };
+            match &look {
+                Ok(now) => {
+                    // The connection was lost and came back: the gateway is not to blame for that time.
+                    if asked.elapsed() > SLOW {
+                        deadline += asked.elapsed();
+                    }
+                    match fine(now) {
+                        Ok(()) => {
+                            let marks = marks(now, ignored);
+                            match &steady {
+                                Some((since, known)) if *known == marks => {
+                                    if since.elapsed() >= verify.stable {
+                                        return Ok(());
+                                    }
+                                }
+                                Some((_, known)) => {
+                                    why = format!(
+                                        "{} did not stay up for {}",
+                                        changed(known, &marks),
+                                        crate::config::format_duration(verify.stable)
+                                    );
+                                    steady = Some((Instant::now(), marks));
+                                }
+                                None => steady = Some((Instant::now(), marks)),
+                            }
+                        }
+                        Err(reason) => {
+                            why = reason;
+                            steady = None;
+                        }
+                    }
+                }
+                // It may not be able to say: the Docker daemon starts anew with its package.
+                Err(problem) => {
+                    why = problem.line();
+                    steady = None;
+                }
+            }
+            if Instant::now() >= deadline {
+                return Err(match look {
+                    Ok(now) => Unsettled::Why(format!("{why}{}", self.last_words(&now).await)),
+                    Err(problem) => Unsettled::Problem(problem),
+                });
+            }
+            let pause = tokio::time::sleep(POLL);
+            match stop {
+                Some(stop) => stop.or(pause).await.map_err(Unsettled::Problem)?,
+                None => pause.await,
+            }
+        }
+    }
+
+    /// What the gateway's services wrote last, to stand below the reason.
+    async fn last_words(&self, now: &Found) -> String {
+        let script = match (self, now) {
+            (Gateway::Agw(agw), _) => agw.last_words_script(),
+            (Gateway::Feg(feg), Found::Feg(now)) => {
+                let down: Vec<String> =
+                    now.health.units.iter().filter(|(_, unit)| !unit.is_up).map(|(name, _)| name.clone()).collect();
+                feg.last_words_script(now, &down)
+            }
+            _ => return String::new(),
+        };
+        match self.ground().run_root(Step::Verify, &script, MINUTE).await {
+            Ok(output) if !output.text().trim().is_empty() => format!("\n{}", agw::last_lines(&output.text(), 15)),
+            _ => String::new(),
+        }
+    }
+
+    /// The scripts of a step, as they would be run on the host.
+    pub(crate) fn scripts(&self, step: Step, target: &Target, found: &Found) -> Vec<String> {
+        match (self, found, step) {
+            (Gateway::Agw(agw), Found::Agw(found), Step::Prepare) => agw.prepare_scripts(target, found).to_vec(),
+            (Gateway::Agw(agw), Found::Agw(_), Step::Activate) => vec![agw.activate_script(target)],
+            (Gateway::Agw(agw), Found::Agw(found), Step::Restore) => vec![agw.restore_script(found)],
+            (Gateway::Feg(feg), Found::Feg(found), Step::Prepare) => feg.prepare_scripts(target, found).to_vec(),
+            (Gateway::Feg(feg), Found::Feg(found), Step::Activate) => vec![feg.activate_script(target, found)],
+            (Gateway::Feg(feg), Found::Feg(found), Step::Restore) => vec![feg.restore_script(found)],
+            _ => Vec::new(),
+        }
+    }
+
+    /// How much room there is where the gateway's downloads go.
+    pub(crate) async fn disk(&self) -> Result<String, Problem> {
+        let folder = match self {
+            Gateway::Agw(_) => agw::FOLDER,
+            Gateway::Feg(_) => feg::FOLDER,
+        };
+        self.ground().room(Step::Connect, folder).await
+    }
+
+    /// What on the gateway would fight an upgrade: seen, and said; `activate` sets aside what it can.
+    pub(crate) async fn rivals(&self) -> Result<String, Problem> {
+        let script = match self {
+            Gateway::Agw(_) => "fuser /var/lib/dpkg/lock-frontend 2>/dev/null | sed 's/^ */dpkg is locked by process /'; \
+                 systemctl is-active --quiet unattended-upgrades 2>/dev/null && echo 'unattended-upgrades is active'; true"
+                .to_owned(),
+            Gateway::Feg(feg) => {
+                let files: Vec<String> = feg.config.quiesce.iter().map(|file| quote(file)).collect();
+                format!("for file in {}; do [ ! -e \"$file\" ] || echo \"$file (set aside while we switch)\"; done", files.join(" "))
+            }
+        };
+        let text = self.ground().ask_root(Step::Connect, "look for what would fight an upgrade", &script).await?;
+        let rivals: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        Ok(if rivals.is_empty() { "none".to_owned() } else { rivals.join(", ") })
+    }
+
+    /// The journals of the last `window` by the gateway's own clock, and what the switch did to its conffiles: script and file name.
+    pub(crate) fn traces(&self, found: &Found, window: Duration) -> Vec<(&'static str, String)> {
+        match (self, found) {
+            (Gateway::Agw(agw), _) => {
+                vec![
+                    ("journal.log", agw.journal_script(window)),
+                    ("conffiles.diff", Agw::conffile_difference_script(window)),
+                ]
+            }
+            (Gateway::Feg(feg), Found::Feg(found)) => vec![("journal.log", feg.journal_script(found, window))],
+            (Gateway::Feg(_), Found::Agw(_)) => Vec::new(),
+        }
+    }
+
+    fn is_of_another_kind(&self) -> Problem {
+        Problem::new(Class::Mixed, format!("what is recorded of `{}` is of another kind of gateway", self.name()))
+    }
+}
+
+/// An upgrade needs at least this much room for what it downloads.
+const LEAST_ROOM_MB: u64 = 200;
+
+/// What a host may take beyond a job's deadline to end it: it asks, waits half a minute, and kills.
+const JOB_GRACE: Duration = Duration::from_secs(120);
+
+const MINUTE: Duration = Duration::from_secs(60);
+/// An answer that takes longer than this has waited for a lost connection.
+const SLOW: Duration = Duration::from_secs(15);
+/// How long a gateway that is not switched is looked at.
+const BRIEFLY: Duration = Duration::from_secs(5);
+/// How often a gateway is asked while it settles.
+const POLL: Duration = Duration::from_millis(1000);
+
+/// Says of what a gateway runs whether it is as it shall be, and why not.
+type Content<'a> = dyn Fn(&Found) -> Result<(), String> + Send + Sync + 'a;
+
+/// Why a gateway did not settle.
+enum Unsettled {
+    /// It answered, and was not as it shall be.
+    Why(String),
+    /// It could not be asked, or we were stopped.
+    Problem(Problem),
+}
+
+impl Unsettled {
+    fn unless(self, problem: impl FnOnce(String) -> Problem) -> Problem {
+        match self {
+            Unsettled::Why(why) => problem(why),
+            Unsettled::Problem(problem) => problem,
+        }
+    }
+}
+
+fn health(found: &Found) -> &Health {
+    match found {
+        Found::Agw(found) => &found.health,
+        Found::Feg(found) => &found.health,
+    }
+}
+
+fn running(found: &Found) -> impl Iterator<Item = String> {
+    health(found).running().map(str::to_owned)
+}
+
+/// The marks of what is up: they change when a unit starts anew.
+fn marks(found: &Found, ignored: &BTreeSet<String>) -> BTreeMap<String, String> {
+    let units = health(found).units.iter().filter(|(name, unit)| unit.is_up && !ignored.contains(*name));
+    units.map(|(name, unit)| (name.clone(), unit.mark.clone())).collect()
+}
+
+fn changed(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> String {
+    let names: Vec<String> = before
+        .iter()
+        .filter(|(name, mark)| now.get(*name) != Some(mark))
+        .map(|(name, _)| name)
+        .chain(now.keys().filter(|name| !before.contains_key(*name)))
+        .map(|name| format!("`{name}`"))
+        .collect();
+    names.join(", ")
+}
+
+/// Testbed when the text shows one of the signs of trouble around the release, else the release itself. Programs differ in
+/// how they write them: `No space left on device` is the C library's, `no space left on device` is Go's.
+fn blamed(said: &str, signs: &[&str]) -> Class {
+    let said = said.to_lowercase();
+    if signs.iter().any(|sign| said.contains(&sign.to_lowercase())) { Class::Testbed } else { Class::Upgrade }
+}
+
+/// A host as a gateway stands on it: commands, with what they say as events.
+#[derive(Debug)]
+struct Ground {
+    name: String,
+    host: Host,
+    events: Events,
+    /// How long a dropped connection is waited for.
+    outage: Duration,
+}
+
+/// All that a script printed: its output, then its errors.
+fn all_said(output: &Output) -> String {
+    let (text, errors) = (output.text(), output.errors());
+    if text.is_empty() || errors.is_empty() { text + &errors } else { format!("{text}\n{errors}") }
+}
+
+impl Ground {
+    fn commanded(&self, step: Step, command: &str) {
+        self.events.say(EventKind::Commanded { step, host: self.name.clone(), command: command.to_owned() });
+    }
+
+    fn output(&self, step: Step, line: &str) {
+        self.events.output(step, Some(&self.name), line);
+    }
+
+    fn warn(&self, step: Step, text: impl Into<String>) {
+        self.events.warn(step, Some(&self.name), text);
+    }
+
+    /// Runs a script as the user we log in as, and returns what it printed.
+    async fn ask(&self, step: Step, what: &str, script: &str) -> Result<String, Problem> {
+        self.commanded(step, script);
+        let output = self
+            .host
+            .outlast(self.outage, || self.host.command(script).deadline(MINUTE).run())
+            .await
+            .map_err(|error| error.problem())?;
+        self.answer(what, &output)
+    }
+
+    /// The same as root.
+    async fn ask_root(&self, step: Step, what: &str, script: &str) -> Result<String, Problem> {
+        let output = self.run_root(step, script, MINUTE).await?;
+        self.answer(what, &output)
+    }
+
+    fn answer(&self, what: &str, output: &Output) -> Result<String, Problem> {
+        if output.status == 0 {
+            return Ok(output.text());
+        }
+        Err(Problem::testbed(format!("could not {what} on `{}`", self.name)).because(format!(
+            "exit status {}: {}",
+            output.status,
+            agw::last_lines(&all_said(output), 5)
+        )))
+    }
+
+    /// Whether there is room for an upgrade where its downloads go.
+    async fn room(&self, step: Step, folder: &str) -> Result<String, Problem> {
+        let script = format!("df -Pk {folder} 2>/dev/null | awk 'NR == 2 {{ print $4 }}'");
+        let text = self.ask_root(step, "read the free disk space", &script).await?;
+        let free = text
+            .trim()
+            .parse::<u64>()
+            .map_err(|_| Problem::testbed(format!("`{folder}` is not there on `{}`", self.name)))?
+            / 1024;
+        if free < LEAST_ROOM_MB {
+            return Err(Problem::testbed(format!("only {free} MB are free at `{folder}` on `{}`", self.name))
+                .hint("an upgrade would not fit; make room first"));
+        }
+        Ok(format!("{free} MB free at {folder}"))
+    }
+
+    /// Runs a script as root and returns whatever came of it.
+    async fn run_root(&self, step: Step, script: &str, deadline: Duration) -> Result<Output, Problem> {
+        self.commanded(step, script);
+        let work = || self.host.command(script).sudo().deadline(deadline).run();
+        self.host.outlast(self.outage, work).await.map_err(|error| error.problem())
+    }
+
+    /// Runs a script as root that has to succeed; what it says are events, and the problem when it fails.
+    async fn must_root(
+        &self,
+        step: Step,
+        script: &str,
+        deadline: Duration,
+        problem: impl FnOnce(String) -> Problem,
+    ) -> Result<Output, Problem> {
+        let output = self.run_root(step, script, deadline).await?;
+        let said = all_said(&output);
+        for line in said.lines().filter(|line| !line.trim().is_empty()) {
+            self.output(step, line);
+        }
+        if output.status == 0 {
+            return Ok(output);
+        }
+        Err(problem(format!("exit status {}: {}", output.status, agw::last_lines(&said, 8))))
+    }
+
+    /// Runs a script as a job of the host's own, and waits for its end through dropped connections.
+    async fn job(
+        &self,
+        step: Step,
+        id: &str,
+        script: &str,
+        deadline: Duration,
+        class: impl FnOnce(&str) -> Class,
+    ) -> Result<(), Problem> {
+        self.commanded(step, script);
+        let spec =
+            JobSpec { directory: format!("{STATE}/jobs/{id}"), script: script.to_owned(), deadline, run_as: As::Root };
+        let started = self.host.outlast(self.outage, || Job::start(&self.host, &spec)).await;
+        let job = started.map_err(|error| error.problem())?;
+        let (end, said) = self.end_of(&job, id, deadline).await?;
+        for line in said.lines().filter(|line| !line.trim().is_empty()) {
+            self.output(step, line);
+        }
+        let how = match end {
+            JobEnd::Exited(0) => return Ok(()),
+            JobEnd::Exited(status) => format!("exit status {status}"),
+            JobEnd::DeadlineReached => format!("not done within {}", crate::config::format_duration(deadline)),
+            JobEnd::LogCut(status) => format!("exit status {status}, and the host's disk is full"),
+            JobEnd::Stopped | JobEnd::Vanished => "it was killed on the host".to_owned(),
+            JobEnd::Rebooted => "the host was started anew meanwhile".to_owned(),
+        };
+        let problem = Problem::new(class(&said), format!("{step} failed on `{}`", self.name));
+        Err(problem.because(format!("{how}: {}", agw::last_lines(&said, 8))))
+    }
+
+    /// Waits until a job that was started before, if it is still at work, has ended.
+    async fn outlive_job(&self, step: Step, id: &str, deadline: Duration) -> Result<(), Problem> {
+        let job = Job::attach(&self.host, &format!("{STATE}/jobs/{id}"), As::Root);
+        let status = self.host.outlast(self.outage, || job.status()).await.map_err(|error| error.problem())?;
+        if status == JobStatus::Running {
+            self.events.note(step, Some(&self.name), format!("waiting for what was started before ({id})"));
+            self.end_of(&job, id, deadline).await?;
+        }
+        Ok(())
+    }
+
+    /// Follows a job to its end, through dropped connections, and returns how it ended and what it printed. The host ends it at
+    /// its deadline; that it says so is not waited for without end.
+    async fn end_of(&self, job: &Job, id: &str, deadline: Duration) -> Result<(JobEnd, String), Problem> {
+        let mut said = Vec::new();
+        let mut offset = 0;
+        let follow = async {
+            loop {
+                match job.follow(&mut offset, |bytes| said.extend_from_slice(bytes)).await {
+                    Ok(end) => return Ok(end),
+                    Err(error) if error.is_lost() => {
+                        let again = self.host.outlast(self.outage, || self.host.reconnect()).await;
+                        again.map_err(|error| error.problem())?;
+                    }
+                    Err(error) => return Err(error.problem()),
+                }
+            }
+        };
+        let end = match tokio::time::timeout(deadline + self.outage + JOB_GRACE, follow).await {
+            Ok(end) => end?,
+            Err(_) => {
+                return Err(Problem::testbed(format!("the job `{id}` on `{}` does not end", self.name))
+                    .because(format!("its deadline of {} has passed", crate::config::format_duration(deadline))));
+            }
+        };
+        Ok((end, String::from_utf8_lossy(&said).into_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn health(units: &[(&str, bool, &str)]) -> Health {
+        let unit = |&(name, is_up, mark): &(&str, bool, &str)| {
+            (name.to_owned(), Unit { state: "active".to_owned(), is_up, mark: mark.to_owned() })
+        };
+        Health::of(units.iter().map(unit).collect())
+    }
+
+    #[test]
+    fn what_did_not_stay_up_before_the_switch_need_not_stay_up_after_it() {
+        let mut before =
+            health(&[("mme", true, "1"), ("crashes", true, "1"), ("goes", true, "1"), ("off", false, "0")]);
+        before.look_again(&health(&[
+            ("mme", true, "1"),
+            ("crashes", true, "2"),
+            ("goes", false, "0"),
+            ("off", true, "9"),
+        ]));
+        assert_eq!(before.running().collect::<Vec<_>>(), ["mme"]);
+        assert_eq!(before.ignored(&BTreeSet::new()), ["crashes", "goes", "off"].map(str::to_owned).into());
+        assert_eq!(before.ignored(&["crashes".to_owned()].into()), ["goes", "off"].map(str::to_owned).into());
+    }
+
+    #[test]
+    fn a_full_disk_is_the_surroundings_however_it_is_written() {
+        for said in ["tar: No space left on device", "write /var/lib/docker: no space left on device"] {
+            assert_eq!(agw::activation_class(said), Class::Testbed);
+            assert_eq!(feg::activation_class(said), Class::Testbed);
+        }
+        assert_eq!(agw::activation_class("postinst returned 1"), Class::Upgrade);
+    }
+}

@@ -1,0 +1,323 @@
+//! One release for all gateways, or back: resolve, prepare everywhere, switch everywhere, verify everywhere, or restore
+//! everywhere. Each gateway's outcome is said by itself.
+//!
+//! Knows the order and nothing of apt or compose.
+
+use futures_util::future::join_all;
+
+use crate::config::{Verify, format_duration};
+use crate::event::{EventKind, Events, GatewayOutcome, Problem, Step};
+use crate::gateway::{Answer, Feg, FegFound, Found, Gateway, Prepared, Refresh, Target};
+use crate::plan::Upgrade;
+use crate::release::{Policy, Release, Wanted, compare_versions};
+use crate::stop::Stop;
+
+/// Finds the release that was asked for: one that every gateway that is to be upgraded can have.
+///
+/// The AGW is asked what there is, whether or not it is upgraded itself; when FEGs are upgraded, one of each registry is asked
+/// whether the images are there.
+pub(crate) async fn resolve(
+    gateways: &[Gateway],
+    found: &[Found],
+    upgrade: &Upgrade,
+    refresh: Refresh,
+    events: &Events,
+) -> Result<Target, Problem> {
+    let agw = gateways.iter().find_map(|gateway| match gateway {
+        Gateway::Agw(agw) => Some(agw),
+        Gateway::Feg(_) => None,
+    });
+    let agw = agw.expect("every setup has an AGW");
+    let mut fegs: Vec<(&Feg, &FegFound)> = Vec::new();
+    for pair in gateways.iter().zip(found) {
+        if let (Gateway::Feg(feg), Found::Feg(found)) = pair
+            && upgrade.feg
+            && !fegs.iter().any(|(_, other)| other.registry == found.registry)
+        {
+            fegs.push((feg, found));
+        }
+    }
+    let (magma, sctpd) = agw.candidates(refresh).await?;
+    let releases = magma.releases();
+    if releases.is_empty() {
+        return Err(Problem::testbed("the repository offers no release of `magma`")
+            .hint("look at the gateway's sources, keys and pins: `apt-cache policy magma`"));
+    }
+    let chosen = match &upgrade.wanted {
+        Wanted::Latest => newest_complete(&releases, magma.installed.as_deref(), &fegs, upgrade, events).await?,
+        wanted => named(&releases, wanted, &fegs).await?,
+    };
+    let tag = fegs.first().map(|(feg, _)| feg.tag_of(&chosen));
+    events.say(EventKind::ReleaseResolved {
+        wanted: upgrade.wanted.to_string(),
+        version: chosen.version().to_owned(),
+        tag: tag.clone(),
+    });
+    Ok(Target { release: chosen, sctpd: newest_sctpd(&sctpd), tag, is_forced: upgrade.is_forced })
+}
+
+/// The newest candidate, unless what is installed is newer.
+fn newest_sctpd(policy: &Policy) -> Option<String> {
+    let newest = policy.candidates.first()?;
+    let installed = policy.installed.as_deref().unwrap_or_default();
+    compare_versions(newest, installed).is_ge().then(|| newest.clone())
+}
+
+async fn newest_complete(
+    releases: &[Release],
+    installed: Option<&str>,
+    fegs: &[(&Feg, &FegFound)],
+    upgrade: &Upgrade,
+    events: &Events,
+) -> Result<Release, Problem> {
+    let newest = &releases[0];
+    let mut passed_over: Vec<(&Release, String)> = Vec::new();
+    for release in releases {
+        let behind = newest.newer_by(release);
+        if behind > upgrade.policy.max_behind {
+            let reasons: Vec<String> = passed_over.iter().map(|(release, why)| format!("{release}: {why}")).collect();
+            return Err(Problem::testbed(format!(
+                "no complete release is younger than {} before the newest package",
+                format_duration(upgrade.policy.max_behind)
+            ))
+            .because(reasons.join("\n"))
+            .hint("the image builds have fallen behind the package builds; `release.max_behind` is the limit"));
+        }
+        if let Some(installed) = installed
+            && compare_versions(release.version(), installed).is_lt()
+        {
+            return Err(Problem::testbed(format!(
+                "the AGW runs {installed}, which is newer than any complete release on offer"
+            ))
+            .hint("`latest` never goes back; name the release with `--tag`"));
+        }
+        match missing(release, fegs).await? {
+            None => {
+                for (older, reason) in passed_over {
+                    events.say(EventKind::ReleasePassedOver {
+                        version: older.version().to_owned(),
+                        reason,
+                        age: older.age(),
+                    });
+                }
+                return Ok(release.clone());
+            }
+            Some(reason) => passed_over.push((release, reason)),
+        }
+    }
+    let reasons: Vec<String> = passed_over.iter().map(|(release, why)| format!("{release}: {why}")).collect();
+    Err(Problem::testbed("no release on offer is complete").because(reasons.join("\n")))
+}
+
+async fn named(releases: &[Release], wanted: &Wanted, fegs: &[(&Feg, &FegFound)]) -> Result<Release, Problem> {
+    let Some(release) = releases.iter().find(|release| wanted.is(release)) else {
+        return Err(Problem::upgrade(format!("the repository offers no release `{wanted}`"))
+            .because(format!("{} are on offer, the newest is {}", releases.len(), releases[0]))
+            .hint("nothing was touched; `apt-cache madison magma` on the AGW lists them"));
+    };
+    match missing(release, fegs).await? {
+        None => Ok(release.clone()),
+        Some(reason) => Err(Problem::upgrade(format!("the release {release} is not complete"))
+            .because(reason)
+            .hint("nothing was touched")),
+    }
+}
+
+/// Which images of the release the registry does not have. Whatever else the registry says tells nothing, and ends it.
+async fn missing(release: &Release, fegs: &[(&Feg, &FegFound)]) -> Result<Option<String>, Problem> {
+    let mut answers = Vec::new();
+    for (feg, found) in fegs {
+        answers.extend(feg.images_of(found, &feg.tag_of(release)).await?);
+    }
+    let mut missing = Vec::new();
+    for (reference, answer) in answers {
+        match answer {
+            Answer::There => {}
+            Answer::Missing => missing.push(format!("`{reference}`")),
+            Answer::Unknown { status, said } => {
+                return Err(Problem::testbed(format!("the registry does not say whether `{reference}` is there"))
+                    .because(format!("{said} (status {status} of the Docker engine)"))
+                    .hint("nothing was touched; look at the registry and at the gateway's `docker login`"));
+            }
+        }
+    }
+    Ok((!missing.is_empty()).then(|| format!("the registry does not have {}", missing.join(", "))))
+}
+
+/// What a night does to the gateways, once the release is known.
+pub(crate) struct Switch<'a> {
+    /// The gateways that are meant, and what each ran when we came.
+    pub(crate) gateways: &'a [(&'a Gateway, &'a Found)],
+    pub(crate) target: Target,
+    pub(crate) verify: &'a Verify,
+    pub(crate) run: &'a str,
+    pub(crate) events: &'a Events,
+    pub(crate) stop: &'a Stop,
+}
+
+/// A gateway on its way through the switch.
+struct Leg<'a> {
+    gateway: &'a Gateway,
+    before: Found,
+    runs: Option<String>,
+    prepared: Prepared,
+}
+
+impl Switch<'_> {
+    /// Brings all gateways to the release, or all of them back. What became of each is said as an event; the result says
+    /// whether they run the release.
+    pub(crate) async fn run(&self) -> bool {
+        let prepared = self
+            .each(
+                Step::Prepare,
+                self.gateways,
+                |(gateway, _)| gateway.name(),
+                |&(gateway, before)| async move {
+                    let runs = gateway.release_of(before);
+                    self.events.say(EventKind::GatewayFound { gateway: gateway.name().to_owned(), runs: runs.clone() });
+                    let prepare = gateway.prepare(&self.target, before, self.verify, self.stop);
+                    let prepared = self.stop.or(prepare).await??;
+                    let before = self.stop.or(gateway.look_again(before)).await??;
+                    Ok(Leg { gateway, before, runs, prepared })
+                },
+                |leg| match leg.prepared {
+                    Prepared::Unchanged => "runs the release already".to_owned(),
+                    Prepared::Ready => "ready to switch, the way back is secured".to_owned(),
+                },
+            )
+            .await;
+        let is_ready = prepared.iter().all(Result::is_ok);
+        let legs: Vec<Leg> = prepared.into_iter().flatten().collect();
+        let (ready, unchanged): (Vec<Leg>, Vec<Leg>) =
+            legs.into_iter().partition(|leg| leg.prepared == Prepared::Ready);
+        join_all(unchanged.iter().map(|leg| leg.gateway.clear(&leg.before))).await;
+        for leg in &unchanged {
+            self.is(leg, GatewayOutcome::Unchanged { at: self.reached(leg) });
+        }
+        if is_ready && let Some(reason) = self.stop.reason() {
+            self.events.start(Step::Activate, None).failed(reason);
+        }
+        if !is_ready || self.stop.reason().is_some() {
+            // Also where it failed in the midst of it.
+            join_all(self.gateways.iter().map(|(gateway, before)| gateway.clear(before))).await;
+            for leg in &ready {
+                self.is(leg, GatewayOutcome::Unchanged { at: leg.runs.clone().unwrap_or_default() });
+            }
+            return false;
+        }
+        if ready.is_empty() {
+            return true;
+        }
+
+        let switched = self
+            .each(
+                Step::Activate,
+                &ready,
+                |leg| leg.gateway.name(),
+                |leg| async move { leg.gateway.activate(&self.target, &leg.before, self.run).await },
+                |()| "switched".to_owned(),
+            )
+            .await;
+        let is_stopped = self.stop.reason();
+        let mut is_well = switched.iter().all(Result::is_ok) && is_stopped.is_none();
+        if let Some(reason) = is_stopped {
+            // Why all of them go back, when the switch itself went well.
+            self.events.start(Step::Verify, None).failed(reason);
+        }
+        if is_well {
+            let verified = self
+                .each(
+                    Step::Verify,
+                    &ready,
+                    |leg| leg.gateway.name(),
+                    |leg| async move { leg.gateway.verify(&self.target, &leg.before, self.verify, self.stop).await },
+                    |()| "healthy and stable".to_owned(),
+                )
+                .await;
+            is_well = verified.iter().all(Result::is_ok);
+        }
+        if is_well {
+            let closed = join_all(ready.iter().map(|leg| leg.gateway.finish(Step::Verify))).await;
+            for (leg, closed) in ready.iter().zip(closed) {
+                if let Err(problem) = closed {
+                    // It runs the release; what is left behind would have the next run undo it.
+                    self.events.start(Step::Verify, Some(leg.gateway.name())).failed(problem);
+                    is_well = false;
+                }
+                self.is(leg, GatewayOutcome::Upgraded { from: self.left(leg), to: self.reached(leg) });
+            }
+            return is_well;
+        }
+        self.restore(&ready).await;
+        false
+    }
+
+    async fn restore(&self, legs: &[Leg<'_>]) {
+        let restored = self
+            .each(
+                Step::Restore,
+                legs,
+                |leg| leg.gateway.name(),
+                |leg| async move {
+                    leg.gateway.restore(&leg.before, self.run, self.verify, Step::Restore).await?;
+                    leg.gateway.finish(Step::Restore).await
+                },
+                |()| "runs again what it ran".to_owned(),
+            )
+            .await;
+        for (leg, restored) in legs.iter().zip(restored) {
+            let outcome = match restored {
+                Ok(()) => GatewayOutcome::Restored { to: leg.runs.clone().unwrap_or_default() },
+                Err(_) => {
+                    let runs = match leg.gateway.found(Step::Restore).await {
+                        Ok(now) => leg.gateway.release_of(&now).unwrap_or_else(|| "nothing that is whole".to_owned()),
+                        Err(_) => "not known what it runs".to_owned(),
+                    };
+                    GatewayOutcome::Mixed { runs }
+                }
+            };
+            self.is(leg, outcome);
+        }
+    }
+
+    /// Does a step on each at once, and says how it went on each. Each keeps its own problem.
+    async fn each<'t, T, R, F>(
+        &self,
+        step: Step,
+        things: &'t [T],
+        name: impl Fn(&'t T) -> &'t str,
+        work: impl Fn(&'t T) -> F,
+        text: impl Fn(&R) -> String,
+    ) -> Vec<Result<R, Problem>>
+    where
+        F: Future<Output = Result<R, Problem>>,
+    {
+        join_all(things.iter().map(|thing| {
+            let stage = self.events.start(step, Some(name(thing)));
+            let work = work(thing);
+            let text = &text;
+            async move { stage.end(work.await, text) }
+        }))
+        .await
+    }
+
+    fn is(&self, leg: &Leg, outcome: GatewayOutcome) {
+        self.events.say(EventKind::GatewayFinished { gateway: leg.gateway.name().to_owned(), outcome });
+    }
+
+    /// The release in the gateway's own words, before and after. A tag that stayed the same and moved is told by its image.
+    fn left(&self, leg: &Leg) -> Option<String> {
+        let runs = leg.runs.clone()?;
+        match (&leg.before, &self.target.tag) {
+            (Found::Feg(found), Some(tag)) if *tag == runs => Some(format!("{runs} ({})", found.images())),
+            _ => Some(runs),
+        }
+    }
+
+    fn reached(&self, leg: &Leg) -> String {
+        match (&leg.before, &self.target.tag) {
+            (Found::Feg(_), Some(tag)) => tag.clone(),
+            _ => self.target.release.version().to_owned(),
+        }
+    }
+}
