@@ -1,0 +1,85 @@
+//! A report that is one document: rewritten whole as the night goes, and never seen half.
+
+use std::fs::Permissions;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::folder::UNFINISHED;
+use super::{ReportError, Reporter};
+use crate::event::{Event, EventKind};
+use crate::summary::Summary;
+
+/// Between two writings.
+const LEAST: Duration = Duration::from_secs(1);
+
+/// Writing takes at most this part of the time.
+const PART: u32 = 20;
+
+/// A file that shows the summary.
+pub(super) struct Document {
+    name: &'static str,
+    path: PathBuf,
+    render: fn(&Summary) -> String,
+    is_stale: bool,
+    /// When it may be written again.
+    next: Instant,
+}
+
+impl Document {
+    /// Writes it for the first time, so that a path that cannot be written is known before the night.
+    pub(super) fn open(
+        results: &Path,
+        name: &'static str,
+        render: fn(&Summary) -> String,
+    ) -> Result<Document, ReportError> {
+        let mut document = Document { name, path: results.join(name), render, is_stale: true, next: Instant::now() };
+        document.write(&Summary::default())?;
+        document.next = Instant::now();
+        Ok(document)
+    }
+
+    fn write(&mut self, summary: &Summary) -> Result<(), ReportError> {
+        let start = Instant::now();
+        let result = write_whole(&self.path, (self.render)(summary).as_bytes());
+        self.is_stale = result.is_err();
+        self.next = Instant::now() + LEAST.max(start.elapsed() * PART);
+        result
+    }
+}
+
+impl Reporter for Document {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn report(&mut self, event: &Event, summary: &Summary) -> Result<(), ReportError> {
+        self.is_stale |= !matches!(event.kind, EventKind::Output { .. } | EventKind::Commanded { .. });
+        self.idle(summary)
+    }
+
+    fn idle(&mut self, summary: &Summary) -> Result<(), ReportError> {
+        if self.is_stale && Instant::now() >= self.next { self.write(summary) } else { Ok(()) }
+    }
+
+    fn finish(&mut self, summary: &Summary) -> Result<(), ReportError> {
+        self.write(summary)
+    }
+}
+
+/// Puts a whole file in the place of the old one. A reader sees the one or the other, and never a part.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
+    let folder = path.parent().expect("a report lies in the results folder");
+    let put = || {
+        let mut file = tempfile::Builder::new()
+            .prefix(UNFINISHED)
+            .permissions(Permissions::from_mode(0o644))
+            .tempfile_in(folder)?;
+        // The file's own errors, and not those that name a file which nobody is to know.
+        file.as_file_mut().write_all(bytes)?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    };
+    put().map_err(ReportError::write(path))
+}

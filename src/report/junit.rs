@@ -1,0 +1,605 @@
+//! `junit.xml`, as CircleCI reads it.
+//!
+//! Knows what a JUnit file is, and that `junit-report` writes text as it comes: whatever NG40 printed is made fit for XML
+//! here. Until the night has ended, what is open stands in the file as an error, so that a killed job never looks passed.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use junit_report::{Report, TestCase, TestCaseBuilder, TestSuite};
+use time::OffsetDateTime;
+
+use super::text;
+use crate::event::{Case, GatewayOutcome, Judgement, Problem, Step, StepOutcome};
+use crate::summary::{About, Reason, Status, StepRun, SuiteRun, Summary, head_and_tail, step_name};
+
+/// The suite of the steps.
+const PIPELINE: &str = "pipeline";
+/// The case that stands for the night itself.
+const NIGHT: &str = "night";
+/// The case that stands for a suite as a whole.
+const SUITE: &str = "(suite)";
+
+/// The longest message; it is shown on one line.
+const LONGEST_MESSAGE: usize = 1_000;
+/// The longest name of a case, and the longest path.
+const LONGEST_NAME: usize = 500;
+/// The longest text about a suite.
+const LONGEST_ABOUT: usize = 64 * 1024;
+
+/// Returns the text of `junit.xml`.
+pub(super) fn document(summary: &Summary) -> String {
+    let reasons = summary.reasons();
+    let mut report = Report::new();
+    for suite in &summary.suites {
+        report.add_testsuite(test_suite(suite, summary, &reasons));
+    }
+    report.add_testsuite(pipeline(summary, &reasons));
+    let mut xml = Vec::new();
+    report.write_xml(&mut xml).expect("a vector takes all that is written to it");
+    let xml = String::from_utf8(xml).expect("what was written is text");
+    laid_out(&xml, report.testsuites())
+}
+
+fn test_suite(suite: &SuiteRun, summary: &Summary, reasons: &[Reason]) -> TestSuite {
+    let mut tests = new_suite(&suite.suite, suite.started.or(summary.started));
+    tests.hostname = attribute(suite.host.as_deref().unwrap_or("unknown"), LONGEST_NAME);
+    let mut names = Names::default();
+    for case in &suite.cases {
+        tests.add_testcase(placed(test_case(&names.give(&case.name), case), suite));
+    }
+    for open in &suite.open {
+        let error =
+            error_case(&names.give(&open.case), Duration::ZERO, "NO_VERDICT", "no verdict yet", "no verdict yet");
+        tests.add_testcase(placed(error, suite));
+    }
+    if let Some((kind, message)) = whole(suite, reasons)
+        && !names.has(SUITE)
+    {
+        let problem = suite.end.as_ref().and_then(|end| end.problem.as_ref());
+        let text = problem.map_or_else(|| message.clone(), Problem::text);
+        tests.add_testcase(placed(error_case(SUITE, Duration::ZERO, &kind, &message, &text), suite));
+    }
+    tests.set_system_out(&body(&head_and_tail(&about(suite, summary), LONGEST_ABOUT)));
+    tests
+}
+
+/// What is wrong with a suite as a whole, and not with one of its cases.
+fn whole(suite: &SuiteRun, reasons: &[Reason]) -> Option<(String, String)> {
+    let Some(end) = &suite.end else {
+        let what = if suite.started.is_some() { "the suite has not finished" } else { "the suite was not started" };
+        let why = reasons.iter().find(|reason| !matches!(&reason.about, About::Suite { .. }));
+        let message = why.map_or_else(|| what.to_owned(), |reason| format!("{what}: {}", reason.text));
+        return Some((kind(Status::Inconclusive), message));
+    };
+    if let Some(problem) = &end.problem {
+        return Some((kind(problem.class.into()), problem.line()));
+    }
+    let is_told = suite.cases.iter().any(|case| matches!(case.judgement, Judgement::Error { .. }));
+    let untold = reasons.iter().find(|reason| {
+        matches!(&reason.about, About::Suite { suite: name } if *name == suite.suite)
+            && reason.status == Status::Inconclusive
+            && !is_told
+    });
+    untold.map(|reason| (kind(reason.status), reason.text.clone()))
+}
+
+fn test_case(name: &str, case: &Case) -> TestCase {
+    let verdict = case.verdict.as_deref().map_or_else(|| "NO_VERDICT".to_owned(), |word| format!("VERDICT_{word}"));
+    let mut test = match &case.judgement {
+        Judgement::Passed => TestCaseBuilder::success(&attribute(name, LONGEST_NAME), time(case.took)).build(),
+        Judgement::Failed { message } => {
+            // A rule of the config can fail what NG40 has passed.
+            let kind = if verdict == "VERDICT_PASS" { "RULE" } else { &verdict };
+            let (name, message) = (attribute(name, LONGEST_NAME), message.as_str());
+            let line = attribute(message, LONGEST_MESSAGE);
+            let mut test = TestCaseBuilder::failure(&name, time(case.took), &attribute(kind, LONGEST_NAME), &line);
+            test.set_trace(&body(&explained(message, case))).build()
+        }
+        Judgement::Error { message } => error_case(name, case.took, &verdict, message, &explained(message, case)),
+    };
+    if !case.console.is_empty() {
+        test.set_system_out(&body(&case.console));
+    }
+    test
+}
+
+/// The message, and under it what more there is to say of a case.
+fn explained(message: &str, case: &Case) -> String {
+    let mut text = message.to_owned();
+    if !case.params.is_empty() {
+        text.push_str(&format!("\n\n{}({})", case.name, case.params));
+    }
+    if !case.details.trim().is_empty() {
+        text.push_str(&format!("\n\n{}", case.details));
+    }
+    text
+}
+
+fn error_case(name: &str, took: Duration, kind: &str, message: &str, text: &str) -> TestCase {
+    let (name, kind) = (attribute(name, LONGEST_NAME), attribute(kind, LONGEST_NAME));
+    let mut test = TestCaseBuilder::error(&name, time(took), &kind, &attribute(message, LONGEST_MESSAGE));
+    test.set_trace(&body(text)).build()
+}
+
+fn placed(mut test: TestCase, suite: &SuiteRun) -> TestCase {
+    test.set_classname(&attribute(&suite.suite, LONGEST_NAME));
+    if !suite.list.is_empty() {
+        test.set_filepath(&attribute(&suite.list, LONGEST_NAME));
+    }
+    test
+}
+
+/// What stands beside a suite: setup, releases, list, list verdict.
+fn about(suite: &SuiteRun, summary: &Summary) -> String {
+    let mut lines = vec![format!("setup: {}", setup(summary))];
+    lines.extend(summary.gateways.iter().map(|gateway| {
+        let before = gateway.before.as_deref().unwrap_or("unknown");
+        let after = gateway.after().unwrap_or("unknown");
+        format!("release of {}: {before} before, {after} after", gateway.gateway)
+    }));
+    lines.push(format!("test list: {}", suite.list));
+    match &suite.end {
+        None => lines.push("list verdict: none".to_owned()),
+        Some(end) => {
+            lines.push(format!("list verdict: {}", end.verdict.as_deref().unwrap_or("none")));
+            lines.push(format!("ng40test: {}", end.exit));
+            lines.push(format!("took: {}", text::took(end.took)));
+            lines.extend(end.notes.iter().map(|note| format!("note: {note}")));
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+fn setup(summary: &Summary) -> &str {
+    summary.night.as_ref().and_then(|night| night.setup.as_deref()).unwrap_or("none")
+}
+
+/// The steps as cases, so that a night that never reached a test is red with the reason.
+fn pipeline(summary: &Summary, reasons: &[Reason]) -> TestSuite {
+    let mut tests = new_suite(PIPELINE, summary.started);
+    let mut names = Names::default();
+    for run in &summary.steps {
+        tests.add_testcase(step_case(&names.give(&run.name()), run, summary));
+    }
+    let planned = summary.night.iter().flat_map(|night| &night.steps);
+    for &step in planned.filter(|&&step| !summary.steps.iter().any(|run| run.step == step)) {
+        for name in names_of(step, summary) {
+            tests.add_testcase(if summary.ended.is_some() {
+                TestCase::skipped_with_cause(
+                    &attribute(&name, LONGEST_NAME),
+                    "not reached",
+                    "the night ended before it",
+                )
+            } else {
+                error_case(&name, Duration::ZERO, &kind(Status::Inconclusive), "not reached yet", "not reached yet")
+            });
+        }
+    }
+    tests.add_testcase(night_case(reasons));
+    for test in &mut tests.testcases {
+        test.set_classname(PIPELINE);
+    }
+    tests.set_system_out(&body(&head_and_tail(&about_night(summary), LONGEST_ABOUT)));
+    tests
+}
+
+/// The names that a step has when it is taken: one for each gateway that it works on.
+fn names_of(step: Step, summary: &Summary) -> Vec<String> {
+    match step {
+        Step::Prepare | Step::Activate | Step::Verify if !summary.gateways.is_empty() => {
+            summary.gateways.iter().map(|gateway| step_name(step, Some(&gateway.gateway))).collect()
+        }
+        _ => vec![step_name(step, None)],
+    }
+}
+
+fn step_case(name: &str, run: &StepRun, summary: &Summary) -> TestCase {
+    let name = attribute(name, LONGEST_NAME);
+    let took = run.took.unwrap_or_default();
+    let mut test = match &run.outcome {
+        Some(StepOutcome::Done { .. }) => TestCaseBuilder::success(&name, time(took)).build(),
+        Some(StepOutcome::Skipped { reason }) => skipped(&name, "skipped", reason, took),
+        // What could not be collected never makes a night red.
+        Some(StepOutcome::Failed(problem)) if run.step == Step::Collect => {
+            skipped(&name, "not collected", &problem.line(), took)
+        }
+        Some(StepOutcome::Failed(problem)) => {
+            error_case(&name, took, &kind(problem.class.into()), &problem.line(), &problem.text())
+        }
+        None => {
+            let message = if summary.ended.is_some() { "began and did not end" } else { "not finished yet" };
+            error_case(&name, took, &kind(Status::Inconclusive), message, message)
+        }
+    };
+    let said = said(run, summary);
+    if !said.is_empty() {
+        test.set_system_out(&body(&head_and_tail(&said, LONGEST_ABOUT)));
+    }
+    test
+}
+
+fn skipped(name: &str, kind: &str, message: &str, took: Duration) -> TestCase {
+    let mut test = TestCase::skipped_with_cause(name, kind, &attribute(message, LONGEST_MESSAGE));
+    test.time = time(took);
+    test
+}
+
+/// What a step said of itself.
+fn said(run: &StepRun, summary: &Summary) -> String {
+    let mut lines: Vec<&str> = summary
+        .notes
+        .iter()
+        .filter(|note| note.step == run.step && note.host == run.host)
+        .map(|note| note.text.as_str())
+        .collect();
+    if let Some(StepOutcome::Done { text }) = &run.outcome {
+        lines.push(text);
+    }
+    lines.join("\n")
+}
+
+/// The night itself: red for what no step and no suite tells.
+fn night_case(reasons: &[Reason]) -> TestCase {
+    // The steps have taken the night's time already: it is not counted twice.
+    let took = Duration::ZERO;
+    let own: Vec<&Reason> =
+        reasons.iter().filter(|reason| matches!(reason.about, About::Night | About::Gateway { .. })).collect();
+    match own.first() {
+        None => TestCaseBuilder::success(NIGHT, time(took)).build(),
+        Some(first) => {
+            let all: Vec<&str> = own.iter().map(|reason| reason.text.as_str()).collect();
+            error_case(NIGHT, took, &kind(first.status), &all.join("; "), &all.join("\n"))
+        }
+    }
+}
+
+fn about_night(summary: &Summary) -> String {
+    let mut lines = vec![format!("setup: {}", setup(summary))];
+    if let Some(night) = &summary.night {
+        lines.push(format!("run: {}", night.run));
+        lines.extend(night.url.iter().map(|url| format!("build: {url}")));
+    }
+    if let Some(release) = &summary.release {
+        lines.push(format!("release: {} (wanted: {})", release.version, release.wanted));
+    }
+    lines.extend(
+        summary.passed_over.iter().map(|release| format!("passed over: {}: {}", release.version, release.reason)),
+    );
+    lines.extend(summary.gateways.iter().map(|gateway| {
+        let outcome = gateway.outcome.as_ref().map_or_else(|| "untouched".to_owned(), GatewayOutcome::to_string);
+        format!("{}: {outcome}", gateway.gateway)
+    }));
+    lines.join("\n") + "\n"
+}
+
+fn new_suite(name: &str, started: Option<OffsetDateTime>) -> TestSuite {
+    let mut tests = TestSuite::new(&attribute(name, LONGEST_NAME));
+    tests.set_timestamp(started.unwrap_or(OffsetDateTime::UNIX_EPOCH));
+    tests
+}
+
+/// What an error is called: the name of the status that it makes.
+fn kind(status: Status) -> String {
+    status.name().to_owned()
+}
+
+/// Seconds with three decimals at most.
+fn time(took: Duration) -> time::Duration {
+    time::Duration::milliseconds(i64::try_from(took.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Names that stand once in a suite: a repeated one gets ` #2`, ` #3`.
+#[derive(Default)]
+struct Names(HashSet<String>);
+
+impl Names {
+    fn give(&mut self, name: &str) -> String {
+        let name = attribute(name, LONGEST_NAME);
+        if self.0.insert(name.clone()) {
+            return name;
+        }
+        let mut repeats = (2..).map(|count: usize| format!("{name} #{count}"));
+        repeats.find(|repeat| self.0.insert(repeat.clone())).expect("there are more numbers than cases")
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
+}
+
+/// Adds what `junit-report` leaves out: how many cases of a suite were skipped, and line ends for people.
+fn laid_out(xml: &str, suites: &[TestSuite]) -> String {
+    const SUITE_TAG: &str = "<testsuite ";
+    let mut laid_out = String::with_capacity(xml.len() + xml.len() / 16);
+    let mut suites = suites.iter();
+    let mut rest = xml;
+    while let Some(at) = rest.find('<') {
+        let (text, tag) = rest.split_at(at);
+        laid_out.push_str(text);
+        // Within a CDATA section nothing is a tag, whatever it looks like.
+        let is_section = tag.starts_with("<![CDATA[");
+        if ["<testsuite", "</testsuite", "<testcase"].iter().any(|start| tag.starts_with(start)) {
+            laid_out.push('\n');
+        }
+        if let Some(attributes) = tag.strip_prefix(SUITE_TAG) {
+            let skipped = suites.next().map_or(0, TestSuite::skipped);
+            laid_out.push_str(&format!("{SUITE_TAG}skipped=\"{skipped}\" "));
+            rest = attributes;
+            continue;
+        }
+        let end = if is_section { tag.find("]]>").map_or(tag.len(), |end| end + 3) } else { 1 };
+        laid_out.push_str(&tag[..end]);
+        rest = &tag[end..];
+    }
+    laid_out.push_str(rest);
+    laid_out.push('\n');
+    laid_out
+}
+
+/// Text for an attribute: one line, not too long.
+fn attribute(text: &str, most: usize) -> String {
+    let line = xml_safe(text).split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= most {
+        return line;
+    }
+    line.chars().take(most - 1).chain(['…']).collect()
+}
+
+/// Text for a CDATA section. One that holds the end of a section is written as two sections.
+fn body(text: &str) -> String {
+    xml_safe(text).replace("]]>", "]]]]><![CDATA[>")
+}
+
+/// The text without what XML cannot hold: escape sequences go whole, and so do the characters that are no text.
+fn xml_safe(text: &str) -> String {
+    // Line by line: a sequence that is never ended takes the rest of its line, and not of the text.
+    let lines = text.split('\n').map(|line| anstream::adapter::strip_str(line).to_string());
+    lines.collect::<Vec<_>>().join("\n").chars().filter(|&char| is_xml(char)).collect()
+}
+
+/// The characters that XML 1.0 knows.
+fn is_xml(char: char) -> bool {
+    matches!(char, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use quick_xml::Reader;
+    use quick_xml::events::{BytesStart, Event as Xml};
+
+    use super::*;
+    use crate::event::{Class, EventKind};
+    use crate::report::nights::Story;
+
+    /// A suite as a reader of the file sees it: what its tag counts, and what is in it.
+    #[derive(Debug, Default, PartialEq)]
+    struct Read {
+        name: String,
+        said: [usize; 4],
+        seen: [usize; 4],
+        names: Vec<String>,
+        texts: Vec<String>,
+    }
+
+    fn value(tag: &BytesStart<'_>, name: &str) -> String {
+        let attribute = tag.try_get_attribute(name).unwrap().unwrap();
+        attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0).unwrap().into_owned()
+    }
+
+    /// Reads a file the way a strict reader would.
+    fn read(xml: &str) -> Vec<Read> {
+        assert!(xml.chars().all(is_xml), "only characters that XML knows");
+        let mut reader = Reader::from_str(xml);
+        reader.config_mut().check_end_names = true;
+        let mut suites: Vec<Read> = Vec::new();
+        let mut text: Option<String> = None;
+        let mut depth = 0_i32;
+        loop {
+            match reader.read_event().expect("the file is well-formed") {
+                Xml::Start(tag) => {
+                    depth += 1;
+                    open(&tag, &mut suites);
+                    text = Some(String::new());
+                }
+                Xml::Empty(tag) => open(&tag, &mut suites),
+                Xml::CData(data) => text.as_mut().unwrap().push_str(std::str::from_utf8(&data).unwrap()),
+                Xml::End(_) => {
+                    depth -= 1;
+                    if let (Some(text), Some(suite)) = (text.take(), suites.last_mut()) {
+                        suite.texts.push(text);
+                    }
+                }
+                Xml::Text(between) => assert!(between.iter().all(u8::is_ascii_whitespace)),
+                Xml::Eof => break,
+                _ => {}
+            }
+        }
+        assert_eq!(depth, 0, "every tag is closed");
+        suites
+    }
+
+    fn open(tag: &BytesStart<'_>, suites: &mut Vec<Read>) {
+        let counted = match tag.name().as_ref() {
+            b"testsuite" => {
+                let said = ["tests", "failures", "errors", "skipped"].map(|name| value(tag, name).parse().unwrap());
+                suites.push(Read { name: value(tag, "name"), said, ..Read::default() });
+                return;
+            }
+            b"testcase" => {
+                suites.last_mut().unwrap().names.push(value(tag, "name"));
+                0
+            }
+            b"failure" => 1,
+            b"error" => 2,
+            b"skipped" => 3,
+            _ => return,
+        };
+        suites.last_mut().unwrap().seen[counted] += 1;
+    }
+
+    fn printed() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            any::<String>(),
+            prop::collection::vec(any::<char>(), 0..8).prop_map(String::from_iter),
+            prop::sample::select(vec![
+                "]]>",
+                "<![CDATA[",
+                "\u{1b}[31m",
+                "\u{1b}]0;x",
+                "\u{9b}2J",
+                "\0",
+                "\u{fffe}",
+                "\u{ffff}",
+                "&#0;",
+                "<testsuite ",
+                "</testcase>",
+                "\r\n",
+                "\n",
+                "\t",
+                "]]",
+                ">",
+                "\"",
+                "'",
+                "(suite)",
+                " #2",
+                "--",
+                "<?xml?>",
+            ])
+            .prop_map(str::to_owned),
+        ];
+        prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
+    }
+
+    fn judgement() -> impl Strategy<Value = Judgement> {
+        prop_oneof![
+            Just(Judgement::Passed),
+            printed().prop_map(|message| Judgement::Failed { message }),
+            printed().prop_map(|message| Judgement::Error { message }),
+        ]
+    }
+
+    fn class() -> impl Strategy<Value = Class> {
+        use Class::{Inconclusive, Interrupted, Mixed, Report, Testbed, Upgrade};
+        prop::sample::select(vec![Testbed, Upgrade, Mixed, Inconclusive, Interrupted, Report])
+    }
+
+    /// Something that happens in a night, likely or not.
+    fn happening() -> impl Strategy<Value = EventKind> {
+        let steps = prop::sample::select(vec![Step::Connect, Step::Prepare, Step::Activate, Step::Test, Step::Collect]);
+        let host = prop::sample::select(vec![None, Some("agw".to_owned())]);
+        let suite = || prop::sample::select(vec!["one".to_owned(), "two".to_owned()]);
+        let outcome = prop_oneof![
+            printed().prop_map(|text| StepOutcome::Done { text }),
+            printed().prop_map(|reason| StepOutcome::Skipped { reason }),
+            (class(), printed()).prop_map(|(class, text)| StepOutcome::Failed(Problem::new(class, text))),
+        ];
+        let took = Duration::from_secs(1);
+        prop_oneof![
+            (steps.clone(), host.clone()).prop_map(|(step, host)| EventKind::StepStarted { step, host }),
+            (steps, host, outcome).prop_map(move |(step, host, outcome)| EventKind::StepFinished {
+                step,
+                host,
+                outcome,
+                took
+            }),
+            (suite(), 0..4_u64).prop_map(|(suite, cases)| EventKind::SuitePlanned { suite, cases }),
+            (suite(), 0..4_u64, printed()).prop_map(|(suite, number, case)| EventKind::CaseStarted {
+                suite,
+                number,
+                case
+            }),
+            (suite(), 0..4_u64, printed(), prop::option::of(printed()), judgement(), printed(), printed()).prop_map(
+                move |(suite, number, name, verdict, judgement, details, console)| {
+                    let params = String::new();
+                    let case = Case { number, name, params, verdict, judgement, took, details, console };
+                    EventKind::CaseFinished { suite, case }
+                }
+            ),
+            (suite(), prop::option::of(printed()), prop::option::of(class())).prop_map(
+                move |(suite, verdict, class)| {
+                    let problem = class.map(|class| Problem::new(class, "trouble"));
+                    let (exit, notes) = (String::new(), Vec::new());
+                    let end = crate::event::SuiteEnd { verdict, planned: None, exit, took, notes, problem };
+                    EventKind::SuiteFinished { suite, end }
+                }
+            ),
+            printed().prop_map(|to| EventKind::GatewayFinished {
+                gateway: "agw".to_owned(),
+                outcome: GatewayOutcome::Restored { to }
+            }),
+            printed().prop_map(|runs| EventKind::GatewayFinished {
+                gateway: "agw".to_owned(),
+                outcome: GatewayOutcome::Mixed { runs }
+            }),
+            printed().prop_map(|to| EventKind::GatewayFinished {
+                gateway: "agw".to_owned(),
+                outcome: GatewayOutcome::Upgraded { from: None, to }
+            }),
+            printed().prop_map(|signal| EventKind::Interrupted { signal }),
+            Just(EventKind::DeadlinePassed { deadline: took }),
+            Just(EventKind::NightEnded),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_the_file_is_well_formed_and_counts_what_is_in_it(
+            is_begun in any::<bool>(),
+            happenings in prop::collection::vec(happening(), 0..24),
+        ) {
+            let mut story = Story::new();
+            if is_begun {
+                story.begins("run", &["agw"], &["one"]);
+            }
+            for kind in happenings {
+                story.say(kind);
+            }
+            let summary = story.summary();
+            let suites = read(&document(&summary));
+            for suite in &suites {
+                let mut seen = suite.seen;
+                seen[0] = suite.names.len();
+                prop_assert_eq!(suite.said, seen);
+                let mut names = suite.names.clone();
+                names.sort();
+                names.dedup();
+                prop_assert_eq!(names.len(), suite.names.len(), "names stand once");
+            }
+            prop_assert_eq!(suites.len(), summary.suites.len() + 1);
+            prop_assert_eq!(suites.iter().map(|suite| suite.seen[1]).sum::<usize>(), summary.counts().failed);
+            let is_red = suites.iter().any(|suite| suite.seen[1] + suite.seen[2] > 0);
+            prop_assert_eq!(is_red, summary.status() != Status::Passed, "{:?}", summary.reasons());
+        }
+
+        #[test]
+        fn text_comes_back_as_it_was_but_for_what_xml_cannot_hold(console in printed(), message in printed()) {
+            let mut story = Story::new();
+            story.begins("report", &[], &["one"]);
+            let failed = Judgement::Failed { message: message.clone() };
+            story.case("one", 1, "case", Some("FAIL"), failed);
+            if let Some(crate::event::Event { kind: EventKind::CaseFinished { case, .. }, .. }) = story.events.last_mut() {
+                case.console.clone_from(&console);
+                case.params = String::new();
+            }
+            let suites = read(&document(&story.summary()));
+            prop_assert!(suites[0].texts.contains(&xml_safe(&message)));
+            prop_assert!(console.is_empty() || suites[0].texts.contains(&xml_safe(&console)));
+        }
+    }
+
+    #[test]
+    fn an_escape_sequence_goes_whole_and_one_without_end_takes_its_line() {
+        assert_eq!(xml_safe("a\u{1b}[31mb\u{1b}[0m\0c\u{fffe}"), "abc");
+        assert_eq!(xml_safe("a\u{1b}]0;title\nnext\n"), "a\nnext\n");
+    }
+
+    #[test]
+    fn the_worst_that_can_be_printed_stays_below_circlecis_limit() {
+        // The summary keeps 16 MiB of what was printed. Nothing grows more on its way into the file than this.
+        let worst = "]]>".repeat(1000);
+        assert!(body(&worst).len() <= 5 * worst.len());
+        const { assert!(5 * crate::summary::ROOM < 100_000_000) };
+    }
+}

@@ -1,0 +1,369 @@
+//! `summary.md`: the night for a morning, in a pull request, in Slack.
+//!
+//! It leads with what the night came to and why. Whatever the lab printed stands in code, where it cannot do anything.
+
+use super::text::{LONGEST_LINE, age, bytes, count, date, one_line, took, visible};
+use crate::event::{Case, GatewayOutcome, Judgement, Level, StepOutcome};
+use crate::summary::{Status, SuiteRun, Summary, head_and_tail};
+
+/// How many cases are told of in full; the others stand in `junit.xml`.
+const MOST_CASES: usize = 30;
+/// How much is shown of what explains a verdict.
+const MOST_DETAILS: usize = 2_000;
+/// How many notes and files are listed.
+const MOST_LINES: usize = 40;
+
+/// Returns the text of `summary.md`.
+pub(super) fn document(summary: &Summary) -> String {
+    let mut page = Page(String::new());
+    head(&mut page, summary);
+    gateways(&mut page, summary);
+    suites(&mut page, summary);
+    cases(&mut page, summary);
+    steps(&mut page, summary);
+    notes(&mut page, summary);
+    files(&mut page, summary);
+    page.0
+}
+
+struct Page(String);
+
+impl Page {
+    fn line(&mut self, line: impl AsRef<str>) {
+        self.0.push_str(line.as_ref());
+        self.0.push('\n');
+    }
+
+    fn gap(&mut self) {
+        self.0.push('\n');
+    }
+
+    fn title(&mut self, title: &str) {
+        self.gap();
+        self.line(format!("## {title}"));
+        self.gap();
+    }
+
+    /// Text as it was printed, in a block that it cannot end.
+    fn block(&mut self, indent: &str, text: &str) {
+        let fence = "`".repeat(longest_run(text, '`').max(2) + 1);
+        self.line(format!("{indent}{fence}text"));
+        for line in visible(text).trim_end().lines() {
+            self.line(format!("{indent}{line}"));
+        }
+        self.line(format!("{indent}{fence}"));
+    }
+}
+
+fn head(page: &mut Page, summary: &Summary) {
+    let status = summary.status();
+    let night = summary.night.as_ref();
+    let setup = night.and_then(|night| night.setup.as_deref());
+    let on = setup.map(|setup| format!(" on {}", plain(setup))).unwrap_or_default();
+    page.line(format!("# {} {}{on}", sign(status), headline(summary, status)));
+    page.gap();
+    match status {
+        Status::Passed => page.line("Everything asked for was done, and every test that counts passed."),
+        _ => page.line(format!("Exit status {}, **{status}**. Who gets up: {}.", status.code(), status.whose())),
+    }
+    let reasons = summary.reasons();
+    if !reasons.is_empty() {
+        page.gap();
+    }
+    for reason in &reasons {
+        let also = if reason.status == status { String::new() } else { format!(" ({})", reason.status) };
+        page.line(format!("- {}{also}", prose(&one_line(&reason.text, LONGEST_LINE))));
+    }
+    let Some(night) = night else { return };
+    page.gap();
+    let mut facts = vec![format!("Run {}", code(&night.run)), format!("`{}`", visible(&night.command))];
+    if let Some(started) = summary.started {
+        let length = summary.took().map(|length| format!(", {}", took(length))).unwrap_or_default();
+        facts.push(format!("{}{length}", date(started)));
+    }
+    if let Some(url) = &night.url {
+        facts.push(format!("<{}>", url.replace(['<', '>', ' ', '\n'], "")));
+    }
+    facts.push(format!("teravm-ci {}", plain(&night.program)));
+    page.line(facts.join(" · "));
+}
+
+fn sign(status: Status) -> &'static str {
+    match status {
+        Status::Passed => "✅",
+        Status::TestsFailed | Status::UpgradeFailed => "❌",
+        Status::TestbedMixed => "🚨",
+        Status::Interrupted => "⏹️",
+        Status::Usage | Status::Testbed | Status::Inconclusive | Status::Report => "⚠️",
+    }
+}
+
+fn headline(summary: &Summary, status: Status) -> String {
+    let counts = summary.counts();
+    let all = counts.passed + counts.failed + counts.errors;
+    match status {
+        Status::Passed if all > 0 => format!("Passed: {}", count(all, "case")),
+        Status::Passed => "Passed".to_owned(),
+        Status::TestsFailed => format!("Tests failed: {} of {}", counts.failed, count(all, "case")),
+        Status::Usage => "Usage".to_owned(),
+        Status::Testbed => "Testbed trouble".to_owned(),
+        Status::UpgradeFailed => "Upgrade failed".to_owned(),
+        Status::TestbedMixed => "The testbed is mixed: a person has to look".to_owned(),
+        Status::Inconclusive => "Inconclusive".to_owned(),
+        Status::Report => "A report could not be written".to_owned(),
+        Status::Interrupted => "Interrupted".to_owned(),
+    }
+}
+
+fn gateways(page: &mut Page, summary: &Summary) {
+    if summary.gateways.is_empty() && summary.release.is_none() && summary.passed_over.is_empty() {
+        return;
+    }
+    page.title("Gateways");
+    for gateway in &summary.gateways {
+        let outcome = match (&gateway.outcome, &gateway.before) {
+            (Some(GatewayOutcome::Upgraded { from: Some(from), to }), _) => {
+                format!("upgraded {} → {}", code(from), code(to))
+            }
+            (Some(GatewayOutcome::Upgraded { from: None, to }), _) => format!("upgraded to {}", code(to)),
+            (Some(GatewayOutcome::Unchanged { at }), _) => format!("unchanged at {}", code(at)),
+            (Some(GatewayOutcome::Restored { to }), _) => format!("restored to {}", code(to)),
+            (Some(GatewayOutcome::Mixed { runs }), _) => format!("**mixed**: {}", code(runs)),
+            (None, Some(before)) => format!("not switched, at {}", code(before)),
+            (None, None) => "not switched".to_owned(),
+        };
+        page.line(format!("- {}: {outcome}", plain(&gateway.gateway)));
+    }
+    if let Some(release) = &summary.release {
+        page.gap();
+        let tag = release.tag.as_ref().map(|tag| format!(", image tag {}", code(tag))).unwrap_or_default();
+        page.line(format!(
+            "Release: {} was asked for, which is {}{tag}.",
+            code(&release.wanted),
+            code(&release.version)
+        ));
+    }
+    if !summary.passed_over.is_empty() {
+        page.gap();
+        page.line("Passed over:");
+        page.gap();
+        for release in &summary.passed_over {
+            let reason = prose(&one_line(&release.reason, LONGEST_LINE));
+            page.line(format!("- {}, {} old: {reason}", code(&release.version), age(release.age)));
+        }
+    }
+}
+
+fn suites(page: &mut Page, summary: &Summary) {
+    if summary.suites.is_empty() {
+        return;
+    }
+    page.title("Suites");
+    page.line("| | suite | passed | failed | error | took | list verdict |");
+    page.line("| --- | --- | ---: | ---: | ---: | ---: | --- |");
+    for suite in &summary.suites {
+        let counts = suite.counts();
+        let sign = match &suite.end {
+            Some(_) if suite.is_green() => "✅",
+            Some(_) if counts.failed > 0 => "❌",
+            _ => "⚠️",
+        };
+        let (length, verdict) = match &suite.end {
+            Some(end) => (took(end.took), end.verdict.as_deref().map_or_else(|| "none".to_owned(), cell)),
+            None if suite.started.is_some() => ("—".to_owned(), "did not finish".to_owned()),
+            None => ("—".to_owned(), "not started".to_owned()),
+        };
+        let name = cell(&suite.suite);
+        page.line(format!(
+            "| {sign} | {name} | {} | {} | {} | {length} | {verdict} |",
+            counts.passed, counts.failed, counts.errors
+        ));
+    }
+}
+
+/// The cases that did not pass.
+fn cases(page: &mut Page, summary: &Summary) {
+    let mut left = MOST_CASES;
+    for suite in &summary.suites {
+        let bad: Vec<&Case> = suite.cases.iter().filter(|case| case.judgement != Judgement::Passed).collect();
+        let problem = suite.end.as_ref().and_then(|end| end.problem.as_ref());
+        if bad.is_empty() && problem.is_none() {
+            continue;
+        }
+        page.title(&format!("What did not pass in {}", plain(&suite.suite)));
+        if let Some(problem) = problem {
+            page.block("", &head_and_tail(&problem.text(), MOST_DETAILS));
+            page.gap();
+        }
+        for case in bad.iter().take(left) {
+            tell(page, case);
+        }
+        if bad.len() > left {
+            page.line(format!("- … and {}; `junit.xml` has them.", count(bad.len() - left, "more case")));
+        }
+        left = left.saturating_sub(bad.len());
+        hint(page, suite);
+    }
+}
+
+fn tell(page: &mut Page, case: &Case) {
+    let message = match &case.judgement {
+        Judgement::Passed => return,
+        Judgement::Failed { message } | Judgement::Error { message } => message,
+    };
+    let verdict = match &case.verdict {
+        Some(verdict) => format!("`VERDICT_{}`", visible(verdict).replace('`', "'")),
+        None => "no verdict".to_owned(),
+    };
+    page.line(format!("- **{}** ({verdict}, {})", code(&case.name), took(case.took)));
+    let mut text = message.trim().to_owned();
+    if !case.details.trim().is_empty() && !text.contains(case.details.trim()) {
+        text = format!("{text}\n\n{}", case.details.trim());
+    }
+    page.block("  ", &head_and_tail(&text, MOST_DETAILS));
+}
+
+fn hint(page: &mut Page, suite: &SuiteRun) {
+    if suite.started.is_some() {
+        page.gap();
+        page.line(format!("The whole console: {}", code(&format!("suites/{}/console.log", suite.suite))));
+    }
+}
+
+/// The steps that failed, with causes and hints.
+fn steps(page: &mut Page, summary: &Summary) {
+    let failed: Vec<_> = summary
+        .steps
+        .iter()
+        .filter_map(|run| match &run.outcome {
+            Some(StepOutcome::Failed(problem)) => Some((run, problem)),
+            _ => None,
+        })
+        .collect();
+    if failed.is_empty() {
+        return;
+    }
+    page.title("Steps that failed");
+    for (run, problem) in failed {
+        let length = run.took.map(|length| format!(", after {}", took(length))).unwrap_or_default();
+        page.line(format!("- **{}**{length}", plain(&run.name())));
+        page.block("  ", &head_and_tail(&problem.text(), MOST_DETAILS));
+    }
+}
+
+fn notes(page: &mut Page, summary: &Summary) {
+    let mut lines = Vec::new();
+    for outage in &summary.outages {
+        let length = outage.took.map_or_else(|| "and did not come back".to_owned(), |out| format!("for {}", took(out)));
+        lines.push(format!("- ⚠️ the tunnel was lost {length}: {}", prose(&one_line(&outage.reason, LONGEST_LINE))));
+    }
+    // Warnings first: when there are too many, they are the ones to see.
+    for level in [Level::Warning, Level::Info] {
+        for note in summary.notes.iter().filter(|note| note.level == level) {
+            let sign = if level == Level::Warning { "⚠️ " } else { "" };
+            let place = plain(&crate::summary::step_name(note.step, note.host.as_deref()));
+            let (first, more) = note.text.split_once('\n').unwrap_or((&note.text, ""));
+            let mut entry = Page(format!("- {sign}{place}: {}", prose(&one_line(first, LONGEST_LINE))));
+            if !more.trim().is_empty() {
+                entry.gap();
+                entry.block("  ", &head_and_tail(more, MOST_DETAILS));
+            }
+            lines.push(entry.0.trim_end().to_owned());
+        }
+    }
+    for suite in &summary.suites {
+        for note in suite.end.iter().flat_map(|end| &end.notes) {
+            lines.push(format!("- {}: {}", plain(&suite.suite), prose(&one_line(note, LONGEST_LINE))));
+        }
+    }
+    list(page, "Notes", &lines);
+}
+
+fn files(page: &mut Page, summary: &Summary) {
+    let lines: Vec<String> = summary
+        .collected
+        .iter()
+        .map(|file| format!("- {} of {}, {}", code(&file.path), plain(&file.host), bytes(file.bytes)))
+        .collect();
+    list(page, "Collected", &lines);
+    page.title("More");
+    page.line(
+        "`junit.xml` has every case, `run.json` everything for programs, `events.jsonl` the night as it happened.",
+    );
+}
+
+fn list(page: &mut Page, title: &str, lines: &[String]) {
+    if lines.is_empty() {
+        return;
+    }
+    page.title(title);
+    for line in lines.iter().take(MOST_LINES) {
+        page.line(line);
+    }
+    if lines.len() > MOST_LINES {
+        page.line(format!("- … and {} more; `run.json` has them.", lines.len() - MOST_LINES));
+    }
+}
+
+/// Text in a code span, which nothing in it can end.
+fn code(text: &str) -> String {
+    let line = one_line(text, LONGEST_LINE);
+    if line.is_empty() {
+        return "—".to_owned();
+    }
+    let fence = "`".repeat(longest_run(&line, '`') + 1);
+    // Blanks keep a backtick at either end from joining the fence.
+    let pad = if line.starts_with('`') || line.ends_with('`') { " " } else { "" };
+    format!("{fence}{pad}{line}{pad}{fence}")
+}
+
+/// A code span in a table, where a bar would end the cell.
+fn cell(text: &str) -> String {
+    code(text).replace('|', "\\|")
+}
+
+/// A sentence, in which names stand in backticks: these become code, and all else is text as it is.
+fn prose(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    if parts.len().is_multiple_of(2) {
+        return plain(text);
+    }
+    let shown = parts.iter().enumerate().map(|(index, part)| match index % 2 {
+        0 => plain_part(part),
+        _ if part.trim().is_empty() => plain_part(&format!("`{part}`")),
+        _ => code(part),
+    });
+    shown.collect()
+}
+
+/// Text as it is: nothing in it is Markdown or HTML.
+fn plain(text: &str) -> String {
+    plain_part(&one_line(text, LONGEST_LINE))
+}
+
+fn plain_part(text: &str) -> String {
+    let text = visible(text);
+    let mut shown = String::with_capacity(text.len());
+    let mut before = ' ';
+    let mut chars = text.chars().peekable();
+    while let Some(char) = chars.next() {
+        let is_in_word = before.is_alphanumeric() && chars.peek().is_some_and(|next| next.is_alphanumeric());
+        match char {
+            '<' => shown.push_str("&lt;"),
+            '>' => shown.push_str("&gt;"),
+            '&' => shown.push_str("&amp;"),
+            '_' if is_in_word => shown.push('_'),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '|' | '~' | '!' => {
+                shown.push('\\');
+                shown.push(char);
+            }
+            other => shown.push(other),
+        }
+        before = char;
+    }
+    shown
+}
+
+fn longest_run(text: &str, of: char) -> usize {
+    text.split(|char| char != of).map(str::len).max().unwrap_or(0)
+}

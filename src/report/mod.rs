@@ -1,0 +1,248 @@
+//! The reporters: they hear every event of a night, in order, and show what it comes to.
+//!
+//! Each has its own file or stream and touches nothing else. None knows the lab, and none knows another: what one of them
+//! could not write becomes an event that the others hear.
+
+mod console;
+mod document;
+mod folder;
+mod junit;
+mod markdown;
+#[cfg(test)]
+pub(crate) mod nights;
+mod record;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::event::{Class, Event, EventKind, Problem};
+use crate::summary::Summary;
+
+use console::Console;
+use document::Document;
+use record::Record;
+
+pub(crate) use folder::is_removed;
+
+/// How often reporters are asked whether they have something to do although nothing happened.
+const PULSE: Duration = Duration::from_secs(1);
+
+/// How a night is reported.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// The folder of the reports; what an earlier run wrote there is removed.
+    pub results: PathBuf,
+    pub verbosity: Verbosity,
+    pub format: Format,
+    pub color: Color,
+    /// Whether this is a CI job, whose log is plain although it has a terminal.
+    pub is_ci: bool,
+}
+
+/// How much of the night goes to standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Verbosity {
+    /// Warnings and failures.
+    Quiet,
+    Normal,
+    /// Remote commands and what they print, too.
+    Verbose,
+}
+
+/// How standard error is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Text,
+    /// The events, as JSON, one a line.
+    Json,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// What keeps a report from being written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReportError {
+    #[error("cannot write the report `{path}`")]
+    Write { path: PathBuf, source: io::Error },
+    #[error("`{path}` is there already, and no earlier run wrote it; choose another folder with `--results`")]
+    Foreign { path: PathBuf },
+    #[error("cannot remove `{path}`, which an earlier run wrote")]
+    Remove { path: PathBuf, source: io::Error },
+}
+
+impl ReportError {
+    fn write(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> ReportError {
+        let path = path.into();
+        move |source| ReportError::Write { path, source }
+    }
+}
+
+/// Somebody who listens to a night.
+pub(crate) trait Reporter: Send {
+    /// What it is called when it fails.
+    fn name(&self) -> &str;
+
+    /// Hears one event. `summary` has heard it too.
+    fn report(&mut self, event: &Event, summary: &Summary) -> Result<(), ReportError>;
+
+    /// Is told about once a second that nothing has happened.
+    fn idle(&mut self, _summary: &Summary) -> Result<(), ReportError> {
+        Ok(())
+    }
+
+    /// Writes what has to stand when the night is over. May be called again when another reporter failed to.
+    fn finish(&mut self, summary: &Summary) -> Result<(), ReportError>;
+}
+
+/// All reporters of a night.
+pub(crate) struct Reporters {
+    files: Vec<Listener>,
+    console: Listener,
+    summary: Summary,
+}
+
+struct Listener {
+    reporter: Box<dyn Reporter>,
+    has_failed: bool,
+}
+
+impl Listener {
+    fn new(reporter: impl Reporter + 'static) -> Self {
+        Listener { reporter: Box::new(reporter), has_failed: false }
+    }
+
+    /// The event that tells of a failure: once for each report, however often it fails.
+    fn failure(&mut self, result: Result<(), ReportError>) -> Option<Event> {
+        let error = result.err()?;
+        if std::mem::replace(&mut self.has_failed, true) {
+            return None;
+        }
+        let mut problem = Problem::new(Class::Report, error.to_string());
+        if let Some(source) = std::error::Error::source(&error) {
+            problem = problem.because_of(source);
+        }
+        let kind = EventKind::ReportFailed { report: self.reporter.name().to_owned(), problem };
+        Some(Event { time: OffsetDateTime::now_utc(), kind })
+    }
+}
+
+impl Reporters {
+    /// Creates the folder, removes what an earlier run wrote there, and opens every report.
+    ///
+    /// From here on the reports stand there, and say that the night has not ended.
+    pub(crate) fn open(options: &Options) -> Result<Reporters, ReportError> {
+        let results = &options.results;
+        folder::prepare(results)?;
+        // The record comes first: by it the next run knows that the folder is ours.
+        let files = vec![
+            Listener::new(Record::open(results)?),
+            Listener::new(Document::open(results, "run.json", record::document)?),
+            Listener::new(Document::open(results, "junit.xml", junit::document)?),
+            Listener::new(Document::open(results, "summary.md", markdown::document)?),
+        ];
+        let console = Console::new(options, Box::new(io::stdout()), Box::new(io::stderr()));
+        Ok(Reporters { files, console: Listener::new(console), summary: Summary::default() })
+    }
+
+    /// Listens until the last sender of the inbox is gone, and returns what the night came to.
+    ///
+    /// Blocks, so it has a thread of its own: `spawn_blocking(move || reporters.listen(inbox))`.
+    pub(crate) fn listen(mut self, mut inbox: UnboundedReceiver<Event>) -> Summary {
+        let clock = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .expect("a runtime with nothing but a clock needs nothing of the system");
+        loop {
+            let next = clock.block_on(async { tokio::time::timeout(PULSE, inbox.recv()).await });
+            match next {
+                Ok(Some(event)) => self.hear(event),
+                Ok(None) => break,
+                Err(_) => self.each(|reporter, summary| reporter.idle(summary)),
+            }
+        }
+        self.finish()
+    }
+
+    fn hear(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            self.summary.hear(&event);
+            for listener in self.files.iter_mut().chain([&mut self.console]) {
+                let result = listener.reporter.report(&event, &self.summary);
+                events.extend(listener.failure(result));
+            }
+        }
+    }
+
+    fn each(&mut self, ask: impl Fn(&mut dyn Reporter, &Summary) -> Result<(), ReportError>) {
+        let mut failures = Vec::new();
+        for listener in self.files.iter_mut().chain([&mut self.console]) {
+            let result = ask(listener.reporter.as_mut(), &self.summary);
+            failures.extend(listener.failure(result));
+        }
+        for failure in failures {
+            self.hear(failure);
+        }
+    }
+
+    fn finish(mut self) -> Summary {
+        self.finish_files();
+        let result = self.console.reporter.finish(&self.summary);
+        if let Some(failure) = self.console.failure(result) {
+            self.hear(failure);
+            self.finish_files();
+        }
+        self.summary
+    }
+
+    /// Writes the files, and writes them again when one of them failed: the others have to say so.
+    fn finish_files(&mut self) {
+        loop {
+            let mut failures = Vec::new();
+            for listener in &mut self.files {
+                let result = listener.reporter.finish(&self.summary);
+                failures.extend(listener.failure(result));
+            }
+            if failures.is_empty() {
+                return;
+            }
+            for failure in failures {
+                self.hear(failure);
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Reporters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = self.files.iter().chain([&self.console]).map(|listener| listener.reporter.name());
+        f.debug_list().entries(names).finish()
+    }
+}
+
+/// Whether a stream gets colours. A CI log does not ask for them, although it has a terminal.
+fn is_coloured(options: &Options, stream: &impl anstream::stream::RawStream) -> bool {
+    match options.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            stream.is_terminal()
+                && !options.is_ci
+                && anstream::AutoStream::choice(stream) != anstream::ColorChoice::Never
+        }
+    }
+}

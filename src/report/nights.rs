@@ -1,0 +1,318 @@
+//! Nights that never were, for the tests: what the reporters hear of them.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+use crate::event::{
+    Case, Class, Event, EventKind, FORMAT, GatewayOutcome, Judgement, Level, Night, PlannedSuite, Problem, Step,
+    StepOutcome, SuiteEnd,
+};
+use crate::summary::Summary;
+
+pub(crate) const OLD: &str = "1.8.0-1655110000-3f7c21ab";
+pub(crate) const NEW: &str = "1.9.1-1668500000-5d2e8f90";
+const NEWER: &str = "1.9.1-1668590000-77c0ffee";
+
+/// A stream that keeps what is written to it.
+#[derive(Clone, Default)]
+pub(crate) struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Kept {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+/// Writes a night down, event by event; its clock goes on by itself.
+pub(crate) struct Story {
+    pub(crate) events: Vec<Event>,
+    now: OffsetDateTime,
+}
+
+impl Story {
+    pub(crate) fn new() -> Story {
+        Story { events: Vec::new(), now: datetime!(2026-11-22 23:05:00 UTC) }
+    }
+
+    pub(crate) fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        self.events.iter().for_each(|event| summary.hear(event));
+        summary
+    }
+
+    pub(crate) fn say(&mut self, kind: EventKind) -> &mut Self {
+        self.events.push(Event { time: self.now, kind });
+        self
+    }
+
+    pub(crate) fn after(&mut self, millis: u64) -> &mut Self {
+        self.now += Duration::from_millis(millis);
+        self
+    }
+
+    pub(crate) fn begins(&mut self, command: &str, gateways: &[&str], suites: &[&str]) -> &mut Self {
+        let mut steps = vec![Step::Connect, Step::Lock, Step::Recover];
+        if !gateways.is_empty() {
+            steps.extend([Step::Resolve, Step::Prepare, Step::Activate, Step::Verify]);
+        }
+        if !suites.is_empty() {
+            steps.push(Step::Test);
+        }
+        steps.extend([Step::Collect, Step::Unlock, Step::Disconnect]);
+        self.say(EventKind::NightStarted(Night {
+            format: FORMAT,
+            run: "20261122T230500-9f3a".to_owned(),
+            program: "0.1.0".to_owned(),
+            command: command.to_owned(),
+            setup: Some("setup_1".to_owned()),
+            url: Some("https://circleci.com/gh/magma/lab/4711".to_owned()),
+            wanted: (!gateways.is_empty()).then(|| "latest".to_owned()),
+            gateways: gateways.iter().map(|&gateway| gateway.to_owned()).collect(),
+            suites: suites
+                .iter()
+                .map(|&suite| PlannedSuite { suite: suite.to_owned(), list: format!("{suite}.ntl") })
+                .collect(),
+            steps,
+        }))
+    }
+
+    pub(crate) fn start(&mut self, step: Step, host: Option<&str>) -> &mut Self {
+        self.say(EventKind::StepStarted { step, host: host.map(str::to_owned) })
+    }
+
+    pub(crate) fn end(&mut self, step: Step, host: Option<&str>, millis: u64, outcome: StepOutcome) -> &mut Self {
+        self.after(millis);
+        let took = Duration::from_millis(millis);
+        self.say(EventKind::StepFinished { step, host: host.map(str::to_owned), outcome, took })
+    }
+
+    pub(crate) fn step(&mut self, step: Step, millis: u64, text: &str) -> &mut Self {
+        self.start(step, None).end(step, None, millis, StepOutcome::Done { text: text.to_owned() })
+    }
+
+    pub(crate) fn fails(&mut self, step: Step, host: Option<&str>, millis: u64, problem: Problem) -> &mut Self {
+        self.start(step, host).end(step, host, millis, StepOutcome::Failed(problem))
+    }
+
+    pub(crate) fn on_each(&mut self, step: Step, gateways: &[&str], millis: u64, text: &str) -> &mut Self {
+        for gateway in gateways {
+            self.start(step, Some(gateway));
+        }
+        self.after(millis);
+        for gateway in gateways {
+            self.end(step, Some(gateway), 0, StepOutcome::Done { text: text.to_owned() });
+        }
+        self
+    }
+
+    pub(crate) fn suite(&mut self, suite: &str, planned: u64) -> &mut Self {
+        let (name, list) = (suite.to_owned(), format!("{suite}.ntl"));
+        self.say(EventKind::SuiteStarted { suite: name.clone(), list, host: "ng40".to_owned() });
+        self.after(4_000).say(EventKind::SuitePlanned { suite: name, cases: planned })
+    }
+
+    pub(crate) fn case_begins(&mut self, suite: &str, number: u64, case: &str) -> &mut Self {
+        self.say(EventKind::CaseStarted { suite: suite.to_owned(), number, case: case.to_owned() })
+    }
+
+    pub(crate) fn case(
+        &mut self,
+        suite: &str,
+        number: u64,
+        name: &str,
+        verdict: Option<&str>,
+        judgement: Judgement,
+    ) -> &mut Self {
+        self.case_begins(suite, number, name).after(61_500);
+        let case = Case {
+            number,
+            name: name.to_owned(),
+            params: "$balance=300, $pktsize=500".to_owned(),
+            verdict: verdict.map(str::to_owned),
+            judgement,
+            took: Duration::from_millis(61_500),
+            details: String::new(),
+            console: format!("Run test case ({number}) on facebook: {name}()\n"),
+        };
+        self.say(EventKind::CaseFinished { suite: suite.to_owned(), case })
+    }
+
+    pub(crate) fn passes(&mut self, suite: &str, number: u64, case: &str) -> &mut Self {
+        self.case(suite, number, case, Some("PASS"), Judgement::Passed)
+    }
+
+    pub(crate) fn suite_ends(&mut self, suite: &str, verdict: Option<&str>, problem: Option<Problem>) -> &mut Self {
+        let end = SuiteEnd {
+            verdict: verdict.map(str::to_owned),
+            planned: None,
+            exit: "exit status 0".to_owned(),
+            took: Duration::from_millis(192_400),
+            notes: Vec::new(),
+            problem,
+        };
+        self.say(EventKind::SuiteFinished { suite: suite.to_owned(), end })
+    }
+
+    pub(crate) fn found(&mut self, gateways: &[&str]) -> &mut Self {
+        for &gateway in gateways {
+            self.say(EventKind::GatewayFound { gateway: gateway.to_owned(), runs: Some(OLD.to_owned()) });
+        }
+        self
+    }
+
+    pub(crate) fn gateway(&mut self, gateway: &str, outcome: GatewayOutcome) -> &mut Self {
+        self.say(EventKind::GatewayFinished { gateway: gateway.to_owned(), outcome })
+    }
+
+    pub(crate) fn note(&mut self, step: Step, host: Option<&str>, level: Level, text: &str) -> &mut Self {
+        self.say(EventKind::Noted { step, host: host.map(str::to_owned), level, text: text.to_owned() })
+    }
+
+    pub(crate) fn connects(&mut self) -> &mut Self {
+        self.start(Step::Connect, None).after(7_900);
+        self.say(EventKind::TunnelUp { device: "tun0".to_owned(), address: "10.8.0.6".to_owned() });
+        self.end(Step::Connect, None, 0, StepOutcome::Done { text: "4 hosts are routed into the tunnel".to_owned() });
+        self.step(Step::Lock, 310, "the testbed is ours").step(Step::Recover, 420, "nothing was left behind")
+    }
+
+    pub(crate) fn resolves(&mut self) -> &mut Self {
+        self.start(Step::Resolve, None).after(9_000);
+        self.say(EventKind::ReleasePassedOver {
+            version: NEWER.to_owned(),
+            reason: "the registry has no `gateway_python:77c0ffee`".to_owned(),
+            age: Duration::from_secs(5 * 3600 + 120),
+        });
+        self.say(EventKind::ReleaseResolved {
+            wanted: "latest".to_owned(),
+            version: NEW.to_owned(),
+            tag: Some("5d2e8f90".to_owned()),
+        });
+        self.end(Step::Resolve, None, 200, StepOutcome::Done { text: format!("release {NEW}") })
+    }
+
+    pub(crate) fn gives_back(&mut self) -> &mut Self {
+        self.start(Step::Collect, None).after(2_300);
+        self.say(EventKind::Collected {
+            host: "ng40".to_owned(),
+            path: "suites/gxgy/logs.tar.gz".to_owned(),
+            bytes: 1_234_567,
+        });
+        self.end(Step::Collect, None, 0, StepOutcome::Done { text: "1 file, 1.2 MB".to_owned() });
+        self.step(Step::Unlock, 240, "").step(Step::Disconnect, 1_100, "").say(EventKind::NightEnded)
+    }
+}
+
+const ALL: [&str; 3] = ["agw", "feg1", "feg2"];
+
+/// Everything goes well; one gateway was at the release already.
+pub(crate) fn green() -> Story {
+    let mut story = Story::new();
+    let to = || NEW.to_owned();
+    story.begins("run", &ALL, &["gxgy"]).connects().found(&ALL).resolves();
+    story.on_each(Step::Prepare, &ALL, 58_000, "2 packages, 41.3 MB");
+    story.on_each(Step::Activate, &["agw", "feg1"], 42_000, "switched");
+    story.note(Step::Activate, Some("agw"), Level::Info, "conffile `/etc/magma/mme.yml` was replaced:\n-old\n+new");
+    let reason = "runs the release already, healthy".to_owned();
+    story.end(Step::Activate, Some("feg2"), 0, StepOutcome::Skipped { reason });
+    story.on_each(Step::Verify, &ALL, 31_000, "healthy for 30 s");
+    story.gateway("agw", GatewayOutcome::Upgraded { from: Some(OLD.to_owned()), to: to() });
+    story.gateway("feg1", GatewayOutcome::Upgraded { from: Some(OLD.to_owned()), to: to() });
+    story.gateway("feg2", GatewayOutcome::Unchanged { at: to() });
+    story.start(Step::Test, None).suite("gxgy", 2);
+    story.passes("gxgy", 1, "gx_gy_combined_05_capacity").passes("gxgy", 2, "gx_gy_combined_06");
+    story.suite_ends("gxgy", Some("PASS"), None);
+    story.end(Step::Test, None, 0, StepOutcome::Done { text: "1 suite".to_owned() });
+    story.gives_back();
+    story
+}
+
+/// Cases fail, one gives no verdict, and the tunnel was away for a while.
+pub(crate) fn red() -> Story {
+    let mut story = Story::new();
+    story.begins("test", &[], &["gxgy", "roaming"]).connects();
+    story.start(Step::Test, None).suite("gxgy", 3);
+    story.passes("gxgy", 1, "gx_gy_combined_04");
+    let message = "verification fail:  ((received_Attach_Acc_=27) >= 32)  => False\n\
+                   verification fail:  ((received_Attach_Rej_=69) == 0)  => False";
+    story.case(
+        "gxgy",
+        2,
+        "gx_gy_combined_05_capacity",
+        Some("FAIL"),
+        Judgement::Failed { message: message.to_owned() },
+    );
+    story.say(EventKind::TunnelLost { reason: "ping-restart".to_owned() }).after(48_000);
+    story.say(EventKind::TunnelBack { after: Duration::from_secs(48) });
+    let message = "`INCONC` is a verdict that we do not know".to_owned();
+    story.case("gxgy", 3, "gx_gy_combined_06", Some("INCONC"), Judgement::Error { message });
+    story.suite_ends("gxgy", Some("FAIL"), None);
+    story.suite("roaming", 1).passes("roaming", 1, "inbound_roaming_08").suite_ends("roaming", Some("PASS"), None);
+    story.end(Step::Test, None, 0, StepOutcome::Done { text: "2 suites".to_owned() });
+    let problem = Problem::testbed("the journal of `feg2` could not be had").because("connection refused");
+    story.fails(Step::Collect, Some("feg2"), 800, problem);
+    story.gives_back();
+    story
+}
+
+/// The release is not healthy, and every gateway is brought back.
+pub(crate) fn restored() -> Story {
+    let mut story = Story::new();
+    let gateways = ["agw", "feg1"];
+    story.begins("run", &gateways, &["gxgy"]).connects().found(&gateways).resolves();
+    story.on_each(Step::Prepare, &gateways, 58_000, "ready").on_each(Step::Activate, &gateways, 20_000, "switched");
+    story.start(Step::Verify, Some("agw")).start(Step::Verify, Some("feg1"));
+    let done = StepOutcome::Done { text: "healthy for 30 s".to_owned() };
+    story.end(Step::Verify, Some("feg1"), 30_000, done);
+    let problem = Problem::upgrade("`magma@mme` does not stay up: 4 restarts in 30 s")
+        .because("mme[812]: assertion failed\nmain process exited, code=killed, status=6/ABRT")
+        .hint("its journal is in `hosts/agw/`");
+    story.end(Step::Verify, Some("agw"), 4_000, StepOutcome::Failed(problem));
+    story.on_each(Step::Restore, &gateways, 35_000, "runs what it ran");
+    for gateway in gateways {
+        story.gateway(gateway, GatewayOutcome::Restored { to: OLD.to_owned() });
+    }
+    let reason = "the upgrade failed".to_owned();
+    story.end(Step::Test, None, 0, StepOutcome::Skipped { reason }).gives_back();
+    story
+}
+
+/// Killed while a case runs: nothing more is heard.
+pub(crate) fn cut_off() -> Story {
+    let mut story = Story::new();
+    story.begins("test", &[], &["gxgy", "roaming"]).connects();
+    story.start(Step::Test, None).suite("gxgy", 2).passes("gxgy", 1, "gx_gy_combined_04");
+    story.case_begins("gxgy", 2, "gx_gy_combined_05_capacity").after(130_000);
+    story
+}
+
+/// Whatever can be printed is printed, by everybody.
+pub(crate) fn hostile() -> Story {
+    let bad =
+        "\u{1b}[31mred\u{1b}[0m ]]> <b>&amp;</b> \u{0} \u{202e}olleh\u{202c} \u{9b}2J | `x` ``` * \u{fffe} \u{7f}";
+    let mut story = Story::new();
+    story.begins("report", &[], &["so <called> | `suite`"]);
+    let suite = "so <called> | `suite`";
+    story.suite(suite, 2);
+    story.case(suite, 1, bad, Some("FAIL"), Judgement::Failed { message: format!("{bad}\r\n```\n</details># {bad}") });
+    story.case(suite, 2, bad, Some(bad), Judgement::Error { message: format!("{bad}\n]]>]]>") });
+    story.note(Step::Test, Some("ng40"), Level::Warning, bad);
+    story.note(Step::Test, None, Level::Info, "\u{1b}]0;title without an end");
+    let problem = Problem::new(Class::Inconclusive, bad).because(bad).hint(bad);
+    story.suite_ends(suite, Some(bad), Some(problem)).say(EventKind::NightEnded);
+    story
+}

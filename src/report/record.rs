@@ -1,0 +1,92 @@
+//! The record for programs: `events.jsonl`, the night as it happened, and `run.json`, what it comes to.
+
+use std::fs::File;
+use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::folder::RECORD;
+use super::{ReportError, Reporter};
+use crate::event::{Event, FORMAT};
+use crate::summary::{Counts, Reason, Status, Summary};
+
+/// `events.jsonl`: one event a line, each there as soon as it is heard.
+pub(super) struct Record {
+    path: PathBuf,
+    file: File,
+    /// The length up to which every line is whole.
+    whole: u64,
+}
+
+impl Record {
+    pub(super) fn open(results: &Path) -> Result<Record, ReportError> {
+        let path = results.join(RECORD);
+        let file = File::create(&path).map_err(ReportError::write(&path))?;
+        Ok(Record { path, file, whole: 0 })
+    }
+
+    fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        // A line that was cut by a full disk goes before the next comes.
+        if self.file.stream_position()? != self.whole {
+            self.file.set_len(self.whole)?;
+            self.file.seek(SeekFrom::Start(self.whole))?;
+        }
+        self.file.write_all(line)?;
+        self.whole += line.len() as u64;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Record {
+    /// Brings the file to where a write leaves it that a full disk has cut.
+    pub(super) fn after_a_torn_line(&mut self) {
+        self.file.seek(SeekFrom::End(0)).expect("the file is open");
+    }
+}
+
+impl Reporter for Record {
+    fn name(&self) -> &str {
+        RECORD
+    }
+
+    fn report(&mut self, event: &Event, _summary: &Summary) -> Result<(), ReportError> {
+        let mut line = serde_json::to_vec(event).expect("an event is plain data");
+        line.push(b'\n');
+        self.append(&line).map_err(ReportError::write(&self.path))
+    }
+
+    fn finish(&mut self, _summary: &Summary) -> Result<(), ReportError> {
+        Ok(())
+    }
+}
+
+/// `run.json`.
+#[derive(Serialize)]
+struct Run<'a> {
+    format: u32,
+    status: Status,
+    /// The exit code.
+    code: u8,
+    reasons: Vec<Reason>,
+    counts: Counts,
+    #[serde(flatten)]
+    summary: &'a Summary,
+}
+
+/// Returns the text of `run.json`.
+pub(super) fn document(summary: &Summary) -> String {
+    let status = summary.status();
+    let run = Run {
+        format: FORMAT,
+        status,
+        code: status.code(),
+        reasons: summary.reasons(),
+        counts: summary.counts(),
+        summary,
+    };
+    let mut text = serde_json::to_string_pretty(&run).expect("a summary is plain data");
+    text.push('\n');
+    text
+}

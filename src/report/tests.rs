@@ -1,0 +1,290 @@
+//! Whole nights, through every reporter.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::nights::{Kept, Story, cut_off, green, hostile, red, restored};
+use super::*;
+use crate::event::{self, Step};
+use crate::secret::Redactor;
+
+fn options(results: &Path) -> Options {
+    Options {
+        results: results.to_owned(),
+        verbosity: Verbosity::Normal,
+        format: Format::Text,
+        color: Color::Never,
+        is_ci: true,
+    }
+}
+
+/// What a night looks like on the console: standard error, a rule, standard output.
+fn watched(story: &Story, options: &Options) -> String {
+    let (out, err) = (Kept::default(), Kept::default());
+    let mut console = Console::new(options, Box::new(out.clone()), Box::new(err.clone()));
+    let mut summary = Summary::default();
+    for event in &story.events {
+        summary.hear(event);
+        console.report(event, &summary).unwrap();
+    }
+    console.finish(&summary).unwrap();
+    format!("{}--- standard output ---\n{}", err.text(), out.text())
+}
+
+/// Tells a night to all reporters of a folder, the way a real one is told.
+fn told(reporters: Reporters, story: &Story) -> Summary {
+    let (sender, inbox) = tokio::sync::mpsc::unbounded_channel();
+    for event in &story.events {
+        sender.send(event.clone()).unwrap();
+    }
+    drop(sender);
+    reporters.listen(inbox)
+}
+
+/// Opens the reports of a folder, with a console that keeps to itself.
+fn open(results: &Path) -> Result<Reporters, ReportError> {
+    let options = options(results);
+    let mut reporters = Reporters::open(&options)?;
+    let console = Console::new(&options, Box::new(io::sink()), Box::new(io::sink()));
+    reporters.console = Listener::new(console);
+    Ok(reporters)
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+macro_rules! whole_night {
+    ($night:ident) => {
+        mod $night {
+            use super::*;
+
+            #[test]
+            fn on_the_console() {
+                insta::assert_snapshot!(watched(&super::$night(), &options(Path::new("results"))));
+            }
+
+            #[test]
+            fn as_junit() {
+                insta::assert_snapshot!(junit::document(&super::$night().summary()));
+            }
+
+            #[test]
+            fn as_markdown() {
+                insta::assert_snapshot!(markdown::document(&super::$night().summary()));
+            }
+
+            #[test]
+            fn as_json() {
+                insta::assert_snapshot!(record::document(&super::$night().summary()));
+            }
+        }
+    };
+}
+
+whole_night!(green);
+whole_night!(red);
+whole_night!(restored);
+whole_night!(cut_off);
+whole_night!(hostile);
+
+#[test]
+fn a_coloured_console_says_the_same_in_colour() {
+    let plain = watched(&red(), &options(Path::new("results")));
+    let coloured = watched(&red(), &Options { color: Color::Always, ..options(Path::new("results")) });
+    assert_ne!(plain, coloured);
+    assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
+}
+
+#[test]
+fn a_quiet_console_says_only_what_is_wrong() {
+    let options = Options { verbosity: Verbosity::Quiet, ..options(Path::new("results")) };
+    insta::assert_snapshot!(watched(&red(), &options));
+}
+
+#[test]
+fn commands_and_their_output_are_shown_only_to_those_who_ask() {
+    let mut story = Story::new();
+    story.begins("upgrade", &["agw"], &[]).start(Step::Prepare, Some("agw"));
+    story.say(EventKind::Commanded {
+        step: Step::Prepare,
+        host: "agw".to_owned(),
+        command: "sudo -n apt-get update".to_owned(),
+    });
+    story.say(EventKind::Output {
+        step: Step::Prepare,
+        host: Some("agw".to_owned()),
+        line: "Get:1  http://depot/\u{1b}[2J".to_owned(),
+    });
+    let normal = watched(&story, &options(Path::new("results")));
+    assert!(!normal.contains("apt-get") && !normal.contains("Get:1"), "{normal}");
+    let verbose = Options { verbosity: Verbosity::Verbose, ..options(Path::new("results")) };
+    let verbose = watched(&story, &verbose);
+    assert!(verbose.contains("        prepare    agw: $ sudo -n apt-get update\n"), "{verbose}");
+    assert!(verbose.contains("        prepare    agw: | Get:1  http://depot/␛[2J\n"), "{verbose}");
+}
+
+#[test]
+fn a_console_in_json_is_the_events() {
+    let options = Options { format: Format::Json, ..options(Path::new("results")) };
+    let text = watched(&red(), &options);
+    let (lines, _) = text.split_once("--- standard output").unwrap();
+    let heard: Vec<Event> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(heard.len(), red().events.len());
+}
+
+#[test]
+fn every_report_stands_when_the_night_is_over_and_tells_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = folder.path().join("results");
+    let summary = told(open(&results).unwrap(), &red());
+    assert_eq!(names_in(&results), ["events.jsonl", "junit.xml", "run.json", "summary.md"]);
+    let read = |name: &str| std::fs::read_to_string(results.join(name)).unwrap();
+    assert_eq!(read("junit.xml"), junit::document(&red().summary()));
+    assert_eq!(read("summary.md"), markdown::document(&red().summary()));
+    assert_eq!(read("run.json"), record::document(&summary));
+    assert_eq!(read("events.jsonl").lines().count(), red().events.len());
+    assert!(read("events.jsonl").lines().next().unwrap().contains(r#""event":"night_started","format":1"#));
+}
+
+#[test]
+fn a_night_that_was_killed_leaves_reports_that_are_not_green() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut reporters = open(folder.path()).unwrap();
+    let junit = || std::fs::read_to_string(folder.path().join("junit.xml")).unwrap();
+    assert!(junit().contains(r#"errors="1""#), "{}", junit());
+    for event in &green().events[..30] {
+        reporters.hear(event.clone());
+    }
+    // Dropped without an end, as a kill would have it.
+    drop(reporters);
+    assert!(!junit().contains(r#"errors="0""#), "{}", junit());
+    let run = std::fs::read_to_string(folder.path().join("run.json")).unwrap();
+    assert!(run.contains(r#""status": "inconclusive""#), "{run}");
+}
+
+#[test]
+fn the_reports_of_an_earlier_run_are_removed_and_nobody_elses() {
+    let folder = tempfile::tempdir().unwrap();
+    told(open(folder.path()).unwrap(), &green());
+    std::fs::create_dir_all(folder.path().join("suites/gxgy")).unwrap();
+    std::fs::write(folder.path().join("suites/gxgy/console.log"), "old").unwrap();
+    std::fs::write(folder.path().join("notes.txt"), "mine").unwrap();
+    std::fs::write(folder.path().join(".teravm-ci-x1"), "half").unwrap();
+    assert!(is_removed(folder.path(), &folder.path().join("suites/gxgy/console.log")));
+    assert!(!is_removed(folder.path(), &folder.path().join("notes.txt")));
+    drop(open(folder.path()).unwrap());
+    assert_eq!(names_in(folder.path()), ["events.jsonl", "junit.xml", "notes.txt", "run.json", "summary.md"]);
+}
+
+#[test]
+fn a_folder_that_no_run_wrote_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("hosts")).unwrap();
+    drop(open(folder.path()).expect("an empty folder takes nothing from anybody"));
+
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("suites/mine")).unwrap();
+    let error = open(folder.path()).unwrap_err();
+    assert!(matches!(error, ReportError::Foreign { .. }), "{error}");
+    assert_eq!(names_in(folder.path()), ["suites"]);
+}
+
+#[test]
+fn a_path_that_cannot_be_written_is_known_before_the_night() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    assert!(matches!(open(&file.join("results")), Err(ReportError::Write { .. })));
+    std::fs::create_dir(folder.path().join("junit.xml")).unwrap();
+    assert!(matches!(open(folder.path()), Err(ReportError::Remove { .. })));
+}
+
+/// Writes until it is told to fail, and hears what the others do.
+struct Frail {
+    fails_at: Option<&'static str>,
+    heard: Arc<Mutex<Vec<String>>>,
+}
+
+impl Reporter for Frail {
+    fn name(&self) -> &str {
+        "frail"
+    }
+
+    fn report(&mut self, event: &Event, _summary: &Summary) -> Result<(), ReportError> {
+        let event = serde_json::to_value(event).unwrap();
+        let name = event["event"].as_str().unwrap().to_owned();
+        let is_now = self.fails_at == Some(name.as_str());
+        self.heard.lock().unwrap().push(name);
+        self.fail(is_now)
+    }
+
+    fn finish(&mut self, _summary: &Summary) -> Result<(), ReportError> {
+        self.fail(self.fails_at == Some("finish"))
+    }
+}
+
+impl Frail {
+    fn fail(&self, is_now: bool) -> Result<(), ReportError> {
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        if is_now { Err(ReportError::Write { path: PathBuf::from("frail"), source: full() }) } else { Ok(()) }
+    }
+}
+
+#[test]
+fn a_reporter_that_fails_is_reported_once_by_the_others_and_they_go_on() {
+    for fails_at in ["case_finished", "finish"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut reporters = open(folder.path()).unwrap();
+        let heard = Arc::default();
+        reporters.files.insert(0, Listener::new(Frail { fails_at: Some(fails_at), heard: Arc::clone(&heard) }));
+        let summary = told(reporters, &green());
+        assert_eq!(summary.status(), crate::summary::Status::Report, "{fails_at}");
+        let heard = heard.lock().unwrap();
+        assert_eq!(heard.len(), green().events.len() + 1);
+        assert_eq!(heard.iter().filter(|name| *name == "report_failed").count(), 1);
+        let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        for name in ["events.jsonl", "junit.xml", "run.json", "summary.md"] {
+            assert!(read(name).contains("cannot write the report `frail`"), "{fails_at}: {name}");
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_for_a_while_leaves_only_whole_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut record = Record::open(folder.path()).unwrap();
+    let events = green().events;
+    record.report(&events[0], &Summary::default()).unwrap();
+    // The torn line of a write that failed in its middle.
+    std::fs::OpenOptions::new()
+        .append(true)
+        .open(folder.path().join("events.jsonl"))
+        .unwrap()
+        .write_all(b"{\"time\":")
+        .unwrap();
+    record.after_a_torn_line();
+    record.report(&events[1], &Summary::default()).unwrap();
+    let text = std::fs::read_to_string(folder.path().join("events.jsonl")).unwrap();
+    let whole = text.lines().map(serde_json::from_str::<Event>).collect::<Result<Vec<_>, _>>().unwrap();
+    assert_eq!(whole.len(), 2);
+}
+
+#[tokio::test]
+async fn a_night_is_heard_to_its_last_event_beside_the_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let reporters = open(folder.path()).unwrap();
+    let (events, inbox) = event::channel(Redactor::default());
+    let listening = tokio::task::spawn_blocking(move || reporters.listen(inbox));
+    for event in green().events {
+        events.say(event.kind);
+    }
+    drop(events);
+    let summary = listening.await.unwrap();
+    assert_eq!(summary.status(), crate::summary::Status::Passed);
+    assert!(summary.reasons().is_empty());
+}
