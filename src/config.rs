@@ -6,21 +6,21 @@
 mod error;
 mod words;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-pub use error::ConfigError;
-pub use words::{Address, Network, format_duration, parse_duration};
+pub(crate) use error::ConfigError;
+pub(crate) use words::{Address, Network, format_duration, parse_duration, parse_percentage};
 
 use crate::secret::SecretRef;
 
 /// Everything the operator can say.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub(crate) struct Config {
     #[serde(default)]
     pub run: Run,
     pub vpn: Vpn,
@@ -40,16 +40,16 @@ pub struct Config {
     #[serde(default)]
     pub collect: Collect,
     #[serde(deserialize_with = "words::unique_map")]
-    pub suites: BTreeMap<String, Suite>,
+    pub suites: IndexMap<String, Suite>,
     #[serde(deserialize_with = "words::unique_map")]
-    pub setups: BTreeMap<String, Setup>,
+    pub setups: IndexMap<String, Setup>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_setup: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Run {
+pub(crate) struct Run {
     /// The whole night ends within this time.
     #[serde(with = "words::duration")]
     pub deadline: Duration,
@@ -63,14 +63,14 @@ impl Default for Run {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum VpnKind {
+pub(crate) enum VpnKind {
     Openvpn,
     None,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Vpn {
+pub(crate) struct Vpn {
     pub kind: VpnKind,
     /// The client profile (`.ovpn`).
     pub profile: Option<SecretRef>,
@@ -90,7 +90,7 @@ pub struct Vpn {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Ssh {
+pub(crate) struct Ssh {
     /// The private key; the agent's keys when there is none.
     pub key: Option<SecretRef>,
     /// The host keys that are accepted, and no others. Relative to the config file.
@@ -104,7 +104,7 @@ pub struct Ssh {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Lock {
+pub(crate) struct Lock {
     /// The lease's file on the NG40 host; a leading `~/` is the home of the user we log in as.
     pub path: String,
     #[serde(with = "words::duration")]
@@ -126,7 +126,7 @@ impl Default for Lock {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct ReleasePolicy {
+pub(crate) struct ReleasePolicy {
     /// How much older than the newest package the newest complete release may be.
     #[serde(with = "words::duration")]
     pub max_behind: Duration,
@@ -140,14 +140,14 @@ impl Default for ReleasePolicy {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Conffiles {
+pub(crate) enum Conffiles {
     New,
     Keep,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Agw {
+pub(crate) struct Agw {
     pub user: String,
     pub package: String,
     /// Goes to its own newest candidate of the same repository; versions of the two differ.
@@ -186,7 +186,7 @@ impl Default for Agw {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Feg {
+pub(crate) struct Feg {
     pub user: String,
     /// Where `docker-compose.yml` and `.env` are.
     pub directory: String,
@@ -233,7 +233,7 @@ impl Default for Feg {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Verify {
+pub(crate) struct Verify {
     /// For this long nothing may restart.
     #[serde(with = "words::duration")]
     pub stable: Duration,
@@ -251,7 +251,7 @@ impl Default for Verify {
 /// How it is asked whether NG40 is idle.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Idle {
+pub(crate) struct Idle {
     /// Empty: not asked.
     pub command: String,
     /// The exit statuses that may mean idle.
@@ -275,7 +275,7 @@ impl Default for Idle {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Ng40 {
+pub(crate) struct Ng40 {
     pub user: String,
     /// Where the test lists are; `ng40test` takes them by bare name.
     pub directory: String,
@@ -319,7 +319,7 @@ impl Default for Ng40 {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Collect {
+pub(crate) struct Collect {
     /// Bytes kept per suite and per host, before compression; what is over is named and left.
     pub limit_mb: u64,
     #[serde(with = "words::duration")]
@@ -334,7 +334,7 @@ impl Default for Collect {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum ExitStatusRule {
+pub(crate) enum ExitStatusRule {
     /// The exit status of `ng40test` is shown and decides nothing.
     #[default]
     Record,
@@ -345,7 +345,7 @@ pub enum ExitStatusRule {
 /// An NG40 test list and its limits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Suite {
+pub(crate) struct Suite {
     /// The `.ntl` file, by bare name.
     pub list: String,
     /// A parameter file for `ng40test`, by bare name.
@@ -361,7 +361,7 @@ pub struct Suite {
 /// One testbed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Setup {
+pub(crate) struct Setup {
     pub agw: Address,
     #[serde(default)]
     pub feg: Vec<Address>,
@@ -393,20 +393,23 @@ fn twenty_seconds() -> Duration {
 
 impl Config {
     /// Reads the file and checks all of it. Paths in it are relative to its folder.
-    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    pub(crate) fn load(path: &Path) -> Result<Config, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { file: path.to_owned(), source })?;
         let mut config = Config::parse(&text, path)?;
         if let Some(folder) = path.parent() {
             config.ssh.known_hosts = folder.join(&config.ssh.known_hosts);
+            let Vpn { profile, username, password, key_passphrase, .. } = &mut config.vpn;
+            let secrets = [profile, username, password, key_passphrase, &mut config.ssh.key];
+            secrets.into_iter().flatten().for_each(|secret| secret.lie_in(folder));
         }
         Ok(config)
     }
 
     /// Checks the text of a config; `file` is for messages.
-    pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
+    pub(crate) fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
         let config: Config = serde_yaml::from_str(text).map_err(|error| ConfigError::located(&error, text, file))?;
-        config.check().map_err(|(at, problem)| ConfigError::about(at, problem, text, file))?;
+        config.check().map_err(|(at, problem)| ConfigError::about(&at, problem, text, file))?;
         Ok(config)
     }
 
@@ -426,6 +429,14 @@ impl Config {
             let problem = "`lock.expire` must leave room for three missed renewals (`lock.renew`)";
             return Err((at(&["lock", "expire"]), problem.to_owned()));
         }
+        if self.verify.stable >= self.verify.timeout {
+            let problem =
+                "`verify.timeout` must be longer than `verify.stable`, or nothing is ever found stable in time";
+            return Err((at(&["verify", "timeout"]), problem.to_owned()));
+        }
+        if self.feg.images.is_empty() {
+            return Err((at(&["feg", "images"]), "`feg.images` names no image".to_owned()));
+        }
         if self.ng40.shell.is_empty() {
             return Err((at(&["ng40", "shell"]), "`ng40.shell` names no program".to_owned()));
         }
@@ -433,6 +444,10 @@ impl Config {
             if !is_plain_name(name) {
                 let problem = format!("the suite name `{name}` must be letters, digits, `.`, `-` and `_`");
                 return Err((at(&["suites", name]), problem));
+            }
+            if let Some(limit) = suite.max_packet_loss.filter(|limit| !words::is_percentage(limit)) {
+                let problem = format!("`{limit}` is not a percentage from 0 to 100");
+                return Err((at(&["suites", name, "max_packet_loss"]), problem));
             }
             for file in [Some(&suite.list), suite.params.as_ref()].into_iter().flatten() {
                 if !is_plain_name(file) {
@@ -462,7 +477,7 @@ impl Config {
     }
 
     /// The setup that is meant: the named one, else the default, else the only one.
-    pub fn setup<'a>(&'a self, name: Option<&'a str>) -> Result<(&'a str, &'a Setup), String> {
+    pub(crate) fn setup<'a>(&'a self, name: Option<&'a str>) -> Result<(&'a str, &'a Setup), String> {
         let only = || if self.setups.len() == 1 { self.setups.keys().next().map(String::as_str) } else { None };
         let Some(name) = name.or(self.default_setup.as_deref()).or_else(only) else {
             let names: Vec<_> = self.setups.keys().map(|name| format!("`{name}`")).collect();
@@ -474,8 +489,24 @@ impl Config {
         }
     }
 
+    /// The variables that hold secrets.
+    pub(crate) fn secret_variables(&self) -> Vec<String> {
+        let vpn = &self.vpn;
+        let secrets = [&vpn.profile, &vpn.username, &vpn.password, &vpn.key_passphrase, &self.ssh.key];
+        secrets.into_iter().flatten().filter_map(SecretRef::variable).map(str::to_owned).collect()
+    }
+
+    /// The suites of a setup, in order: those that it names, else all.
+    pub(crate) fn suites_of<'a>(&'a self, setup: &str) -> Vec<(&'a String, &'a Suite)> {
+        let named = self.setups.get(setup).map(|setup| setup.suites.as_slice()).unwrap_or_default();
+        if named.is_empty() {
+            return self.suites.iter().collect();
+        }
+        named.iter().filter_map(|name| self.suites.get_key_value(name)).collect()
+    }
+
     /// A suite by its name.
-    pub fn suite(&self, name: &str) -> Result<&Suite, String> {
+    pub(crate) fn suite(&self, name: &str) -> Result<&Suite, String> {
         self.suites.get(name).ok_or_else(|| words::unknown("suite", name, self.suites.keys().map(String::as_str)))
     }
 }

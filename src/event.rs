@@ -14,11 +14,11 @@ use tokio::sync::mpsc;
 use crate::secret::Redactor;
 
 /// The version of the public format of `events.jsonl` and `run.json`.
-pub const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 
 /// One thing that happened.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Event {
+pub(crate) struct Event {
     /// When it happened, by this machine's clock, in UTC.
     #[serde(with = "time::serde::rfc3339")]
     pub time: OffsetDateTime,
@@ -29,7 +29,7 @@ pub struct Event {
 /// What can happen in a night.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub enum EventKind {
+pub(crate) enum EventKind {
     /// The first event of every night.
     NightStarted(Night),
     StepStarted {
@@ -114,6 +114,11 @@ pub enum EventKind {
         suite: String,
         case: Case,
     },
+    /// More is known of a case that had finished: this replaces it.
+    CaseExplained {
+        suite: String,
+        case: Case,
+    },
     SuiteFinished {
         suite: String,
         end: SuiteEnd,
@@ -142,7 +147,7 @@ pub enum EventKind {
 
 /// What a night is, known before anything is touched.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Night {
+pub(crate) struct Night {
     pub format: u32,
     /// The run's name: its start and a few random digits.
     pub run: String,
@@ -163,7 +168,7 @@ pub struct Night {
 
 /// A suite as the plan has it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct PlannedSuite {
+pub(crate) struct PlannedSuite {
     pub suite: String,
     pub list: String,
 }
@@ -171,7 +176,7 @@ pub struct PlannedSuite {
 /// A step of a night, in the order in which they come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Step {
+pub(crate) enum Step {
     Connect,
     Lock,
     Recover,
@@ -187,7 +192,7 @@ pub enum Step {
 }
 
 impl Step {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Step::Connect => "connect",
             Step::Lock => "lock",
@@ -214,7 +219,7 @@ impl fmt::Display for Step {
 /// How a step ended, on one host or as a whole.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "ended", rename_all = "snake_case")]
-pub enum StepOutcome {
+pub(crate) enum StepOutcome {
     Done { text: String },
     Failed(Problem),
     Skipped { reason: String },
@@ -223,7 +228,7 @@ pub enum StepOutcome {
 /// Who has to get up: what a problem makes of the night's status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Class {
+pub(crate) enum Class {
     /// The lab's fault: says nothing about the product.
     Testbed,
     /// The release asked for is not there, does not install or is not healthy.
@@ -234,11 +239,13 @@ pub enum Class {
     Inconclusive,
     /// Somebody stopped us.
     Interrupted,
+    /// The night ran; what it found could not be kept.
+    Report,
 }
 
 /// Bad news from the lab: what we tried and on what, why it failed, and what to try next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Problem {
+pub(crate) struct Problem {
     pub class: Class,
     pub message: String,
     /// The causes, outermost first.
@@ -249,21 +256,21 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub fn new(class: Class, message: impl Into<String>) -> Self {
+    pub(crate) fn new(class: Class, message: impl Into<String>) -> Self {
         Problem { class, message: message.into(), causes: Vec::new(), hint: None }
     }
 
-    pub fn testbed(message: impl Into<String>) -> Self {
+    pub(crate) fn testbed(message: impl Into<String>) -> Self {
         Problem::new(Class::Testbed, message)
     }
 
-    pub fn upgrade(message: impl Into<String>) -> Self {
+    pub(crate) fn upgrade(message: impl Into<String>) -> Self {
         Problem::new(Class::Upgrade, message)
     }
 
     /// Takes an error and all its causes along, because the event outlives them.
     #[must_use]
-    pub fn because_of(mut self, error: &(dyn std::error::Error + 'static)) -> Self {
+    pub(crate) fn because_of(mut self, error: &(dyn std::error::Error + 'static)) -> Self {
         let mut cause = Some(error);
         while let Some(error) = cause {
             self.causes.push(error.to_string());
@@ -273,19 +280,19 @@ impl Problem {
     }
 
     #[must_use]
-    pub fn because(mut self, cause: impl Into<String>) -> Self {
+    pub(crate) fn because(mut self, cause: impl Into<String>) -> Self {
         self.causes.push(cause.into());
         self
     }
 
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
     /// The message and its causes on one line.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let mut line = self.message.clone();
         for cause in &self.causes {
             line.push_str(": ");
@@ -295,7 +302,7 @@ impl Problem {
     }
 
     /// Message, causes and hint, one below the other.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = self.message.clone();
         for cause in &self.causes {
             text.push_str("\n  because: ");
@@ -311,7 +318,7 @@ impl Problem {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Level {
+pub(crate) enum Level {
     Info,
     Warning,
 }
@@ -319,7 +326,7 @@ pub enum Level {
 /// What the night did to a gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "gateway_is", rename_all = "snake_case")]
-pub enum GatewayOutcome {
+pub(crate) enum GatewayOutcome {
     Upgraded {
         from: Option<String>,
         to: String,
@@ -351,7 +358,7 @@ impl fmt::Display for GatewayOutcome {
 
 /// A test case as NG40 and our rules have judged it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Case {
+pub(crate) struct Case {
     /// NG40's own number of the case in its list, or our count where it gives none.
     pub number: u64,
     /// The name, with ` #2`, ` #3` for repeats in a list; `(suite)` for what concerns the whole list.
@@ -374,7 +381,7 @@ pub struct Case {
 /// What a case comes to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "judged", rename_all = "snake_case")]
-pub enum Judgement {
+pub(crate) enum Judgement {
     Passed,
     /// NG40 says FAIL, or a rule of the config makes it one.
     Failed {
@@ -388,7 +395,7 @@ pub enum Judgement {
 
 /// How a suite ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SuiteEnd {
+pub(crate) struct SuiteEnd {
     /// NG40's list verdict, in its own word.
     pub verdict: Option<String>,
     pub planned: Option<u64>,
@@ -403,31 +410,31 @@ pub struct SuiteEnd {
 
 /// Where the work says what happened. Cheap to clone; the night's inbox ends when the last one is dropped.
 #[derive(Debug, Clone)]
-pub struct Events {
+pub(crate) struct Events {
     sender: mpsc::UnboundedSender<Event>,
     redactor: Redactor,
 }
 
 /// Returns the two ends of a night's events. What passes carries no secret that `redactor` knows.
-pub fn channel(redactor: Redactor) -> (Events, mpsc::UnboundedReceiver<Event>) {
+pub(crate) fn channel(redactor: Redactor) -> (Events, mpsc::UnboundedReceiver<Event>) {
     let (sender, inbox) = mpsc::unbounded_channel();
     (Events { sender, redactor }, inbox)
 }
 
 impl Events {
     /// Says that something happened, now.
-    pub fn say(&self, kind: EventKind) {
-        let kind = self.redactor.event(kind);
+    pub(crate) fn say(&self, kind: EventKind) {
+        let kind = without_secrets(kind, &self.redactor);
         tracing::debug!(event = ?kind);
         // Nobody listens any more only when the reporters have died, which their own task reports.
         let _ = self.sender.send(Event { time: OffsetDateTime::now_utc(), kind });
     }
 
-    pub fn note(&self, step: Step, host: Option<&str>, text: impl Into<String>) {
+    pub(crate) fn note(&self, step: Step, host: Option<&str>, text: impl Into<String>) {
         self.noted(step, host, Level::Info, text.into());
     }
 
-    pub fn warn(&self, step: Step, host: Option<&str>, text: impl Into<String>) {
+    pub(crate) fn warn(&self, step: Step, host: Option<&str>, text: impl Into<String>) {
         self.noted(step, host, Level::Warning, text.into());
     }
 
@@ -435,23 +442,23 @@ impl Events {
         self.say(EventKind::Noted { step, host: host.map(str::to_owned), level, text });
     }
 
-    pub fn output(&self, step: Step, host: Option<&str>, line: impl Into<String>) {
+    pub(crate) fn output(&self, step: Step, host: Option<&str>, line: impl Into<String>) {
         self.say(EventKind::Output { step, host: host.map(str::to_owned), line: line.into() });
     }
 
     /// What no event may carry.
-    pub fn redactor(&self) -> &Redactor {
+    pub(crate) fn redactor(&self) -> &Redactor {
         &self.redactor
     }
 
     /// Says that a step begins, on one host or as a whole; [`Stage::end`] says how it went.
-    pub fn start(&self, step: Step, host: Option<&str>) -> Stage {
+    pub(crate) fn start(&self, step: Step, host: Option<&str>) -> Stage {
         self.say(EventKind::StepStarted { step, host: host.map(str::to_owned) });
         Stage { events: self.clone(), step, host: host.map(str::to_owned), since: std::time::Instant::now() }
     }
 
     /// A step that was not taken, and why.
-    pub fn skip(&self, step: Step, host: Option<&str>, reason: impl Into<String>) {
+    pub(crate) fn skip(&self, step: Step, host: Option<&str>, reason: impl Into<String>) {
         self.say(EventKind::StepFinished {
             step,
             host: host.map(str::to_owned),
@@ -461,10 +468,23 @@ impl Events {
     }
 }
 
+/// The fields of an event whose values are words of our own, and no text from outside: a user name that happens to be `connect`
+/// must not take the name of a step along.
+const WORDS: &[&str] = &["event", "step", "steps", "level", "class", "ended", "gateway_is", "judged", "time"];
+
+/// The event without secrets, in whatever field of it they stand.
+fn without_secrets(kind: EventKind, redactor: &Redactor) -> EventKind {
+    let mut value = serde_json::to_value(&kind).expect("an event is plain data");
+    if !redactor.document(&mut value, WORDS) {
+        return kind;
+    }
+    serde_json::from_value(value).expect("redacting changes only texts that are free to be anything")
+}
+
 /// A step under way.
 #[derive(Debug)]
 #[must_use = "a step that was started is ended"]
-pub struct Stage {
+pub(crate) struct Stage {
     events: Events,
     step: Step,
     host: Option<String>,
@@ -472,17 +492,17 @@ pub struct Stage {
 }
 
 impl Stage {
-    pub fn done(self, text: impl Into<String>) {
+    pub(crate) fn done(self, text: impl Into<String>) {
         let text = text.into();
         self.finish(StepOutcome::Done { text });
     }
 
-    pub fn failed(self, problem: Problem) {
+    pub(crate) fn failed(self, problem: Problem) {
         self.finish(StepOutcome::Failed(problem));
     }
 
     /// Says how the step went, and hands the result on.
-    pub fn end<T>(self, result: Result<T, Problem>, text: impl FnOnce(&T) -> String) -> Result<T, Problem> {
+    pub(crate) fn end<T>(self, result: Result<T, Problem>, text: impl FnOnce(&T) -> String) -> Result<T, Problem> {
         match result {
             Ok(value) => {
                 self.done(text(&value));
@@ -502,16 +522,70 @@ impl Stage {
 }
 
 /// Durations as seconds with three decimals, the way JUnit has them.
-mod seconds {
+pub(crate) mod seconds {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64((duration.as_secs_f64() * 1000.0).round() / 1000.0)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+
+    /// The same for what may not be known yet.
+    pub(crate) mod option {
+        use std::time::Duration;
+
+        use serde::{Deserialize, Deserializer, Serializer};
+
+        pub(crate) fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+            match duration {
+                Some(duration) => super::serialize(duration, serializer),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+            let seconds = Option::<f64>::deserialize(deserializer)?;
+            seconds.map(Duration::try_from_secs_f64).transpose().map_err(serde::de::Error::custom)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    fn knowing(secrets: &[&str]) -> Redactor {
+        let redactor = Redactor::default();
+        for secret in secrets {
+            redactor.learn(&Secret::new(*secret));
+        }
+        redactor
+    }
+
+    #[test]
+    fn an_event_is_redacted_in_every_field() {
+        let lost = EventKind::TunnelLost { reason: "said topsecret".to_owned() };
+        let event = without_secrets(lost, &knowing(&["topsecret"]));
+        assert_eq!(
+            serde_json::to_string(&event).expect("plain data"),
+            r#"{"event":"tunnel_lost","reason":"said ***"}"#
+        );
+    }
+
+    #[test]
+    fn a_secret_that_is_a_word_of_ours_leaves_the_words_alone() {
+        let redactor = knowing(&["connect", "testbed", "tunnel"]);
+        let problem = Problem::testbed("no tunnel as connect");
+        let outcome = StepOutcome::Failed(problem);
+        let step = Step::Connect;
+        let event = EventKind::StepFinished { step, host: None, outcome, took: Duration::ZERO };
+        let text = serde_json::to_string(&without_secrets(event, &redactor)).expect("plain data");
+        assert!(text.contains(r#""step":"connect""#) && text.contains("no *** as ***"), "{text}");
     }
 }

@@ -1,5 +1,105 @@
-//! The way of a night, on one screen.
+//! The way of a night, on one screen: the config is loaded, the plan is made, the reporters are opened, the plan is run while
+//! the reporters listen to its events, and what they add up to is the exit code.
 
-pub mod config;
-pub mod event;
-pub mod secret;
+mod check;
+pub mod cli;
+mod collect;
+mod config;
+mod desk;
+mod dry_run;
+mod event;
+mod gateway;
+mod lock;
+mod ng40;
+mod offline;
+mod plan;
+mod process;
+mod reach;
+mod release;
+mod remote;
+mod report;
+mod results;
+mod runner;
+mod secret;
+mod signals;
+mod stop;
+mod summary;
+mod terminal;
+mod upgrade;
+mod verdict;
+mod vpn;
+
+use crate::cli::{Cli, Command, Global, Night};
+use crate::config::Config;
+use crate::event::Events;
+use crate::plan::Plan;
+use crate::report::Reporters;
+use crate::secret::Redactor;
+use crate::summary::Status;
+
+/// Does what was asked for and returns the exit code.
+pub fn main(cli: Cli) -> u8 {
+    terminal::diagnostics(&cli.global);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return terminal::refuse(&anyhow::Error::new(error).context("the program could not be started")),
+    };
+    let code = runtime.block_on(carry_out(cli));
+    // Whatever still waits for a terminal or a name server shall not hold the exit code back.
+    runtime.shutdown_background();
+    code.unwrap_or_else(|error| terminal::refuse(&error))
+}
+
+async fn carry_out(cli: Cli) -> anyhow::Result<u8> {
+    let global = &cli.global;
+    let config = || Config::load(&global.config);
+    match &cli.command {
+        Command::Run(args) => night(Plan::run(&config()?, global, args)?, global, &args.night).await,
+        Command::Upgrade(args) => night(Plan::upgrade(&config()?, global, args)?, global, &args.night).await,
+        Command::Test(args) => night(Plan::test(&config()?, global, args)?, global, &args.night).await,
+        Command::Report(args) => {
+            let consoles = offline::open(args, &global.results)?;
+            let args = args.clone();
+            reported(global, Redactor::default(), |events| async move {
+                tokio::task::spawn_blocking(move || offline::read(consoles, &args, &events)).await?;
+                Ok(())
+            })
+            .await
+        }
+        Command::Check(args) => check::check(&config()?, global, args).await,
+        Command::Vpn(args) => desk::vpn(&config()?, global, args).await,
+        Command::Lock(args) => desk::lock(&config()?, global, args).await,
+        Command::Config(args) => desk::config(&config()?, global, args),
+    }
+}
+
+/// Runs a plan, or says what it would do.
+async fn night(plan: Plan, global: &Global, args: &Night) -> anyhow::Result<u8> {
+    if args.dry_run {
+        return dry_run::print_plan(&plan).await;
+    }
+    let redactor = plan.lab.redactor.clone();
+    reported(global, redactor, |events| async move {
+        runner::run(&plan, events).await;
+        Ok(())
+    })
+    .await
+}
+
+/// Has the reporters listen to a piece of work, and returns what it comes to.
+async fn reported<F>(global: &Global, redactor: Redactor, work: impl FnOnce(Events) -> F) -> anyhow::Result<u8>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let reporters = Reporters::open(&terminal::options(global))?;
+    let (events, inbox) = event::channel(redactor);
+    let listening = tokio::task::spawn_blocking(move || reporters.listen(inbox));
+    work(events).await?;
+    match listening.await {
+        Ok(summary) => Ok(summary.status().code()),
+        Err(error) => {
+            terminal::remark(&format!("error: the reporters broke down\n  because: {error}\n"));
+            Ok(Status::Report.code())
+        }
+    }
+}

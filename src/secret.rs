@@ -4,32 +4,32 @@
 //! others have printed, also when it is base64 or URL-encoded, and also when it is cut in two by a read.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use serde::{Deserialize, Serialize, Serializer};
-
-use crate::event::EventKind;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What stands where a secret stood.
-pub const MASK: &str = "***";
+pub(crate) const MASK: &str = "***";
 
 /// Shorter values are not redacted: they would be found in half of all text.
 const SHORTEST: usize = 6;
 
 /// A value that is never shown.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub(crate) struct Secret(String);
 
 impl Secret {
-    pub fn new(value: impl Into<String>) -> Self {
+    pub(crate) fn new(value: impl Into<String>) -> Self {
         Secret(value.into())
     }
 
     /// The value itself, for the one place that has to have it.
-    pub fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 }
@@ -41,9 +41,8 @@ impl fmt::Debug for Secret {
 }
 
 /// Where the config says that a secret is: `{env: NAME}` or `{file: PATH}`, as it is or in base64.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Written")]
-pub struct SecretRef {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SecretRef {
     source: Source,
     encoding: Encoding,
 }
@@ -84,6 +83,24 @@ impl TryFrom<Written> for SecretRef {
     }
 }
 
+/// Read as a map by its own name, so that a wrong one is told where it stands.
+impl<'de> Deserialize<'de> for SecretRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reference;
+        impl<'de> Visitor<'de> for Reference {
+            type Value = SecretRef;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`{env: NAME}` or `{file: PATH}`")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SecretRef, A::Error> {
+                let written = Written::deserialize(MapAccessDeserializer::new(map))?;
+                written.try_into().map_err(A::Error::custom)
+            }
+        }
+        deserializer.deserialize_map(Reference)
+    }
+}
+
 impl Serialize for SecretRef {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(MASK)
@@ -92,7 +109,7 @@ impl Serialize for SecretRef {
 
 /// A secret that cannot be had.
 #[derive(Debug, thiserror::Error)]
-pub enum SecretError {
+pub(crate) enum SecretError {
     #[error("the variable `{0}` is not set")]
     NotSet(String),
     #[error("the variable `{0}` is empty")]
@@ -106,8 +123,31 @@ pub enum SecretError {
 }
 
 impl SecretRef {
+    /// The variable that it is read from, if it is one.
+    pub(crate) fn variable(&self) -> Option<&str> {
+        match &self.source {
+            Source::Env(name) => Some(name),
+            Source::File(_) => None,
+        }
+    }
+
+    /// Where it comes from, for messages.
+    pub(crate) fn name(&self) -> String {
+        match &self.source {
+            Source::Env(name) => format!("${name}"),
+            Source::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// Takes a path that is relative as one below this folder.
+    pub(crate) fn lie_in(&mut self, folder: &Path) {
+        if let Source::File(path) = &mut self.source {
+            *path = folder.join(&path);
+        }
+    }
+
     /// Reads the secret from its variable or file. A final line end does not belong to it when it is one line.
-    pub fn read(&self) -> Result<Secret, SecretError> {
+    pub(crate) fn read(&self) -> Result<Secret, SecretError> {
         let (name, raw) = match &self.source {
             Source::Env(name) => match std::env::var(name) {
                 Ok(value) if value.trim().is_empty() => return Err(SecretError::Empty(name.clone())),
@@ -137,7 +177,7 @@ impl SecretRef {
 
 /// Takes known secrets out of text. Clones share what they know.
 #[derive(Clone, Default)]
-pub struct Redactor {
+pub(crate) struct Redactor {
     needles: Arc<RwLock<Vec<Vec<u8>>>>,
 }
 
@@ -149,7 +189,7 @@ impl fmt::Debug for Redactor {
 
 impl Redactor {
     /// Learns a secret. Of key material (PEM) each line of the body counts by itself.
-    pub fn learn(&self, secret: &Secret) {
+    pub(crate) fn learn(&self, secret: &Secret) {
         let mut needles = self.needles.write().expect("no thread panics while it holds this lock");
         for line in secret.expose().lines().map(str::trim) {
             if line.len() >= SHORTEST && !line.starts_with("-----") {
@@ -165,7 +205,7 @@ impl Redactor {
     }
 
     /// Learns the private parts of an OpenVPN profile: its inline keys, not its options.
-    pub fn learn_profile(&self, profile: &Secret) {
+    pub(crate) fn learn_profile(&self, profile: &Secret) {
         let mut inside: Option<String> = None;
         for line in profile.expose().lines().map(str::trim) {
             match &inside {
@@ -181,7 +221,7 @@ impl Redactor {
     }
 
     /// The text without secrets.
-    pub fn text(&self, text: &str) -> String {
+    pub(crate) fn text(&self, text: &str) -> String {
         let needles = self.needles.read().expect("no thread panics while it holds this lock");
         if needles.iter().any(|needle| memchr::memmem::find(text.as_bytes(), needle).is_some()) {
             String::from_utf8_lossy(&redacted(text.as_bytes(), &needles)).into_owned()
@@ -190,26 +230,19 @@ impl Redactor {
         }
     }
 
-    /// The event without secrets, in whatever field of it they stand.
-    pub fn event(&self, kind: EventKind) -> EventKind {
+    /// Takes secrets out of every text of a document, but for the fields of these names. Returns whether there were any.
+    pub(crate) fn document(&self, value: &mut serde_json::Value, spared: &[&str]) -> bool {
         let needles = self.needles.read().expect("no thread panics while it holds this lock");
-        if needles.is_empty() {
-            return kind;
-        }
-        let mut value = serde_json::to_value(&kind).expect("an event is plain data");
-        if !redact_value(&mut value, &needles) {
-            return kind;
-        }
-        serde_json::from_value(value).expect("redacting changes only the text of an event")
+        !needles.is_empty() && redact(value, spared, &needles)
     }
 
     /// A filter for bytes that come in pieces.
-    pub fn stream(&self) -> RedactedStream {
+    pub(crate) fn stream(&self) -> RedactedStream {
         RedactedStream { redactor: self.clone(), held: Vec::new() }
     }
 }
 
-fn redact_value(value: &mut serde_json::Value, needles: &[Vec<u8>]) -> bool {
+fn redact(value: &mut serde_json::Value, spared: &[&str], needles: &[Vec<u8>]) -> bool {
     match value {
         serde_json::Value::String(text) => {
             if needles.iter().any(|needle| memchr::memmem::find(text.as_bytes(), needle).is_some()) {
@@ -219,11 +252,12 @@ fn redact_value(value: &mut serde_json::Value, needles: &[Vec<u8>]) -> bool {
             false
         }
         serde_json::Value::Array(values) => {
-            values.iter_mut().fold(false, |changed, value| redact_value(value, needles) | changed)
+            values.iter_mut().fold(false, |changed, value| redact(value, spared, needles) | changed)
         }
-        serde_json::Value::Object(fields) => {
-            fields.values_mut().fold(false, |changed, value| redact_value(value, needles) | changed)
-        }
+        serde_json::Value::Object(fields) => fields
+            .iter_mut()
+            .filter(|(name, _)| !spared.contains(&name.as_str()))
+            .fold(false, |changed, (_, value)| redact(value, spared, needles) | changed),
         _ => false,
     }
 }
@@ -282,7 +316,7 @@ fn url_encoded(text: &str) -> String {
 
 /// Bytes on their way to a file, without secrets, however they were cut.
 #[derive(Debug)]
-pub struct RedactedStream {
+pub(crate) struct RedactedStream {
     redactor: Redactor,
     /// The end of what came so far, as far as it may be the beginning of a secret.
     held: Vec<u8>,
@@ -290,7 +324,7 @@ pub struct RedactedStream {
 
 impl RedactedStream {
     /// Takes the next piece, and returns what is safe to pass on.
-    pub fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.held.extend_from_slice(bytes);
         let needles = self.redactor.needles.read().expect("no thread panics while it holds this lock");
         let longest = needles.first().map_or(0, Vec::len);
@@ -305,7 +339,7 @@ impl RedactedStream {
     }
 
     /// The rest, at the end of the text.
-    pub fn finish(&mut self) -> Vec<u8> {
+    pub(crate) fn finish(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.held)
     }
 }
@@ -358,15 +392,6 @@ mod tests {
             "client\npersist-tun\n<ca>\nPUBLICPART\n</ca>\n<key>\n-----BEGIN\nMIIEvQIBADANBg\n</key>\n",
         ));
         assert_eq!(redactor.text("persist-tun PUBLICPART MIIEvQIBADANBg"), "persist-tun PUBLICPART ***");
-    }
-
-    #[test]
-    fn an_event_is_redacted_in_every_field() {
-        let event = knowing(&["topsecret"]).event(EventKind::TunnelLost { reason: "said topsecret".to_owned() });
-        assert_eq!(
-            serde_json::to_string(&event).expect("plain data"),
-            r#"{"event":"tunnel_lost","reason":"said ***"}"#
-        );
     }
 
     #[test]

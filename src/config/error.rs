@@ -7,22 +7,26 @@ use super::words::nearest;
 
 /// A config that cannot be used.
 #[derive(Debug)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     Unreadable { file: PathBuf, source: std::io::Error },
     Wrong { file: PathBuf, at: Option<Place>, message: String, snippet: String },
 }
 
 /// A place in a file; both count from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     pub line: usize,
     pub column: usize,
 }
 
 impl ConfigError {
     pub(super) fn located(error: &serde_yaml::Error, text: &str, file: &Path) -> Self {
-        let at = error.location().map(|at| Place { line: at.line(), column: at.column() });
         let message = plain_message(&error.to_string());
+        let mut at = error.location().map(|at| Place { line: at.line(), column: at.column() });
+        if let (Some(map), Some((_, name))) = (at, message.rsplit_once("duplicate key `")) {
+            // The reader tells where the map begins.
+            at = second(name.trim_end_matches('`'), text, map).or(at);
+        }
         ConfigError::Wrong {
             file: file.to_owned(),
             at,
@@ -32,8 +36,8 @@ impl ConfigError {
     }
 
     /// An error about a key that was well written and does not fit the others.
-    pub(super) fn about(keys: Vec<String>, message: String, text: &str, file: &Path) -> Self {
-        let at = find(&keys, text);
+    pub(super) fn about(keys: &[String], message: String, text: &str, file: &Path) -> Self {
+        let at = find(keys, text);
         ConfigError::Wrong {
             file: file.to_owned(),
             at,
@@ -71,14 +75,25 @@ impl std::error::Error for ConfigError {
     }
 }
 
-/// The reader's message without its own " at line 3 column 5", and with the nearest known key.
+/// What the reader says in the words of a programmer, and what an operator writes.
+const WORDS: [(&str, &str); 4] = [
+    ("duplicate field", "duplicate key"),
+    ("missing field", "missing key"),
+    ("unknown variant", "unknown word"),
+    ("expected a sequence", "expected a list"),
+];
+
+/// The reader's message without its own " at line 3 column 5", in an operator's words, and with the nearest known key.
 fn plain_message(message: &str) -> String {
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
-    let Some((before, expected)) = message.split_once(", expected ") else {
-        return message.replace("duplicate field", "duplicate key");
-    };
-    let Some((path, name)) = before.split_once("unknown field `") else {
-        return message.to_owned();
+    if let Some((message, _type)) = message.split_once(", expected struct ") {
+        return format!("{message}, expected keys and their values");
+    }
+    let Some((path, name, expected)) = message
+        .split_once(", expected ")
+        .and_then(|(before, expected)| before.split_once("unknown field `").map(|(path, name)| (path, name, expected)))
+    else {
+        return WORDS.iter().fold(message.to_owned(), |message, (theirs, ours)| message.replace(theirs, ours));
     };
     let name = name.trim_end_matches('`');
     let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
@@ -105,6 +120,30 @@ fn snippet(text: &str, at: Place) -> String {
         }
     }
     shown.trim_end().to_owned()
+}
+
+/// Where a key stands for the second time in the map that begins at a place.
+fn second(key: &str, text: &str, map: Place) -> Option<Place> {
+    let indent = map.column - 1;
+    let lines = || text.lines().enumerate().skip(map.line - 1);
+    let is_key = |rest: &str| {
+        let rest = rest.trim_start_matches(['"', '\'']).strip_prefix(key);
+        rest.is_some_and(|rest| rest.trim_start_matches(['"', '\'']).trim_start().starts_with(':'))
+    };
+    if text.lines().nth(map.line - 1)?.get(indent..)?.starts_with('{') {
+        let mut places = lines().flat_map(|(index, line)| {
+            let from = if index + 1 == map.line { indent } else { 0 };
+            let starts = line.char_indices().filter(move |&(at, char)| at >= from && "{, ".contains(char));
+            starts.map(move |(at, _)| (index, line, at + 1))
+        });
+        let mut places = places.by_ref().filter(|&(_, line, at)| is_key(&line[at..]));
+        return places.nth(1).map(|(index, _, at)| Place { line: index + 1, column: at + 1 });
+    }
+    let indent_of = |line: &str| line.len() - line.trim_start().len();
+    let of_map = lines().filter(|(_, line)| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
+    let mut of_map = of_map.take_while(|(_, line)| indent_of(line) >= indent);
+    let (index, _) = of_map.by_ref().filter(|(_, line)| indent_of(line) == indent && is_key(&line[indent..])).nth(1)?;
+    Some(Place { line: index + 1, column: map.column })
 }
 
 /// Where a key stands in the text, by the names on the way to it: block style, as configs are written.

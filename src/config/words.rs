@@ -1,16 +1,16 @@
 //! The small words of the config: durations, addresses, networks, and maps whose keys stand once.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Reads `90s`, `45m`, `2h45m`, `7d`.
-pub fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a duration; write it like `90s`, `45m`, `2h45m` or `7d`");
     let mut rest = text;
     let mut total = Duration::ZERO;
@@ -42,7 +42,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Writes a duration the way the config has it.
-pub fn format_duration(duration: Duration) -> String {
+pub(crate) fn format_duration(duration: Duration) -> String {
     let mut millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let mut text = String::new();
     for (unit, name) in [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")] {
@@ -79,9 +79,19 @@ pub(super) mod duration {
     }
 }
 
+/// Reads a percentage.
+pub(crate) fn parse_percentage(text: &str) -> Result<f64, String> {
+    let wrong = || format!("`{text}` is not a percentage from 0 to 100");
+    text.parse().ok().filter(is_percentage).ok_or_else(wrong)
+}
+
+pub(super) fn is_percentage(number: &f64) -> bool {
+    (0.0..=100.0).contains(number)
+}
+
 /// Where a host is: `192.168.60.17`, `agw.lab`, `magma@192.168.60.17:2222`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Address {
+pub(crate) struct Address {
     /// The user to log in as, where it is not the one of its kind.
     pub user: Option<String>,
     pub host: String,
@@ -129,22 +139,15 @@ impl fmt::Display for Address {
 
 /// An IPv4 network, `192.168.60.0/24`; a single address is a network of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
+pub(crate) struct Network {
     pub address: Ipv4Addr,
     pub prefix: u8,
 }
 
 impl Network {
     /// The network mask, as OpenVPN's `--route` wants it.
-    pub fn mask(self) -> Ipv4Addr {
+    pub(crate) fn mask(self) -> Ipv4Addr {
         Ipv4Addr::from(u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0))
-    }
-
-    pub fn contains(self, address: IpAddr) -> bool {
-        match address {
-            IpAddr::V4(address) => u32::from(address) & u32::from(self.mask()) == u32::from(self.address),
-            IpAddr::V6(_) => false,
-        }
     }
 }
 
@@ -202,20 +205,20 @@ macro_rules! written_as_text {
 written_as_text!(Address, "an address like `192.168.60.17` or `magma@192.168.60.17:22`");
 written_as_text!(Network, "an IPv4 network like `192.168.60.0/24`");
 
-/// A map in which no key stands twice. YAML readers silently let the last one win.
-pub(super) fn unique_map<'de, D, V>(deserializer: D) -> Result<BTreeMap<String, V>, D::Error>
+/// A map in which no key stands twice, in the order of the file. YAML readers silently let the last one win.
+pub(super) fn unique_map<'de, D, V>(deserializer: D) -> Result<IndexMap<String, V>, D::Error>
 where
     D: Deserializer<'de>,
     V: Deserialize<'de>,
 {
     struct Unique<V>(PhantomData<V>);
     impl<'de, V: Deserialize<'de>> Visitor<'de> for Unique<V> {
-        type Value = BTreeMap<String, V>;
+        type Value = IndexMap<String, V>;
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a map of names")
         }
         fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-            let mut map = BTreeMap::new();
+            let mut map = IndexMap::new();
             while let Some(key) = access.next_key::<String>()? {
                 if map.contains_key(&key) {
                     return Err(A::Error::custom(format!("duplicate field `{key}`")));
@@ -276,11 +279,9 @@ mod tests {
     }
 
     #[test]
-    fn a_network_knows_its_mask_and_what_it_contains() {
+    fn a_network_knows_its_mask() {
         let network: Network = "192.168.60.0/24".parse().expect("a network");
         assert_eq!(network.mask().to_string(), "255.255.255.0");
-        assert!(network.contains("192.168.60.17".parse().expect("an address")));
-        assert!(!network.contains("192.168.61.17".parse().expect("an address")));
         for text in ["192.168.60.1/24", "0.0.0.0/0", "192.168.60.0/33", "lab"] {
             assert!(text.parse::<Network>().is_err(), "{text}");
         }

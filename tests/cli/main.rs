@@ -1,1 +1,10 @@
+//! The real program, quickly and without a lab: what it prints, what it writes, and what it comes to.
 
+mod config;
+mod desk;
+mod errors;
+mod exit_codes;
+mod junit;
+mod machine;
+mod report;
+mod usage;

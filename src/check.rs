@@ -1,0 +1,197 @@
+//! Looks whether everything that a night needs is there, changing nothing. All checks are made; one that cannot be made because
+//! another failed says so.
+
+use futures_util::future::join_all;
+
+use crate::cli::{CheckArgs, Global};
+use crate::config::Config;
+use crate::event::{self, Events, Problem, Step};
+use crate::gateway::{Gateway, Refresh};
+use crate::lock::Lock;
+use crate::ng40::Tester;
+use crate::plan::{Lab, Role};
+use crate::reach;
+use crate::remote::quote;
+use crate::results::Results;
+use crate::stop::Stop;
+use crate::summary::Status;
+use crate::terminal::{print, remark};
+use crate::{desk, process, signals, vpn};
+
+/// One row of the table.
+struct Row {
+    host: String,
+    what: &'static str,
+    /// What is there, or what is wrong.
+    outcome: Result<String, Problem>,
+}
+
+impl Row {
+    fn new(host: &str, what: &'static str, outcome: Result<String, Problem>) -> Row {
+        Row { host: host.to_owned(), what, outcome }
+    }
+}
+
+/// Makes every check and prints the table. Returns the exit code.
+pub(crate) async fn check(config: &Config, global: &Global, args: &CheckArgs) -> anyhow::Result<u8> {
+    let lab = Lab::new(config, global, &args.reach)?;
+    vpn::sweep();
+    crate::remote::sweep();
+    let (events, inbox) = event::channel(lab.redactor.clone());
+    let listening = tokio::spawn(desk::heard(inbox));
+    let mut rows = vec![Row::new("here", "config", Ok(format!("setup `{}`, every secret is there", lab.setup)))];
+    let stop = Stop::default();
+    let watch = signals::watch(&stop);
+    for program in ["ssh", "openvpn"] {
+        let is_needed = program == "ssh" || lab.vpn.is_some();
+        rows.push(match process::find(program) {
+            Some(path) => Row::new("here", "program", Ok(path.display().to_string())),
+            None if is_needed => {
+                Row::new("here", "program", Err(Problem::testbed(format!("`{program}` is not installed"))))
+            }
+            None => Row::new("here", "program", Ok(format!("{program} is not needed"))),
+        });
+    }
+    let reached = reach::reach_what_answers(&lab, &events, &stop).await;
+    match reached {
+        Err(problem) => rows.push(Row::new("here", "tunnel", Err(problem))),
+        Ok((reached, refused)) => {
+            rows.push(Row::new("here", "tunnel", Ok(reached.tunnel_in_words())));
+            for planned in &lab.hosts {
+                let outcome = match refused.iter().find(|(name, _)| *name == planned.name) {
+                    Some((_, problem)) => Err(problem.clone()),
+                    None => Ok(format!("{}@{}", planned.user, planned.address.host)),
+                };
+                rows.push(Row::new(&planned.name, "ssh", outcome));
+            }
+            rows.extend(stop.or(of_hosts(config, &lab, &reached, &events)).await.unwrap_or_default());
+            if let Err(problem) = reached.close().await {
+                rows.push(Row::new("here", "disconnect", Err(problem)));
+            }
+        }
+    }
+    watch.abort();
+    drop(events);
+    listening.await?;
+    if let Some(problem) = stop.reason() {
+        remark(&format!("{}\n", problem.text()));
+        return Ok(Status::Interrupted.code());
+    }
+    print(&table(&rows));
+    let is_fine = rows.iter().all(|row| row.outcome.is_ok());
+    Ok(if is_fine { Status::Passed.code() } else { Status::Testbed.code() })
+}
+
+/// What each host that answers has to say.
+async fn of_hosts(config: &Config, lab: &Lab, reached: &reach::Lab, events: &Events) -> Vec<Row> {
+    let gateways = reached.gateways(lab, events);
+    let mut rows: Vec<Row> = join_all(gateways.iter().map(of_gateway)).await.into_iter().flatten().collect();
+    rows.extend(of_registry(&gateways).await);
+    if let Some(host) = reached.find(Role::Ng40) {
+        let lock = Lock::new(host.clone(), lab.lock.clone());
+        rows.push(Row::new(
+            host.name(),
+            "lock",
+            match lock.holder().await {
+                Ok(None) => Ok("free".to_owned()),
+                Ok(Some(held)) if held.has_lapsed => Ok(format!("free; lapsed, was held by {held}")),
+                Ok(Some(held)) => Err(held.problem(&lab.setup)),
+                Err(problem) => Err(problem),
+            },
+        ));
+        let tester = Tester {
+            host: host.clone(),
+            config: lab.ng40.clone(),
+            collect: config.collect.clone(),
+            events: events.clone(),
+            results: Results::new(std::path::Path::new("")),
+            outage: std::time::Duration::ZERO,
+        };
+        rows.push(Row::new(
+            host.name(),
+            "idle",
+            tester.must_be_idle(Step::Test).await.map(|()| "NG40 is idle".to_owned()),
+        ));
+        for (name, suite) in &config.suites {
+            let path = format!("{}/{}", lab.ng40.directory, suite.list);
+            let there = host.run(&format!("test -r {}", quote(&path))).await.map_err(|error| error.problem());
+            rows.push(Row::new(
+                host.name(),
+                "list",
+                there.and_then(|output| match output.status {
+                    0 => Ok(format!("{name}: {}", suite.list)),
+                    _ => Err(Problem::testbed(format!("the test list of `{name}` is not there: {path}"))),
+                }),
+            ));
+        }
+    }
+    rows
+}
+
+async fn of_gateway(gateway: &Gateway) -> Vec<Row> {
+    let name = gateway.name();
+    let mut rows = Vec::new();
+    let root = gateway.host().command("id -u").sudo().run().await.map_err(|error| error.problem());
+    let is_root = root.as_ref().is_ok_and(|output| output.text() == "0");
+    rows.push(Row::new(
+        name,
+        "sudo",
+        root.and_then(|output| match output.text().as_str() {
+            "0" => Ok("passwordless".to_owned()),
+            _ => {
+                Err(Problem::testbed(format!("`sudo` does not make us root on `{name}`")).because(output.last_words()))
+            }
+        }),
+    ));
+    if !is_root {
+        return rows;
+    }
+    rows.push(Row::new(name, "disk", gateway.disk().await));
+    match gateway.found(Step::Connect).await {
+        Ok(found) => {
+            let runs = gateway.release_of(&found).unwrap_or_else(|| "nothing that is whole".to_owned());
+            rows.push(Row::new(name, "runs", Ok(runs)));
+        }
+        Err(problem) => rows.push(Row::new(name, "runs", Err(problem))),
+    }
+    if let Gateway::Agw(agw) = gateway {
+        rows.push(Row::new(
+            name,
+            "repository",
+            agw.candidates(Refresh::Aside).await.and_then(|(magma, _)| match magma.releases().first() {
+                Some(release) => Ok(format!("{} releases, the newest is {release}", magma.releases().len())),
+                None => Err(Problem::testbed("the repository offers no release of `magma`")),
+            }),
+        ));
+    }
+    rows.push(Row::new(name, "rivals", gateway.rivals().await));
+    rows
+}
+
+/// Whether the registry answers each FEG, asked for the tag that runs there.
+async fn of_registry(gateways: &[Gateway]) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for gateway in gateways {
+        if let Gateway::Feg(feg) = gateway {
+            rows.push(Row::new(gateway.name(), "registry", feg.registry_answers().await));
+        }
+    }
+    rows
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        let (mark, said) = match &row.outcome {
+            Ok(said) => ("ok    ", said.clone()),
+            Err(problem) => ("FAILED", problem.text().replace('\n', "\n                           ")),
+        };
+        text.push_str(&format!("{mark}  {:<5} {:<11} {said}\n", row.host, row.what));
+    }
+    let failed = rows.iter().filter(|row| row.outcome.is_err()).count();
+    text.push_str(&match failed {
+        0 => format!("\n{} checks, all fine: a night could run.\n", rows.len()),
+        _ => format!("\n{} checks, {failed} failed: a night would not run.\n", rows.len()),
+    });
+    text
+}

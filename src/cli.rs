@@ -1,0 +1,211 @@
+//! The words an operator can type.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{parse_duration, parse_percentage};
+use crate::release::Wanted;
+
+/// Runs a night of TeraVM (NG40) tests against a Magma testbed: tunnel, upgrade, tests, JUnit
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The configuration
+    #[arg(long, value_name = "FILE", global = true, env = "TERAVM_CI_CONFIG", default_value = "config/tiplab.yaml")]
+    pub config: PathBuf,
+    /// The testbed, when the configuration has several
+    #[arg(long, value_name = "NAME", global = true, env = "TERAVM_CI_SETUP")]
+    pub setup: Option<String>,
+    /// Where the reports are written; what an earlier run wrote there is removed
+    #[arg(long, value_name = "DIR", global = true, default_value = "results")]
+    pub results: PathBuf,
+    /// Show the remote commands and what they print; twice: the program's own diagnostics too
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// Show only warnings, failures and the outcome
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// How progress is written to standard error
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text, global = true)]
+    pub log_format: LogFormat,
+    /// When to colour
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Color::Auto, global = true)]
+    pub color: Color,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the whole night: upgrade the gateways, then test
+    Run(RunArgs),
+    /// Upgrade the gateways and verify them; no tests
+    Upgrade(UpgradeArgs),
+    /// Run test suites on what the gateways run now
+    Test(TestArgs),
+    /// Look whether everything that a night needs is there, changing nothing
+    Check(CheckArgs),
+    /// Turn saved NG40 consoles into the same reports, offline
+    Report(ReportArgs),
+    /// Hold the tunnel up until Ctrl-C, or while a command runs
+    Vpn(VpnArgs),
+    /// Show who has the testbed, or give it back
+    Lock(LockArgs),
+    /// Check or show the configuration
+    Config(ConfigArgs),
+}
+
+/// What every command that reaches the lab understands.
+#[derive(Debug, Clone, Args)]
+pub struct Reach {
+    /// The tunnel is somebody else's: bring none up
+    #[arg(long)]
+    pub no_vpn: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Night {
+    #[command(flatten)]
+    pub reach: Reach,
+    /// Print every step and the exact remote commands; read what can be read, change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Wait this long for a testbed that somebody else has
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub wait: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Change {
+    /// The release: `latest`, a commit, or a version; a named one may be a downgrade
+    #[arg(long, value_name = "RELEASE", default_value = "latest")]
+    pub tag: Wanted,
+    /// Install even what is there already
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    Agw,
+    Feg,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub night: Night,
+    #[command(flatten)]
+    pub change: Change,
+    /// Upgrade only this kind of gateway
+    #[arg(long, value_enum, value_name = "KIND", conflicts_with = "no_upgrade")]
+    pub only: Option<Kind>,
+    /// Leave the gateways as they are
+    #[arg(long, conflicts_with_all = ["tag", "force"])]
+    pub no_upgrade: bool,
+    /// Run only this suite (repeatable)
+    #[arg(long = "suite", value_name = "NAME")]
+    pub suites: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct UpgradeArgs {
+    #[command(flatten)]
+    pub night: Night,
+    #[command(flatten)]
+    pub change: Change,
+    /// The kinds of gateways; both when none is named
+    #[arg(value_enum, value_name = "KIND")]
+    pub kinds: Vec<Kind>,
+}
+
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    #[command(flatten)]
+    pub night: Night,
+    /// The suites; all of the setup when none is named
+    #[arg(value_name = "SUITE")]
+    pub suites: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ReportArgs {
+    /// Saved consoles; `-` is standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// The suite's name; the file's stem when it is not given
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub suite: Option<String>,
+    /// In percent: a PASS with more loss than this, or without any packet sent, is a failure
+    #[arg(long, value_name = "PERCENT", value_parser = parse_percentage)]
+    pub max_packet_loss: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub struct VpnArgs {
+    /// Runs while the tunnel is up; its exit status is ours
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct LockArgs {
+    #[command(flatten)]
+    pub reach: Reach,
+    #[command(subcommand)]
+    pub action: Option<LockAction>,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum LockAction {
+    /// Show who has the testbed
+    Status,
+    /// Take the testbed from whoever has it
+    Release {
+        /// Say that you know that nobody is using it
+        #[arg(long, required = true)]
+        force: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    #[command(subcommand)]
+    pub action: ConfigAction,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum ConfigAction {
+    /// Check the file and the secrets that it names
+    Check,
+    /// Print it resolved, secrets as `***`
+    Show,
+}

@@ -1,0 +1,193 @@
+//! The small commands of an engineer at a desk: hold the tunnel, look at the lock, look at the config.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{ExitStatus, Stdio};
+
+use anyhow::{Context as _, bail};
+
+use crate::cli::{ConfigAction, ConfigArgs, Global, LockAction, LockArgs, Reach, VpnArgs};
+use crate::config::Config;
+use crate::event::{self, Problem};
+use crate::lock::Lock;
+use crate::plan::{Lab, Role};
+use crate::reach;
+use crate::remote::Access;
+use crate::signals;
+use crate::stop::Stop;
+use crate::summary::Status;
+use crate::terminal::{print, remark};
+use crate::vpn::{self, Tunnel};
+
+/// The exit code of a command of which nothing is known.
+const KILLED: u8 = 137;
+
+/// Holds the tunnel up until a signal comes, or while a command runs.
+pub(crate) async fn vpn(config: &Config, global: &Global, args: &VpnArgs) -> anyhow::Result<u8> {
+    let lab = Lab::new(config, global, &Reach { no_vpn: false })?;
+    let Some(settings) = &lab.vpn else { bail!("`vpn.kind` is `none`: there is no tunnel to hold") };
+    vpn::sweep();
+    let (events, inbox) = event::channel(lab.redactor.clone());
+    let listening = tokio::spawn(heard(inbox));
+    let tunnel = tokio::select! {
+        tunnel = Tunnel::up(settings.clone(), &events) => tunnel,
+        signal = signals::next() => {
+            remark(&format!("stopped by {signal}\n"));
+            return Ok(Status::Interrupted.code());
+        }
+    };
+    let tunnel = match tunnel {
+        Ok(tunnel) => tunnel,
+        Err(error) => return Ok(testbed(&error.problem())),
+    };
+    let code = match args.command.split_first() {
+        None => {
+            remark("the tunnel is up; Ctrl-C takes it down\n");
+            tokio::select! {
+                problem = tunnel.lost() => testbed(&problem),
+                _ = signals::next() => Status::Passed.code(),
+            }
+        }
+        Some((program, words)) => held(&tunnel, program, words, &config.secret_variables()).await,
+    };
+    let code = match tunnel.down().await {
+        Ok(()) => code,
+        Err(problem) => testbed(&problem),
+    };
+    drop(events);
+    listening.await.context("the listener broke down")?;
+    Ok(code)
+}
+
+/// Runs a command while the tunnel is up; its exit status is ours. It gets none of our secrets.
+async fn held(tunnel: &Tunnel, program: &str, words: &[String], secrets: &[String]) -> u8 {
+    let mut command = tokio::process::Command::new(program);
+    command.args(words).stdin(Stdio::inherit()).kill_on_drop(true);
+    for name in secrets {
+        command.env_remove(name);
+    }
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            remark(&format!("error: cannot run `{program}`\n  because: {error}\n"));
+            return Status::Usage.code();
+        }
+    };
+    // A signal from the terminal reaches the command too, and it decides what comes of it; the tunnel goes down after it.
+    let mut signal = std::pin::pin!(signals::next());
+    let mut is_asked = false;
+    loop {
+        tokio::select! {
+            status = child.wait() => return status.map_or(KILLED, code_of),
+            problem = tunnel.lost() => return testbed(&problem),
+            _ = &mut signal, if !is_asked => {
+                is_asked = true;
+                if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw) {
+                    let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+                }
+            }
+        }
+    }
+}
+
+/// The exit code as a shell has it: 128 and the signal's number for a command that was killed.
+fn code_of(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(KILLED)
+}
+
+/// Shows who has the testbed, or takes it from them.
+pub(crate) async fn lock(config: &Config, global: &Global, args: &LockArgs) -> anyhow::Result<u8> {
+    let lab = Lab::new(config, global, &args.reach)?;
+    vpn::sweep();
+    crate::remote::sweep();
+    let (events, inbox) = event::channel(lab.redactor.clone());
+    let listening = tokio::spawn(heard(inbox));
+    let stop = Stop::default();
+    let on_signal = signals::watch(&stop);
+    let code = match reach::reach_only(&lab, Role::Ng40, &events, &stop).await {
+        None => match stop.reason() {
+            Some(_) => Status::Interrupted.code(),
+            None => Status::Testbed.code(),
+        },
+        Some(reached) => {
+            let lock = Lock::new(reached.host(Role::Ng40).clone(), lab.lock.clone());
+            let said = match &args.action {
+                None | Some(LockAction::Status) => lock.holder().await.map(|holder| match holder {
+                    None => format!("{}: free\n", lab.setup),
+                    Some(held) if held.has_lapsed => format!("{}: free; lapsed, was held by {held}\n", lab.setup),
+                    Some(held) => format!("{}: held by {held}\n", lab.setup),
+                }),
+                Some(LockAction::Release { force: _ }) => lock.break_open().await.map(|held| match held {
+                    None => format!("{}: was free\n", lab.setup),
+                    Some(held) => format!("{}: released; was held by {held}\n", lab.setup),
+                }),
+            };
+            reached.leave(&events).await;
+            match said {
+                Ok(text) => {
+                    print(&text);
+                    Status::Passed.code()
+                }
+                Err(problem) => testbed(&problem),
+            }
+        }
+    };
+    on_signal.abort();
+    drop(events);
+    listening.await.context("the listener broke down")?;
+    Ok(code)
+}
+
+/// Says on standard error what goes wrong on the way, for the commands that have no reports.
+pub(crate) async fn heard(mut inbox: tokio::sync::mpsc::UnboundedReceiver<event::Event>) {
+    use crate::event::{EventKind, Level, StepOutcome};
+    while let Some(event) = inbox.recv().await {
+        match event.kind {
+            EventKind::StepFinished { outcome: StepOutcome::Failed(problem), .. } => {
+                remark(&format!("{}\n", problem.text()));
+            }
+            EventKind::Noted { level: Level::Warning, text, .. } => remark(&format!("warning: {text}\n")),
+            EventKind::TunnelUp { device, address } => remark(&format!("tunnel up: {device} {address}\n")),
+            EventKind::TunnelLost { reason } => remark(&format!("tunnel down: {reason}\n")),
+            EventKind::TunnelBack { after } => remark(&format!("tunnel up again after {:.0} s\n", after.as_secs_f64())),
+            _ => {}
+        }
+    }
+}
+
+/// Says a problem of the testbed, and returns the exit code for it.
+fn testbed(problem: &Problem) -> u8 {
+    remark(&format!("{}\n", problem.text()));
+    Status::Testbed.code()
+}
+
+/// Checks or shows the config.
+pub(crate) fn config(config: &Config, global: &Global, args: &ConfigArgs) -> anyhow::Result<u8> {
+    match args.action {
+        ConfigAction::Show => print(&serde_yaml::to_string(config).context("the config cannot be shown")?),
+        ConfigAction::Check => {
+            let names: Vec<&String> = match &global.setup {
+                Some(name) => vec![name],
+                None => config.setups.keys().collect(),
+            };
+            for name in &names {
+                let global = Global { setup: Some((*name).clone()), ..global.clone() };
+                let lab = Lab::new(config, &global, &Reach { no_vpn: false })
+                    .with_context(|| format!("the setup `{name}` cannot be used"))?;
+                if let Some(key) = &lab.ssh_key {
+                    drop(Access::open(&lab.ssh, Some(key)).with_context(|| "`ssh.key` cannot be used")?);
+                }
+            }
+            let listed = |names: &mut dyn Iterator<Item = &String>| {
+                names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+            };
+            print(&format!(
+                "{} is right, and every secret is there\n  setups: {}\n  suites: {}\n",
+                global.config.display(),
+                listed(&mut names.into_iter()),
+                listed(&mut config.suites.keys())
+            ));
+        }
+    }
+    Ok(Status::Passed.code())
+}

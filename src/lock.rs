@@ -1,0 +1,221 @@
+//! Who has the testbed: a lease on the NG40 host, aged by that host's own clock.
+//!
+//! All looks and changes happen under `flock` on a guard beside the lease, so two nights that start at the same moment cannot
+//! both find it free. A lease that its owner no longer renews lapses by itself.
+
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::config;
+use crate::event::{Events, Problem, Step};
+use crate::remote::{Host, quote};
+use crate::stop::Stop;
+
+/// Who has the testbed, as it stands in the lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Owner {
+    pub(crate) run: String,
+    /// `user@machine`.
+    pub(crate) who: String,
+    /// The address of the CI build, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) url: Option<String>,
+    /// When it was taken, in seconds since 1970 by the NG40 host's clock. Written by that host.
+    #[serde(default)]
+    pub(crate) since: u64,
+}
+
+/// A lease that somebody has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) owner: Owner,
+    pub(crate) age: Duration,
+    /// Since it was last renewed.
+    pub(crate) renewed: Duration,
+    pub(crate) has_lapsed: bool,
+}
+
+impl std::fmt::Display for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (run {}", self.owner.who, self.owner.run)?;
+        if let Some(url) = &self.owner.url {
+            write!(f, ", {url}")?;
+        }
+        write!(f, ") for {}, renewed {} ago", config::format_duration(self.age), config::format_duration(self.renewed))
+    }
+}
+
+impl Held {
+    /// The problem of somebody who finds the testbed taken.
+    pub(crate) fn problem(&self, setup: &str) -> Problem {
+        Problem::testbed(format!("the testbed `{setup}` is held by {self}"))
+            .hint("wait for it with `--wait 2h`; if nobody is using it: `teravm-ci lock release --force`")
+    }
+}
+
+impl Owner {
+    /// This run, on this machine.
+    pub(crate) fn of_run(run: &str, url: Option<String>) -> Owner {
+        let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "root".to_owned());
+        let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        Owner { run: run.to_owned(), who: format!("{user}@{machine}"), url, since: 0 }
+    }
+}
+
+/// The testbed's lock, seen from outside.
+#[derive(Debug, Clone)]
+pub(crate) struct Lock {
+    host: Host,
+    config: config::Lock,
+}
+
+/// What came of asking for the testbed.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    /// It is ours. The other had let it lapse.
+    Ours {
+        lapsed: Option<Held>,
+    },
+    Held(Held),
+}
+
+impl Lock {
+    pub(crate) fn new(host: Host, config: config::Lock) -> Lock {
+        Lock { host, config }
+    }
+
+    /// Takes the lease, if nobody else has it.
+    pub(crate) async fn take(&self, owner: &Owner) -> Result<Taken, Problem> {
+        let json = serde_json::to_string(owner).expect("an owner is plain data");
+        let said = self
+            .guarded(&format!(
+                "if [ -e \"$lock\" ]; then\n  look\n  \
+                 if [ \"$renewed\" -lt {expire} ] && ! grep -qF {run} \"$lock\"; then exit 0; fi\n\
+                 fi\n\
+                 umask 077\n\
+                 printf '%s\\n' {json} | sed \"s/\\\"since\\\":[0-9]*/\\\"since\\\":$now/\" > \"$lock.new\" && sync \"$lock.new\" && mv \"$lock.new\" \"$lock\" && echo taken",
+                expire = self.config.expire.as_secs(),
+                run = quote(&format!("\"run\":\"{}\"", owner.run)),
+                json = quote(&json),
+            ))
+            .await?;
+        let held = self.parse(&said);
+        if said.lines().any(|line| line == "taken") {
+            return Ok(Taken::Ours { lapsed: held.filter(|held| held.owner.run != owner.run) });
+        }
+        match held {
+            Some(held) => Ok(Taken::Held(held)),
+            None => {
+                Err(Problem::testbed(format!("the lock on `{}` could not be taken", self.host.name())).because(said))
+            }
+        }
+    }
+
+    /// Who has it now, if somebody has.
+    pub(crate) async fn holder(&self) -> Result<Option<Held>, Problem> {
+        let said = self.guarded("if [ -e \"$lock\" ]; then look; else echo free; fi").await?;
+        let held = self.parse(&said);
+        if held.is_none() && !said.lines().any(|line| line == "free") {
+            return Err(Problem::testbed(format!("the lock on `{}` cannot be read", self.host.name())).because(said));
+        }
+        Ok(held)
+    }
+
+    /// Renews the lease. False when it is no longer ours.
+    async fn renew(&self, owner: &Owner) -> Result<bool, Problem> {
+        let said = self
+            .guarded(&format!(
+                "if grep -qsF {} \"$lock\"; then touch \"$lock\" && echo renewed; else echo lost; fi",
+                of(owner)
+            ))
+            .await?;
+        Ok(said.lines().any(|line| line == "renewed"))
+    }
+
+    /// Gives the lease back, if it is ours.
+    pub(crate) async fn give_back(&self, owner: &Owner) -> Result<(), Problem> {
+        self.guarded(&format!(
+            "if grep -qsF {} \"$lock\"; then rm -f \"$lock\"; fi\nrm -f \"$lock.new\"\necho given",
+            of(owner)
+        ))
+        .await
+        .map(drop)
+    }
+
+    /// Takes the lease away from whoever has it, and says who that was.
+    pub(crate) async fn break_open(&self) -> Result<Option<Held>, Problem> {
+        let said = self.guarded("if [ -e \"$lock\" ]; then look; rm -f \"$lock\"; fi\necho given").await?;
+        Ok(self.parse(&said))
+    }
+
+    /// Renews the lease for as long as it is polled; ends only when the lease is lost.
+    pub(crate) async fn keep(&self, owner: &Owner, events: &Events, stop: &Stop) {
+        let mut ticks = tokio::time::interval(self.config.renew);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        ticks.tick().await;
+        let mut renewed = Instant::now();
+        loop {
+            ticks.tick().await;
+            match self.renew(owner).await {
+                Ok(true) => renewed = Instant::now(),
+                Ok(false) => {
+                    stop.now(
+                        Problem::testbed("the lock was lost: it lapsed or was taken by force, and somebody else may be using the testbed")
+                            .hint("`teravm-ci lock` says who has it now"),
+                    );
+                    return;
+                }
+                Err(problem) if renewed.elapsed() >= self.config.expire => {
+                    let lapsed = Problem::testbed("the lock could not be renewed before it lapsed");
+                    stop.now(lapsed.because(problem.line()).hint("somebody else may be using the testbed"));
+                    return;
+                }
+                // The connection may be back before the lease lapses.
+                Err(problem) => {
+                    events.warn(Step::Lock, Some(self.host.name()), format!("not renewed: {}", problem.line()));
+                }
+            }
+        }
+    }
+
+    /// Runs a script with the guard held, with `$lock`, `$now` and the function `look`, which prints the ages and the lease.
+    async fn guarded(&self, body: &str) -> Result<String, Problem> {
+        let path = match self.config.path.strip_prefix("~/") {
+            Some(rest) => format!("\"$HOME\"/{}", quote(rest)),
+            None => quote(&self.config.path),
+        };
+        let script = format!(
+            "lock={path}\nmkdir -p \"$(dirname \"$lock\")\" || exit 1\nexec 9>>\"$lock.guard\" || exit 1\nflock -w 30 9 || {{ echo 'the guard is busy'; exit 1; }}\n\
+             now=$(date +%s)\n\
+             look() {{ renewed=$((now - $(stat -c %Y \"$lock\"))); echo \"$now $renewed\"; head -c 4096 \"$lock\"; echo; }}\n{body}"
+        );
+        let output = self.host.run(&script).await.map_err(|error| error.problem())?;
+        if output.status != 0 {
+            return Err(Problem::testbed(format!("the lock on `{}` could not be reached", self.host.name()))
+                .because(format!("exit status {}: {}", output.status, output.last_words())));
+        }
+        Ok(output.text())
+    }
+
+    fn parse(&self, said: &str) -> Option<Held> {
+        let mut lines = said.lines();
+        let (now, renewed) = lines.next()?.split_once(' ')?;
+        let (now, renewed): (u64, i64) = (now.parse().ok()?, renewed.parse().ok()?);
+        let renewed = Duration::from_secs(u64::try_from(renewed).unwrap_or(0));
+        // A lease that cannot be read is still somebody's, until it lapses.
+        let owner = lines.next().and_then(|line| serde_json::from_str::<Owner>(line).ok()).unwrap_or_else(|| Owner {
+            run: "unknown".to_owned(),
+            who: "somebody whose lease cannot be read".to_owned(),
+            url: None,
+            since: now,
+        });
+        let age = Duration::from_secs(now.saturating_sub(owner.since));
+        Some(Held { owner, age, renewed, has_lapsed: renewed >= self.config.expire })
+    }
+}
+
+/// What makes a lease this owner's, as a pattern for `grep -F`.
+fn of(owner: &Owner) -> String {
+    quote(&format!("\"run\":\"{}\"", owner.run))
+}

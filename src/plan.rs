@@ -1,0 +1,285 @@
+//! What this night will do, decided before anything is touched.
+//!
+//! A plan is complete: the hosts, what release is wanted (not yet which), the suites, in order, with all secrets read. What
+//! can be refused is refused here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+
+use crate::cli::{self, Kind};
+use crate::config::{Address, Agw, Collect, Config, Feg, Lock, Ng40, ReleasePolicy, Ssh, Suite, Verify, VpnKind};
+use crate::event::{self, PlannedSuite, Step};
+use crate::release::Wanted;
+use crate::secret::{Redactor, Secret, SecretRef};
+use crate::vpn;
+
+/// Where the lab is and how it is reached: what every command needs that goes there.
+#[derive(Debug)]
+pub(crate) struct Lab {
+    pub(crate) setup: String,
+    pub(crate) vpn: Option<vpn::Settings>,
+    pub(crate) ssh: Ssh,
+    pub(crate) ssh_key: Option<Secret>,
+    pub(crate) lock: Lock,
+    pub(crate) agw: Agw,
+    pub(crate) feg: Feg,
+    pub(crate) ng40: Ng40,
+    pub(crate) hosts: Vec<PlannedHost>,
+    /// How long a dropped connection is waited for.
+    pub(crate) outage: Duration,
+    pub(crate) redactor: Redactor,
+}
+
+/// A host of the setup, by the name under which it is reported.
+#[derive(Debug, Clone)]
+pub(crate) struct PlannedHost {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    pub(crate) address: Address,
+    pub(crate) user: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Agw,
+    Feg,
+    Ng40,
+}
+
+/// One night.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) lab: Lab,
+    pub(crate) run: String,
+    pub(crate) command: &'static str,
+    pub(crate) url: Option<String>,
+    pub(crate) deadline: Duration,
+    /// For how long somebody else may keep the testbed.
+    pub(crate) wait: Duration,
+    pub(crate) upgrade: Option<Upgrade>,
+    pub(crate) verify: Verify,
+    pub(crate) suites: Vec<(String, Suite)>,
+    pub(crate) collect: Collect,
+    pub(crate) results: PathBuf,
+}
+
+/// What the gateways shall run.
+#[derive(Debug, Clone)]
+pub(crate) struct Upgrade {
+    pub(crate) wanted: Wanted,
+    pub(crate) is_forced: bool,
+    pub(crate) agw: bool,
+    pub(crate) feg: bool,
+    pub(crate) policy: ReleasePolicy,
+}
+
+impl Lab {
+    /// Reads what the config says of the chosen setup, and every secret that it needs.
+    pub(crate) fn new(config: &Config, global: &cli::Global, reach: &cli::Reach) -> anyhow::Result<Lab> {
+        let (name, setup) = config.setup(global.setup.as_deref()).map_err(anyhow::Error::msg)?;
+        let redactor = Redactor::default();
+        let read = |what: &str, secret: &Option<SecretRef>| -> anyhow::Result<Option<Secret>> {
+            let Some(secret) = secret else { return Ok(None) };
+            let secret = secret.read().with_context(|| format!("`{what}` cannot be had"))?;
+            redactor.learn(&secret);
+            Ok(Some(secret))
+        };
+
+        let mut hosts = vec![PlannedHost {
+            name: "agw".to_owned(),
+            role: Role::Agw,
+            address: setup.agw.clone(),
+            user: setup.agw.user.clone().unwrap_or_else(|| config.agw.user.clone()),
+        }];
+        for (index, address) in setup.feg.iter().enumerate() {
+            hosts.push(PlannedHost {
+                name: format!("feg{}", index + 1),
+                role: Role::Feg,
+                address: address.clone(),
+                user: address.user.clone().unwrap_or_else(|| config.feg.user.clone()),
+            });
+        }
+        hosts.push(PlannedHost {
+            name: "ng40".to_owned(),
+            role: Role::Ng40,
+            address: setup.ng40.clone(),
+            user: setup.ng40.user.clone().unwrap_or_else(|| config.ng40.user.clone()),
+        });
+
+        let vpn = match config.vpn.kind {
+            VpnKind::Openvpn if !reach.no_vpn => {
+                let profile = config.vpn.profile.as_ref().expect("the config is checked: openvpn has a profile");
+                let name = profile.name();
+                let profile = profile.read().context("`vpn.profile` cannot be had")?;
+                redactor.learn_profile(&profile);
+                let credentials = vpn::Credentials {
+                    username: read("vpn.username", &config.vpn.username)?,
+                    password: read("vpn.password", &config.vpn.password)?,
+                    key_passphrase: read("vpn.key_passphrase", &config.vpn.key_passphrase)?,
+                };
+                Some(vpn::Settings {
+                    profile: vpn::prepare(&profile, &name, credentials)?,
+                    connect_timeout: config.vpn.connect_timeout,
+                    outage: config.vpn.outage,
+                    routes: config.vpn.routes.clone(),
+                    hosts: hosts.iter().map(|host| (host.name.clone(), host.address.host.clone())).collect(),
+                })
+            }
+            VpnKind::Openvpn | VpnKind::None => None,
+        };
+        let ssh_key = read("ssh.key", &config.ssh.key)?;
+        if !config.ssh.known_hosts.is_file() {
+            bail!(
+                "the file of known host keys `{}` (`ssh.known_hosts`) is not there; README, \"Host keys\", says how it is made",
+                config.ssh.known_hosts.display()
+            );
+        }
+        Ok(Lab {
+            setup: name.to_owned(),
+            vpn,
+            ssh: config.ssh.clone(),
+            ssh_key,
+            lock: config.lock.clone(),
+            agw: config.agw.clone(),
+            feg: config.feg.clone(),
+            ng40: config.ng40.clone(),
+            hosts,
+            outage: config.vpn.outage,
+            redactor,
+        })
+    }
+}
+
+impl Plan {
+    pub(crate) fn run(config: &Config, global: &cli::Global, args: &cli::RunArgs) -> anyhow::Result<Plan> {
+        let upgrade = if args.no_upgrade {
+            None
+        } else {
+            Some(Upgrade {
+                wanted: args.change.tag.clone(),
+                is_forced: args.change.force,
+                agw: args.only != Some(Kind::Feg),
+                feg: args.only != Some(Kind::Agw),
+                policy: config.release.clone(),
+            })
+        };
+        Plan::new("run", config, global, &args.night, upgrade, Some(&args.suites))
+    }
+
+    pub(crate) fn upgrade(config: &Config, global: &cli::Global, args: &cli::UpgradeArgs) -> anyhow::Result<Plan> {
+        let upgrade = Upgrade {
+            wanted: args.change.tag.clone(),
+            is_forced: args.change.force,
+            agw: args.kinds.is_empty() || args.kinds.contains(&Kind::Agw),
+            feg: args.kinds.is_empty() || args.kinds.contains(&Kind::Feg),
+            policy: config.release.clone(),
+        };
+        Plan::new("upgrade", config, global, &args.night, Some(upgrade), None)
+    }
+
+    pub(crate) fn test(config: &Config, global: &cli::Global, args: &cli::TestArgs) -> anyhow::Result<Plan> {
+        Plan::new("test", config, global, &args.night, None, Some(&args.suites))
+    }
+
+    fn new(
+        command: &'static str,
+        config: &Config,
+        global: &cli::Global,
+        night: &cli::Night,
+        upgrade: Option<Upgrade>,
+        named: Option<&[String]>,
+    ) -> anyhow::Result<Plan> {
+        let (name, setup) = config.setup(global.setup.as_deref()).map_err(anyhow::Error::msg)?;
+        let mut suites: Vec<(String, Suite)> = Vec::new();
+        if let Some(named) = named {
+            let meant: Vec<&str> = match named {
+                [] => config.suites_of(name).into_iter().map(|(name, _)| name.as_str()).collect(),
+                named => named.iter().map(String::as_str).collect(),
+            };
+            for name in meant {
+                let suite = config.suite(name).map_err(anyhow::Error::msg)?;
+                if !suites.iter().any(|(known, _)| known == name) {
+                    suites.push((name.to_owned(), suite.clone()));
+                }
+            }
+            if suites.is_empty() {
+                bail!("there is no suite to run: `suites` in `{}` is empty", global.config.display());
+            }
+        }
+        if let Some(upgrade) = &upgrade
+            && !upgrade.agw
+            && setup.feg.is_empty()
+        {
+            bail!("there is nothing to upgrade: the setup has no FEG");
+        }
+        Ok(Plan {
+            lab: Lab::new(config, global, &night.reach)?,
+            run: run_name(),
+            command,
+            url: std::env::var("CIRCLE_BUILD_URL").ok().filter(|url| !url.is_empty()),
+            deadline: config.run.deadline,
+            wait: night.wait.unwrap_or(Duration::ZERO),
+            upgrade,
+            verify: config.verify.clone(),
+            suites,
+            collect: config.collect.clone(),
+            results: global.results.clone(),
+        })
+    }
+
+    /// The gateways that this night upgrades.
+    pub(crate) fn gateways(&self) -> Vec<&PlannedHost> {
+        let Some(upgrade) = &self.upgrade else { return Vec::new() };
+        let is_meant = |role| match role {
+            Role::Agw => upgrade.agw,
+            Role::Feg => upgrade.feg,
+            Role::Ng40 => false,
+        };
+        self.lab.hosts.iter().filter(|host| is_meant(host.role)).collect()
+    }
+
+    /// The steps of this night, in order.
+    pub(crate) fn steps(&self) -> Vec<Step> {
+        let mut steps = vec![Step::Connect, Step::Lock, Step::Recover];
+        if self.upgrade.is_some() {
+            steps.extend([Step::Resolve, Step::Prepare, Step::Activate, Step::Verify]);
+        }
+        if !self.suites.is_empty() {
+            steps.push(Step::Test);
+        }
+        steps.extend([Step::Collect, Step::Unlock, Step::Disconnect]);
+        steps
+    }
+
+    /// What the reporters hear first.
+    pub(crate) fn night(&self) -> event::Night {
+        event::Night {
+            format: event::FORMAT,
+            run: self.run.clone(),
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            command: self.command.to_owned(),
+            setup: Some(self.lab.setup.clone()),
+            url: self.url.clone(),
+            wanted: self.upgrade.as_ref().map(|upgrade| upgrade.wanted.to_string()),
+            gateways: self.gateways().iter().map(|host| host.name.clone()).collect(),
+            suites: self
+                .suites
+                .iter()
+                .map(|(name, suite)| PlannedSuite { suite: name.clone(), list: suite.list.clone() })
+                .collect(),
+            steps: self.steps(),
+        }
+    }
+}
+
+/// A name that sorts by time and is not given twice: `20261122T231548-9f3a`.
+pub(crate) fn run_name() -> String {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    let now = time::OffsetDateTime::now_utc();
+    let format = time::macros::format_description!("[year][month][day]T[hour][minute][second]");
+    // The standard library's hasher is seeded by the system, anew for each.
+    let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+    format!("{}-{:04x}", now.format(&format).expect("the format has only fields of a date"), random & 0xffff)
+}

@@ -1,0 +1,256 @@
+//! The order of a night, and how it ends early.
+//!
+//! The tunnel goes up, the hosts are reached, the lock is taken; the body runs; and on every way out what was taken is given
+//! back in reverse order. What may end the body early (a signal, the deadline, a tunnel that stays down, a lost lock) asks it
+//! to end, and it ends at the next place where the testbed is in a known state.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use tokio::task::JoinHandle;
+
+use crate::collect::Traces;
+use crate::config::format_duration;
+use crate::event::{Class, EventKind, Events, Problem, Step};
+use crate::gateway::{Found, Gateway, Refresh};
+use crate::lock::{Lock, Owner, Taken};
+use crate::ng40::Tester;
+use crate::plan::{Plan, Role};
+use crate::reach::{Lab, reach};
+use crate::results::Results;
+use crate::signals;
+use crate::stop::Stop;
+use crate::upgrade::{Switch, resolve};
+use crate::{remote, vpn};
+
+/// Runs the night to its end. All news, good and bad, are events; nothing else comes back.
+pub(crate) async fn run(plan: &Plan, events: Events) {
+    events.say(EventKind::NightStarted(plan.night()));
+    vpn::sweep();
+    remote::sweep();
+    let stop = Stop::default();
+    let watch = Watch::over(plan.deadline, &events, &stop);
+    if let Some((lab, lock, owner)) = take_testbed(plan, &events, &stop).await {
+        let lease = {
+            let (lock, owner, events, stop) = (lock.clone(), owner.clone(), events.clone(), stop.clone());
+            tokio::spawn(async move { lock.keep(&owner, &events, &stop).await })
+        };
+        let night = Night { plan, lab: &lab, events: &events, stop: &stop };
+        night.body().await;
+        lease.abort();
+        unlock(&lock, &owner, &events).await;
+        lab.leave(&events).await;
+    }
+    watch.end();
+    events.say(EventKind::NightEnded);
+}
+
+/// Signals and the deadline, as reasons to stop.
+struct Watch {
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Watch {
+    fn over(deadline: Duration, events: &Events, stop: &Stop) -> Watch {
+        let on_signal = {
+            let (events, stop) = (events.clone(), stop.clone());
+            tokio::spawn(async move {
+                let signal = signals::next().await;
+                events.say(EventKind::Interrupted { signal: signal.to_owned() });
+                stop.now(Problem::new(Class::Interrupted, format!("stopped by {signal}")));
+            })
+        };
+        let on_deadline = {
+            let (events, stop) = (events.clone(), stop.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(deadline).await;
+                events.say(EventKind::DeadlinePassed { deadline });
+                let text = format!("the deadline of the whole run ({}) has passed", format_duration(deadline));
+                stop.now(Problem::new(Class::Inconclusive, text).hint("`run.deadline` in the config sets it"));
+            })
+        };
+        Watch { tasks: vec![on_signal, on_deadline] }
+    }
+
+    fn end(self) {
+        for task in self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// Reaches the lab and takes the lock; waits for it as long as the plan says, with the tunnel down between looks, because two
+/// clients with one certificate starve each other.
+async fn take_testbed(plan: &Plan, events: &Events, stop: &Stop) -> Option<(Lab, Lock, Owner)> {
+    let until = Instant::now() + plan.wait;
+    let owner = Owner::of_run(&plan.run, plan.url.clone());
+    loop {
+        let lab = reach(&plan.lab, events, stop).await?;
+        let lock = Lock::new(lab.host(Role::Ng40).clone(), plan.lab.lock.clone());
+        let stage = events.start(Step::Lock, None);
+        let held = match stop.or(lock.take(&owner)).await.and_then(|taken| taken) {
+            Ok(Taken::Ours { lapsed }) => {
+                if let Some(held) = lapsed {
+                    events.warn(Step::Lock, None, format!("the testbed was held by {held}, who let it lapse"));
+                }
+                stage.done("the testbed is ours");
+                return Some((lab, lock, owner));
+            }
+            Ok(Taken::Held(held)) => held,
+            Err(problem) => {
+                stage.failed(problem);
+                // It may have been taken, and only the answer was lost.
+                unlock(&lock, &owner, events).await;
+                lab.leave(events).await;
+                return None;
+            }
+        };
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            stage.failed(held.problem(&plan.lab.setup));
+            lab.leave(events).await;
+            return None;
+        }
+        stage.done(format!("held by {held}; waiting"));
+        lab.leave(events).await;
+        // Whoever has it renews it this often; more is not to be seen in between.
+        if let Err(problem) = stop.or(tokio::time::sleep(plan.lab.lock.renew.min(left))).await {
+            events.start(Step::Lock, None).failed(problem);
+            return None;
+        }
+    }
+}
+
+async fn unlock(lock: &Lock, owner: &Owner, events: &Events) {
+    let stage = events.start(Step::Unlock, None);
+    match lock.give_back(owner).await {
+        Ok(()) => stage.done("given back"),
+        Err(problem) => stage.failed(problem.hint("the lease lapses by itself")),
+    }
+}
+
+/// What happens between lock and unlock.
+struct Night<'a> {
+    plan: &'a Plan,
+    lab: &'a Lab,
+    events: &'a Events,
+    stop: &'a Stop,
+}
+
+impl Night<'_> {
+    async fn body(&self) {
+        let results = Results::new(&self.plan.results);
+        let began = Instant::now();
+        let gateways = self.lab.gateways(&self.plan.lab, self.events);
+        let Some(found) = self.recover_and_look(&gateways).await else { return };
+        let is_ready = match &self.plan.upgrade {
+            None => {
+                for (gateway, found) in gateways.iter().zip(&found) {
+                    let runs = gateway.release_of(found);
+                    self.events.say(EventKind::GatewayFound { gateway: gateway.name().to_owned(), runs });
+                }
+                true
+            }
+            Some(_) => self.upgrade(&gateways, &found).await,
+        };
+        if !self.plan.suites.is_empty() {
+            if is_ready {
+                self.test(&results).await;
+            } else {
+                self.events.skip(Step::Test, None, "the gateways do not run the release that was to be tested");
+            }
+        }
+        self.collect(&gateways, &found, began, &results).await;
+    }
+
+    /// Brings back what an earlier run left in mid-switch, then reads what every gateway runs.
+    async fn recover_and_look(&self, gateways: &[Gateway]) -> Option<Vec<Found>> {
+        let found = join_all(gateways.iter().map(|gateway| async move {
+            let stage = self.events.start(Step::Recover, Some(gateway.name()));
+            let looked = async {
+                let recovered = gateway.recover(&self.plan.run, &self.plan.verify).await?;
+                if let Some(release) = &recovered {
+                    let text = format!("brought back to {release} after a run that died in mid-switch");
+                    self.events.warn(Step::Recover, Some(gateway.name()), text);
+                }
+                Ok((recovered, gateway.found(Step::Recover).await?))
+            };
+            let looked = stage.end(looked.await, |(recovered, _)| match recovered {
+                Some(release) => format!("runs {release} again"),
+                None => "nothing to recover".to_owned(),
+            });
+            looked.ok().map(|(_, found)| found)
+        }))
+        .await;
+        found.into_iter().collect()
+    }
+
+    /// Whether the gateways that the plan names run the release that was asked for.
+    async fn upgrade(&self, gateways: &[Gateway], found: &[Found]) -> bool {
+        let Some(upgrade) = &self.plan.upgrade else { return true };
+        let meant: Vec<(&Gateway, &Found)> =
+            gateways.iter().zip(found).filter(|(gateway, _)| gateway.is_meant(upgrade)).collect();
+        let stage = self.events.start(Step::Resolve, None);
+        let target = self
+            .stop
+            .or(resolve(gateways, found, upgrade, Refresh::Lists, self.events))
+            .await
+            .and_then(|target| target);
+        let Ok(target) = stage.end(target, |target| format!("{} for every gateway", target.release)) else {
+            for (gateway, found) in &meant {
+                let runs = gateway.release_of(found);
+                self.events.say(EventKind::GatewayFound { gateway: gateway.name().to_owned(), runs });
+            }
+            return false;
+        };
+        let switch = Switch {
+            gateways: &meant,
+            target,
+            verify: &self.plan.verify,
+            run: &self.plan.run,
+            events: self.events,
+            stop: self.stop,
+        };
+        switch.run().await
+    }
+
+    async fn test(&self, results: &Results) {
+        let tester = Tester {
+            host: self.lab.host(Role::Ng40).clone(),
+            config: self.plan.lab.ng40.clone(),
+            collect: self.plan.collect.clone(),
+            events: self.events.clone(),
+            results: results.clone(),
+            outage: self.plan.lab.outage,
+        };
+        let stage = self.events.start(Step::Test, None);
+        for (name, suite) in &self.plan.suites {
+            if self.stop.reason().is_some() {
+                break;
+            }
+            tester.run_suite(name, suite, &self.plan.run, self.stop).await;
+        }
+        match self.stop.reason() {
+            None => stage.done("every suite has ended"),
+            Some(problem) => stage.failed(problem),
+        }
+    }
+
+    async fn collect(&self, gateways: &[Gateway], found: &[Found], began: Instant, results: &Results) {
+        let reason = self.stop.reason().map(|problem| problem.class);
+        if matches!(reason, Some(Class::Testbed | Class::Interrupted)) {
+            self.events.skip(Step::Collect, None, "the night is over");
+            return;
+        }
+        let stage = self.events.start(Step::Collect, None);
+        let config = &self.plan.collect;
+        let traces = Traces { config, results, events: self.events, window: began.elapsed() };
+        let collected = join_all(gateways.iter().zip(found).map(|(gateway, found)| traces.of(gateway, found)));
+        // After the deadline there is a minute left for it, and not more.
+        let limit = if reason.is_some() { Duration::from_secs(60) } else { config.timeout * 2 };
+        match tokio::time::timeout(limit, collected).await {
+            Ok(_) => stage.done("journals and versions"),
+            Err(_) => stage.failed(Problem::testbed("the gateways' journals did not come in time")),
+        }
+    }
+}

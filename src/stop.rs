@@ -1,0 +1,43 @@
+//! What may end a night early, as one thing that work can race against: a signal, the deadline, a tunnel that stays down, a
+//! lock that was lost. The first reason stands.
+
+use std::sync::{Arc, OnceLock};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::event::Problem;
+
+/// Clones share the reason.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stop {
+    token: CancellationToken,
+    reason: Arc<OnceLock<Problem>>,
+}
+
+impl Stop {
+    /// Asks all work to end.
+    pub(crate) fn now(&self, reason: Problem) {
+        // A second reason changes nothing: the work is ending already.
+        let _ = self.reason.set(reason);
+        self.token.cancel();
+    }
+
+    pub(crate) fn reason(&self) -> Option<Problem> {
+        self.token.is_cancelled().then(|| self.reason.get().cloned()).flatten()
+    }
+
+    /// Waits until the work shall end, and says why.
+    pub(crate) async fn wait(&self) -> Problem {
+        self.token.cancelled().await;
+        self.reason.get().cloned().expect("the reason is set before the token is cancelled")
+    }
+
+    /// Does the work, unless it shall end before it is done.
+    pub(crate) async fn or<T>(&self, work: impl Future<Output = T>) -> Result<T, Problem> {
+        tokio::select! {
+            biased;
+            reason = self.wait() => Err(reason),
+            done = work => Ok(done),
+        }
+    }
+}
