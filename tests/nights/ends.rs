@@ -1,0 +1,60 @@
+//! Nights that end early: by a signal, by their deadline. What was taken is given back.
+
+use crate::Test;
+use crate::lab;
+use crate::night::teravm;
+
+pub(crate) const TESTS: &[Test] = &[
+    ("a_signal_during_a_test_gives_everything_back", a_signal_during_a_test_gives_everything_back),
+    ("a_signal_during_the_switch_brings_everything_back", a_signal_during_the_switch_brings_everything_back),
+    ("the_deadline_of_the_run_ends_it_with_its_verdicts", the_deadline_of_the_run_ends_it_with_its_verdicts),
+    ("a_lost_connection_loses_no_line", a_lost_connection_loses_no_line),
+];
+
+fn lock_is_free() {
+    assert_eq!(lab::on("ng40", "ls /home/ng40/.teravm-ci/lock 2>/dev/null || true"), "");
+}
+
+fn a_signal_during_a_test_gives_everything_back() {
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let mut night = teravm("test").list("hang.ntl").start();
+        night.until("case_finished");
+        night.signal(signal);
+        let told = night.end().exits(130);
+        assert_eq!(told.cases().values().filter(|judged| *judged == "passed").count(), 1, "{told}");
+        lock_is_free();
+        assert!(!lab::on("ng40", "ps -ef").contains("hang.ntl"), "the run was ended on NG40 too\n{told}");
+    }
+}
+
+fn a_signal_during_the_switch_brings_everything_back() {
+    lab::reset();
+    let mut night = teravm("upgrade").start();
+    night.until(r#""event":"step_started","step":"activate","host":"feg2""#);
+    night.signal("-TERM");
+    let told = night.end().exits(130).left(&[
+        "agw restored to 1.8.0-1655110000-3f7c21ab",
+        "feg1 restored to 3f7c21ab",
+        "feg2 restored to 3f7c21ab",
+    ]);
+    assert_eq!(lab::package("magma"), format!("ii {}", lab::OLD), "{told}");
+    lock_is_free();
+}
+
+fn the_deadline_of_the_run_ends_it_with_its_verdicts() {
+    let told = teravm("test").list("hang.ntl").with("run.deadline", "12s").run().exits(6);
+    assert_eq!(told.cases().values().filter(|judged| *judged == "passed").count(), 1, "{told}");
+    assert!(told.stdout.contains("cut off by the night's deadline"), "{told}");
+    lock_is_free();
+}
+
+fn a_lost_connection_loses_no_line() {
+    let mut night = teravm("test").list("silent.ntl").with("ssh.keepalive", "1s").start();
+    night.until("case_started");
+    // The master's own connection on the host: the session that follows the run goes with it.
+    lab::on("ng40", "for pid in $(pgrep -u ng40 -f '^sshd: ng40'); do kill -9 $pid; done; true");
+    let told = night.end().exits(0).says("the run goes on");
+    let here = told.read("suites/silent/console.log");
+    assert_eq!(here.matches("Run test case").count(), here.matches("Verdict(").count(), "{here}");
+    assert_eq!(here.matches("Open NG40 logger").count(), 1, "{here}");
+}

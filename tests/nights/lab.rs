@@ -1,0 +1,160 @@
+//! The lab, by its own verbs, and what its hosts say of themselves.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+pub(crate) const NAMESPACE: &str = "teravm-lab-ci";
+pub(crate) const OLD: &str = "1.8.0-1655110000-3f7c21ab";
+pub(crate) const NEWEST: &str = "1.9.1-1668500000-5d2e8f90";
+
+pub(crate) fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where the lab keeps its state on this machine.
+pub(crate) fn state(file: &str) -> PathBuf {
+    PathBuf::from("/var/lib/teravm-lab").join(file)
+}
+
+fn verb(words: &[&str]) -> Output {
+    Command::new(root().join("tests/lab/lab")).args(words).output().expect("the lab's script can be run")
+}
+
+fn must(words: &[&str]) -> String {
+    let output = verb(words);
+    assert!(
+        output.status.success(),
+        "lab {} failed:\n{}{}",
+        words.join(" "),
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Starts the lab, if it is not up; says why it cannot be had.
+pub(crate) fn up() -> Result<(), String> {
+    let engine = Command::new("docker").arg("info").output();
+    if !engine.is_ok_and(|output| output.status.success()) {
+        return Err("no Docker engine answers".to_owned());
+    }
+    let output = verb(&["up"]);
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()) }
+}
+
+/// Brings everything back to its first state.
+pub(crate) fn reset() {
+    must(&["reset"]);
+}
+
+/// Runs a command as root on a host, and returns what it printed.
+pub(crate) fn on(host: &str, script: &str) -> String {
+    must(&["exec", host, "sh", "-c", script])
+}
+
+/// A fault that is on until it is dropped.
+pub(crate) struct Fault(String);
+
+pub(crate) fn fault(words: &[&str]) -> Fault {
+    must(&[&["fault"], words].concat());
+    Fault(words[0].to_owned())
+}
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        verb(&["heal", &self.0]);
+    }
+}
+
+/// The secrets that the CI node has in its environment.
+pub(crate) fn secrets() -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(state("secrets.env")).expect("the lab is up");
+    text.lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.trim_matches(['\'', '"']).to_owned()))
+        .collect()
+}
+
+/// The installed version of a package on the AGW, with dpkg's own two letters before it.
+pub(crate) fn package(name: &str) -> String {
+    on("agw", &format!("dpkg-query -W -f '${{db:Status-Abbrev}}${{Version}}' {name}")).trim().to_owned()
+}
+
+/// The main processes of the AGW's units.
+pub(crate) fn processes() -> String {
+    on("agw", "systemctl show -p Id -p MainPID 'magma@*' sctpd | grep -v '^$'")
+}
+
+/// Which units of the AGW are failed.
+pub(crate) fn failed_units() -> String {
+    on("agw", "systemctl list-units --plain --no-legend --state=failed 'magma@*' sctpd | cut -d ' ' -f 1")
+        .trim()
+        .to_owned()
+}
+
+/// Name, image and start of each container of a FEG.
+pub(crate) fn containers(feg: &str) -> String {
+    on(
+        feg,
+        "docker ps -q | xargs docker inspect --format '{{.Name}} {{.Config.Image}} {{.Image}} {{.State.StartedAt}}' | sort",
+    )
+}
+
+/// The images in use on a FEG, each once.
+pub(crate) fn images(feg: &str) -> String {
+    on(feg, "docker ps -q | xargs docker inspect --format '{{.Config.Image}} {{.Image}}' | sort -u")
+}
+
+/// A checksum of the FEG's files that a site edits, and of the cron that fights upgrades.
+pub(crate) fn site_files(feg: &str) -> String {
+    on(
+        feg,
+        "cd /var/opt/magma/docker && sha256sum .env docker-compose.yml /etc/cron.d/recreate_services_cron && stat -c '%U %a %n' .env docker-compose.yml",
+    )
+}
+
+pub(crate) fn conffiles() -> String {
+    on("agw", "sha256sum /etc/magma/*")
+}
+
+/// Two states of the testbed are the same; says in which lines they are not.
+pub(crate) fn same(what: &str, before: &str, after: &str) {
+    let gone: Vec<&str> = before.lines().filter(|line| !after.lines().any(|other| other == *line)).collect();
+    let new: Vec<&str> = after.lines().filter(|line| !before.lines().any(|other| other == *line)).collect();
+    assert!(gone.is_empty() && new.is_empty(), "{what} changed\nwas: {gone:#?}\nis:  {new:#?}");
+}
+
+/// Waits for a condition, with a limit that only a hang reaches.
+pub(crate) fn wait_for(what: &str, limit: Duration, mut is_true: impl FnMut() -> bool) {
+    let since = Instant::now();
+    while !is_true() {
+        assert!(since.elapsed() < limit, "{what}: not within {limit:?}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// The processes of the CI node.
+pub(crate) fn processes_of_the_node() -> String {
+    let mut left = String::new();
+    let pids = Command::new("ip").args(["netns", "pids", NAMESPACE]).output().expect("iproute2 is there");
+    for pid in String::from_utf8_lossy(&pids.stdout).split_whitespace() {
+        let words = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().replace('\0', " ");
+        if !words.is_empty() {
+            left.push_str(&format!("process {pid}: {words}\n"));
+        }
+    }
+    left
+}
+
+/// The same without what goes through a tunnel: one that was killed may still be on its way out.
+pub(crate) fn network_without_tunnels() -> String {
+    network().lines().filter(|line| !line.contains(" dev tun")).map(|line| format!("{line}\n")).collect()
+}
+
+/// The CI node's routes and resolver.
+pub(crate) fn network() -> String {
+    let routes = Command::new("ip").args(["-n", NAMESPACE, "route"]).output().expect("iproute2 is there");
+    let resolver = std::fs::read_to_string(format!("/etc/netns/{NAMESPACE}/resolv.conf")).unwrap_or_default();
+    format!("{}{resolver}", String::from_utf8_lossy(&routes.stdout))
+}

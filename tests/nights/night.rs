@@ -1,0 +1,402 @@
+//! A night in a test: the real program on the CI node, with a config made from `config/lab.yaml`, and what came of it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::lab;
+
+/// Only a hang reaches it.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// A night that is to be run.
+pub(crate) struct Night {
+    words: Vec<String>,
+    config: Value,
+    folder: tempfile::TempDir,
+    env: BTreeMap<String, String>,
+    may_leave: bool,
+    user: Option<&'static str>,
+    place: Option<PathBuf>,
+}
+
+/// A command of the program with these words.
+pub(crate) fn teravm(words: &str) -> Night {
+    let text = std::fs::read_to_string(lab::root().join("config/lab.yaml")).expect("the lab has a config");
+    let config: Value = serde_yaml::from_str(&text).expect("the lab's config is YAML");
+    let folder = tempfile::tempdir().expect("there is room for a folder");
+    let night = Night {
+        words: words.split_whitespace().map(str::to_owned).collect(),
+        config,
+        folder,
+        env: lab::secrets().into_iter().collect(),
+        may_leave: false,
+        user: None,
+        place: None,
+    };
+    night.with("verify.stable", "2s").with("verify.timeout", "25s").with("ng40.settle", "0s").with("vpn.outage", "20s")
+}
+
+impl Night {
+    /// Sets a key of the config, `verify.stable`, to a text or to what is written as JSON.
+    pub(crate) fn with(mut self, key: &str, value: &str) -> Self {
+        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+        let mut at = &mut self.config;
+        for word in key.split('.') {
+            if !at.is_object() {
+                *at = Value::Object(serde_json::Map::new());
+            }
+            at = at.as_object_mut().expect("made so above").entry(word).or_insert(Value::Null);
+        }
+        *at = value;
+        self
+    }
+
+    /// Has one suite, of this list.
+    pub(crate) fn list(self, list: &str) -> Self {
+        let name = list.trim_end_matches(".ntl");
+        self.with("suites", &format!(r#"{{"{name}": {{"list": "{list}", "deadline": "2m"}}}}"#))
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Does not look for leftovers: the night is meant to leave some.
+    pub(crate) fn may_leave_things(mut self) -> Self {
+        self.may_leave = true;
+        self
+    }
+
+    /// Runs as the unprivileged user of the CI node, who may become root by `sudo` for OpenVPN alone.
+    pub(crate) fn run_by_user(mut self) -> Self {
+        self.user = Some(lab::NAMESPACE);
+        self
+    }
+
+    /// Has its temporary files where another night had them.
+    pub(crate) fn in_the_place_of(mut self, other: &Told) -> Self {
+        self.place = Some(other.temporary.clone());
+        self
+    }
+
+    /// Where the program has its temporary files.
+    fn temporary(&self) -> PathBuf {
+        self.place.clone().unwrap_or_else(|| self.folder.path().join("t"))
+    }
+
+    pub(crate) fn start(self) -> Running {
+        std::fs::create_dir_all(self.temporary()).expect("the folder is ours");
+        let config = self.folder.path().join("config.yaml");
+        // JSON is YAML.
+        std::fs::write(&config, self.config.to_string()).expect("the folder is ours");
+        let results = self.folder.path().join("results");
+        let network = lab::network_without_tunnels();
+        let open = |name: &str| std::fs::File::create(self.folder.path().join(name)).expect("the folder is ours");
+        let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
+        let (command, rest) = words.split_first().expect("a command has a name");
+        let mut child = Command::new("ip");
+        child.args(["netns", "exec", lab::NAMESPACE]);
+        if let Some(user) = self.user {
+            for path in [self.folder.path(), &config, &self.temporary()] {
+                assert!(Command::new("chown").arg(user).arg(path).status().expect("chown is there").success());
+            }
+            child.args(["runuser", "-u", user, "--"]);
+        }
+        let child = child
+            .args([env!("CARGO_BIN_EXE_teravm-ci"), command])
+            .arg("--config")
+            .arg(&config)
+            .arg("--results")
+            .arg(&results)
+            .args(rest)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", "/root")
+            .env("USER", "night")
+            .env("CI", "true")
+            .env("TMPDIR", self.temporary())
+            .envs(&self.env)
+            .stdin(Stdio::null())
+            .stdout(open("stdout"))
+            .stderr(open("stderr"))
+            .spawn()
+            .expect("iproute2 is there");
+        Running { child, results, network, since: Instant::now(), night: self }
+    }
+
+    /// Runs the night to its end.
+    pub(crate) fn run(self) -> Told {
+        self.start().end()
+    }
+}
+
+/// A night under way.
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    results: PathBuf,
+    network: String,
+    since: Instant,
+    night: Night,
+}
+
+impl Running {
+    /// Waits until the night has said this in its events.
+    pub(crate) fn until(&mut self, said: &str) {
+        let events = self.results.join("events.jsonl");
+        lab::wait_for(said, LIMIT, || {
+            assert!(
+                self.child.try_wait().expect("the child is ours").is_none(),
+                "the night ended before it said {said}:\n{}",
+                std::fs::read_to_string(self.night.folder.path().join("stderr")).unwrap_or_default()
+            );
+            std::fs::read_to_string(&events).is_ok_and(|text| text.contains(said))
+        });
+    }
+
+    /// Waits until the program has said this on standard error.
+    pub(crate) fn until_said(&mut self, said: &str) {
+        let stderr = self.night.folder.path().join("stderr");
+        lab::wait_for(said, LIMIT, || std::fs::read_to_string(&stderr).is_ok_and(|text| text.contains(said)));
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().expect("kill is there");
+        assert!(status.success());
+    }
+
+    pub(crate) fn end(mut self) -> Told {
+        let mut status = None;
+        lab::wait_for("the end of the night", LIMIT, || {
+            status = self.child.try_wait().expect("the child is ours");
+            status.is_some()
+        });
+        let took = self.since.elapsed();
+        let read = |name: &str| std::fs::read_to_string(self.night.folder.path().join(name)).unwrap_or_default();
+        let json = std::fs::read_to_string(self.results.join("run.json")).unwrap_or_default();
+        let told = Told {
+            code: status.and_then(|status| status.code()),
+            took,
+            stdout: read("stdout"),
+            stderr: read("stderr"),
+            run: serde_json::from_str(&json).unwrap_or(Value::Null),
+            results: self.results,
+            temporary: self.night.temporary(),
+            _folder: self.night.folder,
+        };
+        if !self.night.may_leave {
+            assert_eq!(told.left_behind(), "", "the night left something:\n{told}");
+            assert_eq!(lab::network(), self.network, "the night changed the node's network:\n{told}");
+        }
+        told.keeps_secrets(&self.night.env);
+        told.tells_one_story();
+        told
+    }
+}
+
+/// A night that is over, and what it said.
+pub(crate) struct Told {
+    pub(crate) code: Option<i32>,
+    pub(crate) took: Duration,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) run: Value,
+    pub(crate) results: PathBuf,
+    temporary: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}\n{}\nexit {:?} after {:?}", self.stderr, self.stdout, self.code, self.took)
+    }
+}
+
+impl Told {
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self}");
+        self
+    }
+
+    /// Says this on standard error or standard output.
+    pub(crate) fn says(self, text: &str) -> Self {
+        assert!(self.stderr.contains(text) || self.stdout.contains(text), "not said: {text}\n{self}");
+        self
+    }
+
+    pub(crate) fn within(self, limit: Duration) -> Self {
+        assert!(self.took <= limit, "took longer than {limit:?}\n{self}");
+        self
+    }
+
+    /// What of the program is left on the CI node: processes and temporary files.
+    pub(crate) fn left_behind(&self) -> String {
+        let files = std::fs::read_dir(&self.temporary).into_iter().flatten().flatten();
+        let files = files.map(|entry| format!("{}\n", entry.path().display()));
+        lab::processes_of_the_node() + &files.collect::<String>()
+    }
+
+    /// A line a gateway, as the console has it.
+    pub(crate) fn gateways(&self) -> Vec<String> {
+        let lines = self.stdout.lines().skip_while(|line| !line.starts_with("gateway "));
+        lines
+            .skip(1)
+            .take_while(|line| !line.is_empty())
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect()
+    }
+
+    /// What became of each gateway: console, JSON and Markdown say the same.
+    pub(crate) fn left(self, gateways: &[&str]) -> Self {
+        assert_eq!(self.gateways(), gateways, "{self}");
+        let markdown = self.read("summary.md").replace('\\', "");
+        for gateway in gateways {
+            let (name, outcome) = gateway.split_once(' ').expect("a name and an outcome");
+            assert!(
+                markdown
+                    .lines()
+                    .any(|line| line.contains(name) && line.replace('`', "").contains(&outcome.replace("->", "→"))
+                        || line.replace('`', "").contains(outcome)),
+                "summary.md does not say `{gateway}`:\n{markdown}"
+            );
+        }
+        self
+    }
+
+    pub(crate) fn read(&self, file: &str) -> String {
+        let bytes = std::fs::read(self.results.join(file)).unwrap_or_else(|error| panic!("{file}: {error}\n{self}"));
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// A case of the only suite, by its name: `passed`, `failed: …`, `error: …`.
+    pub(crate) fn case(&self, name: &str) -> String {
+        let cases = self.cases();
+        cases.get(name).unwrap_or_else(|| panic!("there is no case {name} among {cases:?}\n{self}")).clone()
+    }
+
+    /// What JUnit says of a step.
+    pub(crate) fn case_of_pipeline(&self, step: &str) -> Option<String> {
+        self.junit().get(&format!("pipeline {step}")).cloned()
+    }
+
+    /// The cases of all suites, by name.
+    pub(crate) fn cases(&self) -> BTreeMap<String, String> {
+        let suites = self.run["suites"].as_array().cloned().unwrap_or_default();
+        suites
+            .iter()
+            .flat_map(|suite| suite["cases"].as_array().cloned().unwrap_or_default())
+            .map(|case| {
+                let judged = case["judgement"]["judged"].as_str().unwrap_or_default();
+                let message = case["judgement"]["message"].as_str().map(|text| format!(": {text}")).unwrap_or_default();
+                (case["name"].as_str().unwrap_or_default().to_owned(), format!("{judged}{message}"))
+            })
+            .collect()
+    }
+
+    /// The JUnit report as an independent reader sees it: by `classname name`, what stands in the case.
+    pub(crate) fn junit(&self) -> BTreeMap<String, String> {
+        junit(&self.results.join("junit.xml"))
+    }
+
+    /// Nothing that left the program holds a secret.
+    fn keeps_secrets(&self, env: &BTreeMap<String, String>) {
+        let mut files = vec![self.stdout.clone(), self.stderr.clone()];
+        collect_files(&self.results, &mut files);
+        for secret in
+            env.iter().filter(|(name, value)| name.starts_with("TERAVM_") && value.len() >= 6).map(|(_, value)| value)
+        {
+            assert!(!files.iter().any(|file| file.contains(secret.as_str())), "a secret was told");
+        }
+    }
+
+    /// JUnit and the record tell the same of every case, and JUnit is not green when the night is not.
+    fn tells_one_story(&self) {
+        if self.run.is_null() {
+            return;
+        }
+        let junit = self.junit();
+        for suite in self.run["suites"].as_array().cloned().unwrap_or_default() {
+            for case in suite["cases"].as_array().cloned().unwrap_or_default() {
+                let name = format!(
+                    "{} {}",
+                    suite["suite"].as_str().unwrap_or_default(),
+                    case["name"].as_str().unwrap_or_default()
+                );
+                let kind = match case["judgement"]["judged"].as_str() {
+                    Some("passed") => "",
+                    Some("failed") => "failure",
+                    _ => "error",
+                };
+                let told = junit.iter().find(|(known, _)| **known == clean(&name)).map(|(_, told)| told.as_str());
+                assert_eq!(told, Some(kind), "JUnit and run.json differ in `{name}`\n{junit:?}\n{self}");
+            }
+        }
+        let is_green = junit.values().all(|told| told.is_empty() || told == "skipped");
+        assert_eq!(
+            is_green,
+            self.code == Some(0),
+            "JUnit is green and the night is not, or the other way\n{junit:?}\n{self}"
+        );
+    }
+}
+
+/// A name as XML can hold it.
+fn clean(name: &str) -> String {
+    name.chars().filter(|char| !char.is_control()).collect()
+}
+
+fn junit(path: &Path) -> BTreeMap<String, String> {
+    use quick_xml::events::Event;
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut reader = quick_xml::Reader::from_str(&text);
+    let mut cases = BTreeMap::new();
+    let mut open: Option<String> = None;
+    loop {
+        match reader.read_event().unwrap_or_else(|error| panic!("junit.xml is not well formed: {error}\n{text}")) {
+            Event::Start(tag) | Event::Empty(tag) => {
+                let attribute = |name: &str| {
+                    let found = tag.try_get_attribute(name).expect("attributes are well formed");
+                    found
+                        .map(|found| {
+                            found
+                                .normalized_value(quick_xml::XmlVersion::Explicit1_0)
+                                .expect("values are well formed")
+                                .into_owned()
+                        })
+                        .unwrap_or_default()
+                };
+                match tag.name().as_ref() {
+                    b"testcase" => {
+                        let name = format!("{} {}", attribute("classname"), attribute("name"));
+                        assert!(
+                            cases.insert(name.clone(), String::new()).is_none(),
+                            "`{name}` stands twice in junit.xml"
+                        );
+                        open = Some(name);
+                    }
+                    kind @ (b"failure" | b"error" | b"skipped") => {
+                        let name = open.as_ref().expect("a failure stands in a case");
+                        cases.insert(name.clone(), String::from_utf8_lossy(kind).into_owned());
+                    }
+                    _ => {}
+                }
+            }
+            Event::Eof => return cases,
+            _ => {}
+        }
+    }
+}
+
+fn collect_files(folder: &Path, files: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.path().is_dir() {
+            collect_files(&entry.path(), files);
+        } else if let Ok(bytes) = std::fs::read(entry.path()) {
+            files.push(String::from_utf8_lossy(&bytes).into_owned());
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The upgrade in two phases: forward whole, or back whole.
+
+use std::time::Duration;
+
+use crate::Test;
+use crate::lab::{self, NEWEST, OLD, fault, same};
+use crate::night::{Night, Told, teravm};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("a_release_without_an_image_is_refused_before_any_service_is_touched", a_release_without_an_image_is_refused),
+    ("a_release_that_is_nowhere_is_refused", a_release_that_is_nowhere_is_refused),
+    ("a_dry_run_prints_the_night_and_changes_nothing", a_dry_run_prints_the_night_and_changes_nothing),
+    (
+        "a_release_that_needs_a_new_key_is_refused_before_any_service_is_touched",
+        a_release_that_needs_a_new_key_is_refused,
+    ),
+    ("a_package_whose_postinst_fails_is_taken_back", a_package_whose_postinst_fails_is_taken_back),
+    ("a_service_that_dies_after_a_second_takes_the_release_back", a_service_that_dies_after_a_second),
+    ("a_service_that_dies_after_twenty_seconds_takes_the_release_back", a_service_that_dies_after_twenty_seconds),
+    ("containers_that_exit_again_and_again_take_the_release_back", containers_that_exit_again_and_again),
+    ("a_night_that_is_killed_while_it_switches_is_recovered_by_the_next", a_night_that_is_killed_while_it_switches),
+    ("the_first_night_takes_the_newest_complete_release", the_first_night_takes_the_newest_complete_release),
+    ("the_second_night_leaves_everything_alone", the_second_night_leaves_everything_alone),
+    ("a_tag_that_has_moved_is_an_upgrade", a_tag_that_has_moved_is_an_upgrade),
+    ("latest_never_goes_back", latest_never_goes_back),
+    ("a_commit_is_not_found_in_a_time_stamp", a_commit_is_not_found_in_a_time_stamp),
+];
+
+/// Everything that a site cares about: what runs, from which images, with which files, and what is broken already.
+fn state() -> String {
+    [
+        lab::package("magma"),
+        lab::package("magma-sctpd"),
+        lab::failed_units(),
+        lab::conffiles(),
+        lab::images("feg1"),
+        lab::images("feg2"),
+        lab::site_files("feg1"),
+        lab::site_files("feg2"),
+    ]
+    .join("\n")
+}
+
+fn running() -> String {
+    format!("{}{}{}", lab::processes(), lab::containers("feg1"), lab::containers("feg2"))
+}
+
+/// A night to a named release that cannot be had or does not work, from the first state. All is as it was, and as healthy.
+fn taken_back(night: Night) -> Told {
+    lab::reset();
+    back_at(&state(), night)
+}
+
+/// The same, without one service being touched.
+fn refused(night: Night) -> Told {
+    lab::reset();
+    let before = running();
+    let told = back_at(&state(), night);
+    same("what runs", &before, &running());
+    told
+}
+
+fn back_at(before: &str, night: Night) -> Told {
+    let told = night.run().exits(4);
+    same("the site", before, &state());
+    for gateway in ["agw", "feg1", "feg2"] {
+        assert_eq!(lab::on(gateway, "ls /var/lib/teravm-ci/intent.json 2>/dev/null || true"), "", "{told}");
+    }
+    assert!(told.case_of_pipeline("test").is_none_or(|told| told == "skipped"), "{told}");
+    told
+}
+
+fn a_release_without_an_image_is_refused() {
+    refused(teravm("run --tag 77c0ffee"))
+        .says("the release 1.9.1-1668590000-77c0ffee is not complete")
+        .says("the registry does not have `192.168.60.10:5000/gateway_python:77c0ffee`");
+}
+
+fn a_release_that_is_nowhere_is_refused() {
+    refused(teravm("run --tag deadbeef")).says("the repository offers no release `deadbeef`");
+}
+
+fn a_dry_run_prints_the_night_and_changes_nothing() {
+    lab::reset();
+    let before = running() + &state();
+    let told = teravm("run --dry-run").run().exits(0);
+    for words in [
+        "latest -> 1.9.1-1668500000-5d2e8f90",
+        "apt-get",
+        "docker pull",
+        "up -d",
+        "ng40test working_testplan_s6a_CI_run.ntl",
+    ] {
+        assert!(told.stdout.contains(words), "not printed: {words}\n{told}");
+    }
+    assert!(!told.results.exists(), "{told}");
+    same("the testbed", &before, &(running() + &state()));
+    assert_eq!(lab::on("ng40", "ls /home/ng40/.teravm-ci/lock 2>/dev/null || true"), "");
+}
+
+fn a_release_that_needs_a_new_key_is_refused() {
+    refused(teravm("run --tag ee50f005"))
+        .says("compose refuses the compose file of 1.9.0-1667000500-ee50f005")
+        .says("MAGMA_NEW_KEY");
+}
+
+const ALL_BACK: &[&str] =
+    &["agw restored to 1.8.0-1655110000-3f7c21ab", "feg1 restored to 3f7c21ab", "feg2 restored to 3f7c21ab"];
+
+fn a_package_whose_postinst_fails_is_taken_back() {
+    taken_back(teravm("run --tag aa10f001")).left(ALL_BACK).says("activate failed on `agw`");
+}
+
+fn a_service_that_dies_after_a_second() {
+    taken_back(teravm("run --tag bb20f002").with("verify.stable", "4s").with("verify.timeout", "20s"))
+        .left(ALL_BACK)
+        .says("`agw` is not healthy on 1.9.0-1667000200-bb20f002")
+        .says("magma@mme.service");
+}
+
+fn a_service_that_dies_after_twenty_seconds() {
+    taken_back(teravm("run --tag cc30f003").with("verify.stable", "25s").with("verify.timeout", "50s"))
+        .left(ALL_BACK)
+        .says("`agw` is not healthy on 1.9.0-1667000300-cc30f003")
+        .says("magma@mme.service");
+}
+
+fn containers_that_exit_again_and_again() {
+    taken_back(teravm("run --tag dd40f004").with("verify.stable", "4s").with("verify.timeout", "20s"))
+        .left(ALL_BACK)
+        .says("is not healthy on 1.9.0-1667000400-dd40f004");
+}
+
+fn a_night_that_is_killed_while_it_switches() {
+    lab::reset();
+    let mut night = teravm("run").with("lock.expire", "3s").with("lock.renew", "1s").may_leave_things().start();
+    night.until(r#""event":"step_started","step":"activate","host":"feg2""#);
+    for (host, job) in [("agw", "apt-get"), ("feg1", "up -d"), ("feg2", "up -d")] {
+        lab::wait_for("the switch to begin", Duration::from_secs(60), || {
+            lab::on(host, "cat /var/lib/teravm-ci/intent.json 2>/dev/null; ps -ef").contains(job)
+        });
+    }
+    night.signal("-KILL");
+    let killed = night.end();
+    assert_eq!(killed.code, None);
+    let told = teravm("run --wait 1m")
+        .with("lock.expire", "3s")
+        .with("lock.renew", "1s")
+        .in_the_place_of(&killed)
+        .run()
+        .exits(0);
+    assert!(told.stderr.contains("brought back to"), "{told}");
+    let told = told.left(&[
+        "agw upgraded 1.8.0-1655110000-3f7c21ab -> 1.9.1-1668500000-5d2e8f90",
+        "feg1 upgraded 3f7c21ab -> 5d2e8f90",
+        "feg2 upgraded 3f7c21ab -> 5d2e8f90",
+    ]);
+    assert_eq!(lab::package("magma"), format!("ii {NEWEST}"), "{told}");
+}
+
+fn the_first_night_takes_the_newest_complete_release() {
+    lab::reset();
+    let (cron, units) = (lab::on("feg1", "cat /etc/cron.d/recreate_services_cron"), lab::failed_units());
+    let told = teravm("run")
+        .run()
+        .exits(0)
+        .says("passed over 1.9.1-1668590000-77c0ffee")
+        .says("the registry does not have `192.168.60.10:5000/gateway_python:77c0ffee`")
+        .left(&[
+            "agw upgraded 1.8.0-1655110000-3f7c21ab -> 1.9.1-1668500000-5d2e8f90",
+            "feg1 upgraded 3f7c21ab -> 5d2e8f90",
+            "feg2 upgraded 3f7c21ab -> 5d2e8f90",
+        ]);
+    assert_eq!(lab::package("magma"), format!("ii {NEWEST}"));
+    assert_eq!(lab::package("magma-sctpd"), "ii 1.9.1-1668400000-4b1d00d5");
+    assert_eq!(lab::failed_units(), units, "what was failed before is failed, and nothing else");
+    for feg in ["feg1", "feg2"] {
+        let images = lab::images(feg);
+        assert_eq!(images.lines().count(), 2, "{images}");
+        assert!(images.lines().all(|line| line.contains(":5d2e8f90 ")), "{images}");
+        assert_eq!(lab::on(feg, "cat /etc/cron.d/recreate_services_cron"), cron, "the cron is back");
+        assert_eq!(lab::on(feg, "docker ps -q | wc -l").trim(), "16");
+    }
+    let difference = told.read("hosts/agw/conffiles.diff");
+    assert!(difference.contains("--- before/etc/magma/pipelined.yml"), "{difference}");
+    let junit = told.junit();
+    for step in ["connect", "lock", "resolve", "prepare agw", "activate feg1", "verify feg2", "unlock", "disconnect"] {
+        assert_eq!(junit.get(&format!("pipeline {step}")).map(String::as_str), Some(""), "{junit:?}");
+    }
+    assert_eq!(told.cases().values().filter(|told| *told == "passed").count(), 8, "{told}");
+}
+
+/// Follows the first night: the gateways are at the newest release.
+fn the_second_night_leaves_everything_alone() {
+    let before = running();
+    let told = teravm("run").run().exits(0).left(&[
+        "agw unchanged at 1.9.1-1668500000-5d2e8f90",
+        "feg1 unchanged at 5d2e8f90",
+        "feg2 unchanged at 5d2e8f90",
+    ]);
+    same("what runs", &before, &running());
+    assert!(!told.results.join("hosts/agw/conffiles.diff").exists(), "the first night's difference is not this one's");
+    assert_eq!(told.cases().len(), 8, "{told}");
+}
+
+fn a_tag_that_has_moved_is_an_upgrade() {
+    let before = lab::images("feg1");
+    let _moved = fault(&["retag", "5d2e8f90"]);
+    let told = teravm("upgrade").run().exits(0);
+    let gateways = told.gateways();
+    assert_eq!(gateways[0], "agw unchanged at 1.9.1-1668500000-5d2e8f90", "{told}");
+    for gateway in &gateways[1..] {
+        assert!(gateway.contains("upgraded 5d2e8f90 (") && gateway.ends_with("-> 5d2e8f90"), "{gateway}\n{told}");
+    }
+    assert_ne!(lab::images("feg1"), before, "{told}");
+    assert_eq!(lab::images("feg1"), lab::images("feg2"), "{told}");
+}
+
+fn latest_never_goes_back() {
+    lab::reset();
+    lab::on(
+        "agw",
+        "apt-mark hold magma >/dev/null; printf 'Package: magma\\nPin: version 1.9.1-*\\nPin-Priority: -1\\n' > /etc/apt/preferences.d/zz-test",
+    );
+    lab::on(
+        "agw",
+        "sed -i 's/^Version: 1.8.0-1655110000-3f7c21ab$/Version: 1.9.9-1655110000-3f7c21ab/' /var/lib/dpkg/status",
+    );
+    let told = teravm("upgrade").run().exits(3).says("newer than any complete release on offer");
+    drop(told);
+    lab::reset();
+}
+
+fn a_commit_is_not_found_in_a_time_stamp() {
+    lab::reset();
+    let told = teravm("upgrade --tag 16673817").run().exits(0).left(&[
+        "agw upgraded 1.8.0-1655110000-3f7c21ab -> 1.9.0-1666000000-16673817",
+        "feg1 upgraded 3f7c21ab -> 16673817",
+        "feg2 upgraded 3f7c21ab -> 16673817",
+    ]);
+    assert_eq!(lab::package("magma"), "ii 1.9.0-1666000000-16673817", "{told}");
+    assert_ne!(lab::package("magma"), format!("ii {OLD}"));
+}
