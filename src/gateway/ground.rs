@@ -1,0 +1,175 @@
+//! A gateway's host as the gateway stands on it: commands and jobs, what they print as events, and patience with the way there.
+
+use std::time::Duration;
+
+use super::{JOB_GRACE, LEAST_ROOM_MB, MINUTE, STATE, agw};
+use crate::event::{Class, EventKind, Events, Problem, Step};
+use crate::remote::{As, Host, Job, JobEnd, JobSpec, JobStatus, Output};
+
+/// A host as a gateway stands on it: commands, with what they say as events.
+#[derive(Debug)]
+pub(super) struct Ground {
+    pub(super) name: String,
+    pub(super) host: Host,
+    pub(super) events: Events,
+    /// How long a dropped connection is waited for.
+    pub(super) outage: Duration,
+}
+
+/// All that a script printed: its output, then its errors.
+pub(super) fn all_said(output: &Output) -> String {
+    let (text, errors) = (output.text(), output.errors());
+    if text.is_empty() || errors.is_empty() { text + &errors } else { format!("{text}\n{errors}") }
+}
+
+impl Ground {
+    pub(super) fn commanded(&self, step: Step, command: &str) {
+        self.events.say(EventKind::Commanded { step, host: self.name.clone(), command: command.to_owned() });
+    }
+
+    pub(super) fn output(&self, step: Step, line: &str) {
+        self.events.output(step, Some(&self.name), line);
+    }
+
+    pub(super) fn warn(&self, step: Step, text: impl Into<String>) {
+        self.events.warn(step, Some(&self.name), text);
+    }
+
+    /// Runs a script as the user we log in as, and returns what it printed.
+    pub(super) async fn ask(&self, step: Step, what: &str, script: &str) -> Result<String, Problem> {
+        self.commanded(step, script);
+        let output = self
+            .host
+            .outlast(self.outage, || self.host.command(script).deadline(MINUTE).run())
+            .await
+            .map_err(|error| error.problem())?;
+        self.answer(what, &output)
+    }
+
+    /// The same as root.
+    pub(super) async fn ask_root(&self, step: Step, what: &str, script: &str) -> Result<String, Problem> {
+        let output = self.run_root(step, script, MINUTE).await?;
+        self.answer(what, &output)
+    }
+
+    pub(super) fn answer(&self, what: &str, output: &Output) -> Result<String, Problem> {
+        if output.status == 0 {
+            return Ok(output.text());
+        }
+        Err(Problem::testbed(format!("could not {what} on `{}`", self.name)).because(format!(
+            "exit status {}: {}",
+            output.status,
+            agw::last_lines(&all_said(output), 5)
+        )))
+    }
+
+    /// Whether there is room for an upgrade where its downloads go.
+    pub(super) async fn room(&self, step: Step, folder: &str) -> Result<String, Problem> {
+        let script = format!("df -Pk {folder} 2>/dev/null | awk 'NR == 2 {{ print $4 }}'");
+        let text = self.ask_root(step, "read the free disk space", &script).await?;
+        let free = text
+            .trim()
+            .parse::<u64>()
+            .map_err(|_| Problem::testbed(format!("`{folder}` is not there on `{}`", self.name)))?
+            / 1024;
+        if free < LEAST_ROOM_MB {
+            return Err(Problem::testbed(format!("only {free} MB are free at `{folder}` on `{}`", self.name))
+                .hint("an upgrade would not fit; make room first"));
+        }
+        Ok(format!("{free} MB free at {folder}"))
+    }
+
+    /// Runs a script as root and returns whatever came of it.
+    pub(super) async fn run_root(&self, step: Step, script: &str, deadline: Duration) -> Result<Output, Problem> {
+        self.commanded(step, script);
+        let work = || self.host.command(script).sudo().deadline(deadline).run();
+        self.host.outlast(self.outage, work).await.map_err(|error| error.problem())
+    }
+
+    /// Runs a script as root that has to succeed; what it says are events, and the problem when it fails.
+    pub(super) async fn must_root(
+        &self,
+        step: Step,
+        script: &str,
+        deadline: Duration,
+        problem: impl FnOnce(String) -> Problem,
+    ) -> Result<Output, Problem> {
+        let output = self.run_root(step, script, deadline).await?;
+        let said = all_said(&output);
+        for line in said.lines().filter(|line| !line.trim().is_empty()) {
+            self.output(step, line);
+        }
+        if output.status == 0 {
+            return Ok(output);
+        }
+        Err(problem(format!("exit status {}: {}", output.status, agw::last_lines(&said, 8))))
+    }
+
+    /// Runs a script as a job of the host's own, and waits for its end through dropped connections.
+    pub(super) async fn job(
+        &self,
+        step: Step,
+        id: &str,
+        script: &str,
+        deadline: Duration,
+        class: impl FnOnce(&str) -> Class,
+    ) -> Result<(), Problem> {
+        self.commanded(step, script);
+        let spec =
+            JobSpec { directory: format!("{STATE}/jobs/{id}"), script: script.to_owned(), deadline, run_as: As::Root };
+        let started = self.host.outlast(self.outage, || Job::start(&self.host, &spec)).await;
+        let job = started.map_err(|error| error.problem())?;
+        let (end, said) = self.end_of(&job, id, deadline).await?;
+        for line in said.lines().filter(|line| !line.trim().is_empty()) {
+            self.output(step, line);
+        }
+        let how = match end {
+            JobEnd::Exited(0) => return Ok(()),
+            JobEnd::Exited(status) => format!("exit status {status}"),
+            JobEnd::DeadlineReached => format!("not done within {}", crate::config::format_duration(deadline)),
+            JobEnd::LogCut(status) => format!("exit status {status}, and the host's disk is full"),
+            JobEnd::Stopped | JobEnd::Vanished => "it was killed on the host".to_owned(),
+            JobEnd::Rebooted => "the host was started anew meanwhile".to_owned(),
+        };
+        let problem = Problem::new(class(&said), format!("{step} failed on `{}`", self.name));
+        Err(problem.because(format!("{how}: {}", agw::last_lines(&said, 8))))
+    }
+
+    /// Waits until a job that was started before, if it is still at work, has ended.
+    pub(super) async fn outlive_job(&self, step: Step, id: &str, deadline: Duration) -> Result<(), Problem> {
+        let job = Job::attach(&self.host, &format!("{STATE}/jobs/{id}"), As::Root);
+        let status = self.host.outlast(self.outage, || job.status()).await.map_err(|error| error.problem())?;
+        if status == JobStatus::Running {
+            self.events.note(step, Some(&self.name), format!("waiting for what was started before ({id})"));
+            self.end_of(&job, id, deadline).await?;
+        }
+        Ok(())
+    }
+
+    /// Follows a job to its end, through dropped connections, and returns how it ended and what it printed. The host ends it at
+    /// its deadline; that it says so is not waited for without end.
+    pub(super) async fn end_of(&self, job: &Job, id: &str, deadline: Duration) -> Result<(JobEnd, String), Problem> {
+        let mut said = Vec::new();
+        let mut offset = 0;
+        let follow = async {
+            loop {
+                match job.follow(&mut offset, |bytes| said.extend_from_slice(bytes)).await {
+                    Ok(end) => return Ok(end),
+                    Err(error) if error.is_lost() => {
+                        let again = self.host.outlast(self.outage, || self.host.reconnect()).await;
+                        again.map_err(|error| error.problem())?;
+                    }
+                    Err(error) => return Err(error.problem()),
+                }
+            }
+        };
+        let end = match tokio::time::timeout(deadline + self.outage + JOB_GRACE, follow).await {
+            Ok(end) => end?,
+            Err(_) => {
+                return Err(Problem::testbed(format!("the job `{id}` on `{}` does not end", self.name))
+                    .because(format!("its deadline of {} has passed", crate::config::format_duration(deadline))));
+            }
+        };
+        Ok((end, String::from_utf8_lossy(&said).into_owned()))
+    }
+}
