@@ -17,7 +17,7 @@ use crate::remote::quote;
 #[derive(Debug, Clone)]
 pub(super) struct Clock {
     /// Seconds since 1970.
-    seconds: u64,
+    seconds: f64,
     /// Local time, as NG40 puts it into file names: `210201_070626`.
     stamp: String,
 }
@@ -25,10 +25,10 @@ pub(super) struct Clock {
 impl Tester {
     /// What time it is on the tester.
     pub(super) async fn clock(&self) -> Result<Clock, event::Problem> {
-        let output = self.host.run("date '+%s %y%m%d_%H%M%S'").await.map_err(|error| error.problem())?;
+        let output = self.host.run("date '+%s.%N %y%m%d_%H%M%S'").await.map_err(|error| error.problem())?;
         let text = output.text();
         let (seconds, stamp) = text.trim().split_once(' ').unwrap_or(("0", ""));
-        Ok(Clock { seconds: seconds.parse().unwrap_or(0), stamp: stamp.to_owned() })
+        Ok(Clock { seconds: seconds.parse().unwrap_or(0.0), stamp: stamp.to_owned() })
     }
 }
 
@@ -110,7 +110,8 @@ async fn fetch(tester: &Tester, suite: &str, start: &Clock) -> anyhow::Result<Pa
 }
 
 /// Whether a row of `find` is a file of the run that began at `start`. A name with a stamp tells by its stamp, because files
-/// are touched by others; one without by its time of change.
+/// are touched by others; one without, or of the very second in which the run began (`ng40test state.ntl` comes just before
+/// it), by its time of change.
 fn made_since(row: &[u8], start: &Clock) -> Option<Remote> {
     let mut parts = row.splitn(3, |&byte| byte == b' ');
     let text = |part: Option<&[u8]>| String::from_utf8_lossy(part.unwrap_or_default()).into_owned();
@@ -118,9 +119,11 @@ fn made_since(row: &[u8], start: &Clock) -> Option<Remote> {
     let changed: f64 = text(parts.next()).parse().ok()?;
     let path = parts.next()?.to_vec();
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    let is_later = changed >= start.seconds;
     let is_ours = match stamp(&String::from_utf8_lossy(name)) {
-        Some((_, stamp)) => stamp.as_str() >= start.stamp.as_str(),
-        None => changed >= start.seconds as f64,
+        Some((_, stamp)) if stamp == start.stamp => is_later,
+        Some((_, stamp)) => stamp > start.stamp,
+        None => is_later,
     };
     is_ours.then_some(Remote { path, size })
 }
@@ -225,9 +228,11 @@ mod tests {
 
     #[test]
     fn a_file_of_an_earlier_run_stays_away_however_lately_it_was_touched() {
-        let start = Clock { seconds: 1_612_191_986, stamp: "210201_070626".to_owned() };
+        let start = Clock { seconds: 1_612_191_986.5, stamp: "210201_070626".to_owned() };
         assert!(made_since(b"10 1612191999.0 ./ran/log/attach_210201_070627-1.log", &start).is_some());
         assert!(made_since(b"10 9999999999.0 ./ran/log/attach_210131_070627-1.log", &start).is_none());
+        assert!(made_since(b"10 1612191986.4 ./ran/log/state_210201_070626-1.log", &start).is_none());
+        assert!(made_since(b"10 1612191986.6 ./ran/log/attach_210201_070626-1.log", &start).is_some());
         assert!(made_since(b"10 1612191999.0 ./ran/log/other.log", &start).is_some());
         assert!(made_since(b"10 1612191900.0 ./ran/log/other.log", &start).is_none());
     }
