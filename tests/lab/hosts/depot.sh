@@ -12,7 +12,8 @@ depot_keys() {
     if [[ -e $agw/magma.gpg ]]; then return 0; fi
     home=$(mktemp -d)
     gpg --homedir "$home" --batch --quiet --pinentry-mode loopback --passphrase '' \
-        --quick-generate-key 'Magma of the lab <packages@magma.invalid>' ed25519 sign never 2>/dev/null
+        --quick-generate-key 'Magma of the lab <packages@magma.invalid>' ed25519 sign never 2>"$STATE/gpg.log" ||
+        die "the repository's key could not be made: $(tail -3 "$STATE/gpg.log")"
     (
         umask 077
         gpg --homedir "$home" --batch --armor --export-secret-keys >"$depot/apt-key.asc"
