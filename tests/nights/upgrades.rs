@@ -22,6 +22,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("the_first_night_takes_the_newest_complete_release", the_first_night_takes_the_newest_complete_release),
     ("the_second_night_leaves_everything_alone", the_second_night_leaves_everything_alone),
     ("a_tag_that_has_moved_is_an_upgrade", a_tag_that_has_moved_is_an_upgrade),
+    ("a_gateway_with_compose_v2_goes_forward_and_back_as_others_do", a_gateway_with_compose_v2_goes_forward_and_back),
     ("latest_never_goes_back", latest_never_goes_back),
     ("a_commit_is_not_found_in_a_time_stamp", a_commit_is_not_found_in_a_time_stamp),
 ];
@@ -214,6 +215,31 @@ fn a_tag_that_has_moved_is_an_upgrade() {
     }
     assert_ne!(lab::images("feg1"), before, "{told}");
     assert_eq!(lab::images("feg1"), lab::images("feg2"), "{told}");
+}
+
+fn a_gateway_with_compose_v2_goes_forward_and_back() {
+    lab::reset();
+    let compose = fault(&["compose-v2", "feg1"]);
+    let before = state();
+    teravm("upgrade --tag dd40f004")
+        .with("verify.stable", "4s")
+        .with("verify.timeout", "20s")
+        .run()
+        .exits(4)
+        .left(ALL_BACK);
+    same("the site", &before, &state());
+    teravm("upgrade").run().exits(0).left(&[
+        "agw upgraded 1.8.0-1655110000-3f7c21ab -> 1.9.1-1668500000-5d2e8f90",
+        "feg1 upgraded 3f7c21ab -> 5d2e8f90",
+        "feg2 upgraded 3f7c21ab -> 5d2e8f90",
+    ]);
+    assert_eq!(lab::images("feg1"), lab::images("feg2"));
+    let running = running();
+    let told = teravm("upgrade").run().exits(0);
+    assert!(told.gateways().iter().all(|gateway| gateway.contains("unchanged")), "{told}");
+    same("what runs", &running, &self::running());
+    drop(compose);
+    lab::reset();
 }
 
 fn latest_never_goes_back() {
