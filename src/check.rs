@@ -84,7 +84,7 @@ pub(crate) async fn check(config: &Config, global: &Global, args: &CheckArgs) ->
 
 /// What each host that answers has to say.
 async fn of_hosts(config: &Config, lab: &Lab, reached: &reach::Lab, events: &Events) -> Vec<Row> {
-    let gateways = reached.gateways(lab, events);
+    let gateways = reached.gateways(lab, events, None);
     let mut rows: Vec<Row> = join_all(gateways.iter().map(of_gateway)).await.into_iter().flatten().collect();
     rows.extend(of_registry(&gateways).await);
     if let Some(host) = reached.find(Role::Ng40) {
@@ -105,7 +105,7 @@ async fn of_hosts(config: &Config, lab: &Lab, reached: &reach::Lab, events: &Eve
             collect: config.collect.clone(),
             events: events.clone(),
             results: Results::new(std::path::Path::new("")),
-            outage: std::time::Duration::ZERO,
+            fence: String::new(),
         };
         rows.push(Row::new(
             host.name(),

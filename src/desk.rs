@@ -175,7 +175,7 @@ pub(crate) fn config(config: &Config, global: &Global, args: &ConfigArgs) -> any
                 let lab = Lab::new(config, &global, &Reach { no_vpn: false })
                     .with_context(|| format!("the setup `{name}` cannot be used"))?;
                 if let Some(key) = &lab.ssh_key {
-                    drop(Access::open(&lab.ssh, Some(key)).with_context(|| "`ssh.key` cannot be used")?);
+                    drop(Access::open(&lab.ssh, Some(key), lab.outage).with_context(|| "`ssh.key` cannot be used")?);
                 }
             }
             let listed = |names: &mut dyn Iterator<Item = &String>| {

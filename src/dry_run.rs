@@ -59,7 +59,7 @@ pub(crate) async fn print_plan(plan: &Plan) -> anyhow::Result<u8> {
                     collect: plan.collect.clone(),
                     events: events.clone(),
                     results: Results::new(&plan.results),
-                    outage: plan.lab.outage,
+                    fence: String::new(),
                 };
                 for (name, suite) in &plan.suites {
                     text.push_str(&format!(
@@ -98,7 +98,7 @@ async fn upgrade(
     text: &mut String,
 ) -> Result<(), event::Problem> {
     let Some(upgrade) = &plan.upgrade else { return Ok(()) };
-    let gateways = reached.gateways(&plan.lab, events);
+    let gateways = reached.gateways(&plan.lab, events, None);
     let mut found: Vec<Found> = Vec::new();
     for gateway in &gateways {
         found.push(gateway.found(Step::Resolve).await?);

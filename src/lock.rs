@@ -179,12 +179,23 @@ impl Lock {
         }
     }
 
-    /// Runs a script with the guard held, with `$lock`, `$now` and the function `look`, which prints the ages and the lease.
-    async fn guarded(&self, body: &str) -> Result<String, Problem> {
-        let path = match self.config.path.strip_prefix("~/") {
+    /// The beginning of a script on the same host, by which it does nothing where the lease is no longer this owner's: what a run has
+    /// sent may arrive long after the run has died.
+    pub(crate) fn fence(&self, owner: &Owner) -> String {
+        format!("grep -qsF {} {} || {{ echo 'the testbed is no longer ours' >&2; exit 75; }}\n", of(owner), self.path())
+    }
+
+    /// The lease, as a word of the shell.
+    fn path(&self) -> String {
+        match self.config.path.strip_prefix("~/") {
             Some(rest) => format!("\"$HOME\"/{}", quote(rest)),
             None => quote(&self.config.path),
-        };
+        }
+    }
+
+    /// Runs a script with the guard held, with `$lock`, `$now` and the function `look`, which prints the ages and the lease.
+    async fn guarded(&self, body: &str) -> Result<String, Problem> {
+        let path = self.path();
         let script = format!(
             "lock={path}\nmkdir -p \"$(dirname \"$lock\")\" || exit 1\nexec 9>>\"$lock.guard\" || exit 1\nflock -w 30 9 || {{ echo 'the guard is busy'; exit 1; }}\n\
              now=$(date +%s)\n\

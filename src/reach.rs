@@ -1,5 +1,7 @@
 //! The lab, reached: the tunnel is up and there is a connection to every host. What was opened here is closed here.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 
@@ -33,27 +35,21 @@ pub(crate) async fn reach_only(lab: &plan::Lab, role: Role, events: &Events, sto
 
 async fn reach_these(lab: &plan::Lab, meant: &[&plan::PlannedHost], events: &Events, stop: &Stop) -> Option<Lab> {
     let stage = events.start(Step::Connect, None);
-    let (tunnel, guard) = match open_tunnel(lab, events, stop).await {
+    let opened = match Access::open(&lab.ssh, lab.ssh_key.as_ref(), lab.outage) {
+        Ok(access) => open_tunnel(lab, &access, events, stop).await.map(|opened| (access, opened)),
+        Err(error) => Err(error.problem()),
+    };
+    let (access, (tunnel, guard)) = match opened {
         Ok(opened) => opened,
         Err(problem) => {
             stage.failed(problem);
             return None;
         }
     };
-    let access = match Access::open(&lab.ssh, lab.ssh_key.as_ref()) {
-        Ok(access) => access,
-        Err(error) => {
-            stage.failed(error.problem());
-            if let Err(problem) = close(tunnel, guard).await {
-                events.start(Step::Disconnect, None).failed(problem);
-            }
-            return None;
-        }
-    };
     let connected = join_all(meant.iter().map(|planned| async {
         let stage = events.start(Step::Connect, Some(&planned.name));
         let connected = stop
-            .or(access.connect(&planned.name, &planned.address, &planned.user))
+            .or(connect(planned, &access, tunnel.as_ref()))
             .await
             .and_then(|connected| connected.map_err(|error| error.problem()));
         stage.end(connected, |_| format!("{}@{}", planned.user, planned.address.host)).ok()
@@ -83,14 +79,9 @@ pub(crate) async fn reach_what_answers(
     events: &Events,
     stop: &Stop,
 ) -> Result<(Lab, Vec<(String, Problem)>), Problem> {
-    let (tunnel, guard) = open_tunnel(lab, events, stop).await?;
-    let access = match Access::open(&lab.ssh, lab.ssh_key.as_ref()) {
-        Ok(access) => access,
-        Err(error) => {
-            close(tunnel, guard).await?;
-            return Err(error.problem());
-        }
-    };
+    // Whoever looks what is there does not wait for what is not.
+    let access = Access::open(&lab.ssh, lab.ssh_key.as_ref(), Duration::ZERO).map_err(|error| error.problem())?;
+    let (tunnel, guard) = open_tunnel(lab, &access, events, stop).await?;
     let connected =
         join_all(lab.hosts.iter().map(|planned| access.connect(&planned.name, &planned.address, &planned.user))).await;
     let mut hosts = Vec::new();
@@ -104,15 +95,39 @@ pub(crate) async fn reach_what_answers(
     Ok((Lab { tunnel, guard, access, hosts }, refused))
 }
 
+/// Connects to a host; once more when the tunnel has dropped meanwhile, because then the host is not to blame.
+async fn connect(
+    planned: &plan::PlannedHost,
+    access: &Access,
+    tunnel: Option<&Tunnel>,
+) -> Result<Host, crate::remote::Error> {
+    loop {
+        let drops = tunnel.map(Tunnel::drops);
+        let connected = access.connect(&planned.name, &planned.address, &planned.user).await;
+        let is_to_blame = match (&connected, drops) {
+            (Err(error), Some(drops)) if error.is_lost() => !drops.outlast().await,
+            _ => true,
+        };
+        if is_to_blame {
+            return connected;
+        }
+    }
+}
+
 async fn open_tunnel(
     lab: &plan::Lab,
+    access: &Access,
     events: &Events,
     stop: &Stop,
 ) -> Result<(Option<Tunnel>, Option<JoinHandle<()>>), Problem> {
     let Some(settings) = &lab.vpn else { return Ok((None, None)) };
     let tunnel = stop.or(Tunnel::up(settings.clone(), events)).await?.map_err(|error| error.problem())?;
-    let (lost, stop) = (tunnel.lost(), stop.clone());
-    let guard = tokio::spawn(async move { stop.now(lost.await) });
+    let (lost, stop, impatience) = (tunnel.lost(), stop.clone(), access.impatience());
+    let guard = tokio::spawn(async move {
+        stop.now(lost.await);
+        // No host comes back without it.
+        impatience.cancel();
+    });
     Ok((Some(tunnel), Some(guard)))
 }
 
@@ -134,12 +149,12 @@ impl Lab {
         self.find(role).expect("a lab that is reached has all its hosts")
     }
 
-    /// The gateways of the setup, in its order.
-    pub(crate) fn gateways(&self, lab: &plan::Lab, events: &Events) -> Vec<Gateway> {
+    /// The gateways of the setup, in its order: for a run that may change them, or only to look.
+    pub(crate) fn gateways(&self, lab: &plan::Lab, events: &Events, run: Option<&str>) -> Vec<Gateway> {
         self.hosts
             .iter()
             .filter(|(planned, _)| planned.role != Role::Ng40)
-            .map(|(planned, host)| Gateway::new(planned, lab, host.clone(), events))
+            .map(|(planned, host)| Gateway::new(planned, lab, host.clone(), events, run))
             .collect()
     }
 

@@ -35,7 +35,7 @@ pub(crate) async fn run(plan: &Plan, events: Events) {
             let (lock, owner, events, stop) = (lock.clone(), owner.clone(), events.clone(), stop.clone());
             tokio::spawn(async move { lock.keep(&owner, &events, &stop).await })
         };
-        let night = Night { plan, lab: &lab, events: &events, stop: &stop };
+        let night = Night { plan, lab: &lab, fence: lock.fence(&owner), events: &events, stop: &stop };
         night.body().await;
         lease.abort();
         unlock(&lock, &owner, &events).await;
@@ -133,6 +133,8 @@ async fn unlock(lock: &Lock, owner: &Owner, events: &Events) {
 struct Night<'a> {
     plan: &'a Plan,
     lab: &'a Lab,
+    /// What keeps our commands on NG40 from doing anything once the testbed is somebody else's.
+    fence: String,
     events: &'a Events,
     stop: &'a Stop,
 }
@@ -141,7 +143,7 @@ impl Night<'_> {
     async fn body(&self) {
         let results = Results::new(&self.plan.results);
         let began = Instant::now();
-        let gateways = self.lab.gateways(&self.plan.lab, self.events);
+        let gateways = self.lab.gateways(&self.plan.lab, self.events, Some(&self.plan.run));
         let Some(found) = self.recover_and_look(&gateways).await else { return };
         let is_ready = match &self.plan.upgrade {
             None => {
@@ -168,6 +170,7 @@ impl Night<'_> {
         let found = join_all(gateways.iter().map(|gateway| async move {
             let stage = self.events.start(Step::Recover, Some(gateway.name()));
             let looked = async {
+                gateway.claim().await?;
                 let recovered = gateway.recover(&self.plan.run, &self.plan.verify).await?;
                 if let Some(release) = &recovered {
                     let text = format!("brought back to {release} after a run that died in mid-switch");
@@ -221,7 +224,7 @@ impl Night<'_> {
             collect: self.plan.collect.clone(),
             events: self.events.clone(),
             results: results.clone(),
-            outage: self.plan.lab.outage,
+            fence: self.fence.clone(),
         };
         let stage = self.events.start(Step::Test, None);
         for (name, suite) in &self.plan.suites {

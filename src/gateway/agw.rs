@@ -91,7 +91,11 @@ impl Agw {
             quote(&self.config.package),
             quote(&self.config.sctpd_package)
         );
-        let output = self.ground.run_root(Step::Resolve, &script, Duration::from_secs(300)).await?;
+        let deadline = Duration::from_secs(300);
+        let output = match refresh {
+            Refresh::Lists => self.ground.change(Step::Resolve, &script, deadline).await?,
+            Refresh::Aside => self.ground.run_root(Step::Resolve, &script, deadline).await?,
+        };
         let text = output.text();
         let mut parts = text.split("---\n");
         let mut next = || parts.next().unwrap_or_default();

@@ -133,14 +133,12 @@ impl Feg {
             let reference = Self::reference(found, image, tag);
             let command = format!("exec {} system dial-stdio", self.docker().trim_start_matches("command "));
             self.ground.commanded(step, &format!("{command} # GET /distribution/{reference}/json"));
-            let answer =
-                registry::ask(&self.ground.host, &command, &reference, login.as_ref()).await.map_err(|error| {
-                    Problem::testbed(format!(
-                        "the registry could not be asked for `{reference}` on `{}`",
-                        self.ground.name
-                    ))
-                    .because_of(&error)
-                })?;
+            let ask = || registry::ask(&self.ground.host, &command, &reference, login.as_ref());
+            let not_asked = || {
+                Problem::testbed(format!("the registry could not be asked for `{reference}` on `{}`", self.ground.name))
+            };
+            let asked = self.ground.host.outlast(ask).await.map_err(|error| not_asked().because_of(&error))?;
+            let answer = asked.map_err(|error| not_asked().because_of(&error))?;
             answers.push((reference, answer));
         }
         Ok(answers)
@@ -234,7 +232,7 @@ impl Feg {
         let step = Step::Prepare;
         let name = &self.ground.name;
         let script = self.stage_script(target, found, tag);
-        let output = self.ground.run_root(step, &script, self.config.prepare_timeout).await?;
+        let output = self.ground.change(step, &script, self.config.prepare_timeout).await?;
         match output.status {
             0 => {
                 for line in output.text().lines().filter(|line| line.contains("variable is not set")) {

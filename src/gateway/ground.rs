@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{JOB_GRACE, LEAST_ROOM_MB, MINUTE, STATE, agw};
+use super::{GUARD, JOB_GRACE, LEAST_ROOM_MB, MINUTE, RUN, STATE, agw};
 use crate::event::{Class, EventKind, Events, Problem, Step};
-use crate::remote::{As, Host, Job, JobEnd, JobSpec, JobStatus, Output};
+use crate::remote::{As, Host, Job, JobEnd, JobSpec, JobStatus, Output, quote};
 
 /// A host as a gateway stands on it: commands, with what they say as events.
 #[derive(Debug)]
@@ -12,9 +12,12 @@ pub(super) struct Ground {
     pub(super) name: String,
     pub(super) host: Host,
     pub(super) events: Events,
-    /// How long a dropped connection is waited for.
-    pub(super) outage: Duration,
+    /// The run that has the gateway; none where it is only looked at.
+    pub(super) run: Option<String>,
 }
+
+/// The exit status of a command that has come too late, or cannot wait any longer for one before it.
+const TOO_LATE: i32 = 75;
 
 /// All that a script printed: its output, then its errors.
 pub(super) fn all_said(output: &Output) -> String {
@@ -40,7 +43,7 @@ impl Ground {
         self.commanded(step, script);
         let output = self
             .host
-            .outlast(self.outage, || self.host.command(script).deadline(MINUTE).run())
+            .outlast(|| self.host.command(script).deadline(MINUTE).run())
             .await
             .map_err(|error| error.problem())?;
         self.answer(what, &output)
@@ -79,14 +82,63 @@ impl Ground {
         Ok(format!("{free} MB free at {folder}"))
     }
 
-    /// Runs a script as root and returns whatever came of it.
-    pub(super) async fn run_root(&self, step: Step, script: &str, deadline: Duration) -> Result<Output, Problem> {
-        self.commanded(step, script);
-        let work = || self.host.command(script).sudo().deadline(deadline).run();
-        self.host.outlast(self.outage, work).await.map_err(|error| error.problem())
+    /// Makes the gateway this run's: commands of earlier runs that are still on their way do nothing from now on.
+    pub(super) async fn claim(&self, step: Step) -> Result<(), Problem> {
+        let Some(run) = &self.run else { return Ok(()) };
+        let script = format!(
+            "set -e\numask 077\nmkdir -p {STATE}\nprintf '%s\\n' {} > {RUN}.new\nsync {RUN}.new\nmv {RUN}.new {RUN}",
+            quote(run)
+        );
+        self.commanded(step, &script);
+        let work = || self.host.command(script.as_str()).sudo().deadline(MINUTE).run();
+        let output = self.host.outlast(work).await.map_err(|error| error.problem())?;
+        self.answer("write down whose it is", &output).map(drop)
     }
 
-    /// Runs a script as root that has to succeed; what it says are events, and the problem when it fails.
+    /// The script, with nothing done where another run has the gateway by now. What was sent by a run that has died may come
+    /// long after it, because TCP goes on without the process and delivers when the next run's tunnel is up: a night in the lab
+    /// lost what it had laid ready to the last word of the one before.
+    fn fenced(&self, script: &str) -> String {
+        let Some(run) = &self.run else { return script.to_owned() };
+        let late = "echo 'another run has this gateway now' >&2; exit";
+        format!("[ \"$(cat {RUN} 2>/dev/null)\" = {} ] || {{ {late} {TOO_LATE}; }}\n{script}", quote(run))
+    }
+
+    /// The same for a script that changes something: it waits for the one before it, which may have been left at work by a
+    /// connection that was lost, and is sent again.
+    fn in_turn(&self, script: &str, patience: Duration) -> String {
+        let late = "echo 'an earlier command is still at work' >&2; exit";
+        format!(
+            "exec 9>>{GUARD} && flock -w {} 9 || {{ {late} {TOO_LATE}; }}\n{}",
+            patience.as_secs(),
+            self.fenced(script)
+        )
+    }
+
+    /// Runs a script as root that only reads, and returns whatever came of it.
+    pub(super) async fn run_root(&self, step: Step, script: &str, deadline: Duration) -> Result<Output, Problem> {
+        self.commanded(step, script);
+        self.send(&self.fenced(script), deadline).await
+    }
+
+    /// Runs a script as root that changes something, and returns whatever came of it. It may be run twice.
+    pub(super) async fn change(&self, step: Step, script: &str, deadline: Duration) -> Result<Output, Problem> {
+        self.commanded(step, script);
+        self.send(&self.in_turn(script, deadline), deadline).await
+    }
+
+    async fn send(&self, script: &str, deadline: Duration) -> Result<Output, Problem> {
+        let work = || self.host.command(script).sudo().deadline(deadline).run();
+        let output = self.host.outlast(work).await.map_err(|error| error.problem())?;
+        if output.status == TOO_LATE {
+            return Err(Problem::testbed(format!("`{}` does not take our command", self.name))
+                .because(output.last_words())
+                .hint("`teravm-ci lock` says who has the testbed"));
+        }
+        Ok(output)
+    }
+
+    /// Runs a script as root that changes something and has to succeed; what it says are events, and the problem when it fails.
     pub(super) async fn must_root(
         &self,
         step: Step,
@@ -94,7 +146,7 @@ impl Ground {
         deadline: Duration,
         problem: impl FnOnce(String) -> Problem,
     ) -> Result<Output, Problem> {
-        let output = self.run_root(step, script, deadline).await?;
+        let output = self.change(step, script, deadline).await?;
         let said = all_said(&output);
         for line in said.lines().filter(|line| !line.trim().is_empty()) {
             self.output(step, line);
@@ -115,9 +167,13 @@ impl Ground {
         class: impl FnOnce(&str) -> Class,
     ) -> Result<(), Problem> {
         self.commanded(step, script);
-        let spec =
-            JobSpec { directory: format!("{STATE}/jobs/{id}"), script: script.to_owned(), deadline, run_as: As::Root };
-        let started = self.host.outlast(self.outage, || Job::start(&self.host, &spec)).await;
+        let spec = JobSpec {
+            directory: format!("{STATE}/jobs/{id}"),
+            script: self.in_turn(script, deadline),
+            deadline,
+            run_as: As::Root,
+        };
+        let started = self.host.outlast(|| Job::start(&self.host, &spec)).await;
         let job = started.map_err(|error| error.problem())?;
         let (end, said) = self.end_of(&job, id, deadline).await?;
         for line in said.lines().filter(|line| !line.trim().is_empty()) {
@@ -138,7 +194,7 @@ impl Ground {
     /// Waits until a job that was started before, if it is still at work, has ended.
     pub(super) async fn outlive_job(&self, step: Step, id: &str, deadline: Duration) -> Result<(), Problem> {
         let job = Job::attach(&self.host, &format!("{STATE}/jobs/{id}"), As::Root);
-        let status = self.host.outlast(self.outage, || job.status()).await.map_err(|error| error.problem())?;
+        let status = self.host.outlast(|| job.status()).await.map_err(|error| error.problem())?;
         if status == JobStatus::Running {
             self.events.note(step, Some(&self.name), format!("waiting for what was started before ({id})"));
             self.end_of(&job, id, deadline).await?;
@@ -156,14 +212,14 @@ impl Ground {
                 match job.follow(&mut offset, |bytes| said.extend_from_slice(bytes)).await {
                     Ok(end) => return Ok(end),
                     Err(error) if error.is_lost() => {
-                        let again = self.host.outlast(self.outage, || self.host.reconnect()).await;
+                        let again = self.host.outlast(|| self.host.reconnect()).await;
                         again.map_err(|error| error.problem())?;
                     }
                     Err(error) => return Err(error.problem()),
                 }
             }
         };
-        let end = match tokio::time::timeout(deadline + self.outage + JOB_GRACE, follow).await {
+        let end = match tokio::time::timeout(deadline + self.host.outage() + JOB_GRACE, follow).await {
             Ok(end) => end?,
             Err(_) => {
                 return Err(Problem::testbed(format!("the job `{id}` on `{}` does not end", self.name))

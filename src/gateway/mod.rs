@@ -35,6 +35,10 @@ const NEXT: &str = "/var/lib/teravm-ci/next";
 const QUIESCED: &str = "/var/lib/teravm-ci/quiesced";
 /// Says, while a switch is under way, what the gateway ran before.
 const INTENT: &str = "/var/lib/teravm-ci/intent.json";
+/// The run that has the gateway.
+const RUN: &str = "/var/lib/teravm-ci/run";
+/// Locked by the command that changes something.
+const GUARD: &str = "/var/lib/teravm-ci/guard";
 
 /// The release that the gateways shall run.
 #[derive(Debug, Clone)]
@@ -147,8 +151,10 @@ pub(crate) enum Gateway {
 }
 
 impl Gateway {
-    pub(crate) fn new(planned: &PlannedHost, lab: &Lab, host: Host, events: &Events) -> Gateway {
-        let ground = Ground { name: planned.name.clone(), host, events: events.clone(), outage: lab.outage };
+    /// A gateway that `run` has, once it has [claimed](Gateway::claim) it; without one it is only looked at.
+    pub(crate) fn new(planned: &PlannedHost, lab: &Lab, host: Host, events: &Events, run: Option<&str>) -> Gateway {
+        let run = run.map(str::to_owned);
+        let ground = Ground { name: planned.name.clone(), host, events: events.clone(), run };
         match planned.role {
             Role::Agw => Gateway::Agw(Agw { ground, config: lab.agw.clone() }),
             Role::Feg => Gateway::Feg(Feg { ground, config: lab.feg.clone() }),
@@ -169,6 +175,11 @@ impl Gateway {
 
     pub(crate) fn host(&self) -> &Host {
         &self.ground().host
+    }
+
+    /// Makes the gateway its run's: commands of earlier runs that are still on their way do nothing from now on.
+    pub(crate) async fn claim(&self) -> Result<(), Problem> {
+        self.ground().claim(Step::Recover).await
     }
 
     /// Whether an upgrade means this gateway.
@@ -400,7 +411,7 @@ impl Gateway {
             script.push_str(&feg.clear_script(before));
         }
         // A host that is lost is not waited for again.
-        let failed = match tokio::time::timeout(MINUTE, self.ground().run_root(Step::Prepare, &script, MINUTE)).await {
+        let failed = match tokio::time::timeout(MINUTE, self.ground().change(Step::Prepare, &script, MINUTE)).await {
             Ok(Ok(output)) if output.status == 0 => return,
             Ok(Ok(output)) => agw::last_lines(&all_said(&output), 3),
             Ok(Err(problem)) => problem.line(),
@@ -414,7 +425,7 @@ impl Gateway {
         if let Gateway::Agw(_) = self {
             return;
         }
-        let failed = match self.ground().run_root(step, &format!("set -e\n{}", Feg::resume_script()), MINUTE).await {
+        let failed = match self.ground().change(step, &format!("set -e\n{}", Feg::resume_script()), MINUTE).await {
             Ok(output) if output.status == 0 => return,
             Ok(output) => agw::last_lines(&all_said(&output), 3),
             Err(problem) => problem.line(),
@@ -560,7 +571,8 @@ impl Gateway {
     /// What on the gateway would fight an upgrade: seen, and said; `activate` sets aside what it can.
     pub(crate) async fn rivals(&self) -> Result<String, Problem> {
         let script = match self {
-            Gateway::Agw(_) => "fuser /var/lib/dpkg/lock-frontend 2>/dev/null | sed 's/^ */dpkg is locked by process /'; \
+            Gateway::Agw(_) => "lock=$(stat -c %i /var/lib/dpkg/lock-frontend 2>/dev/null) && \
+                 awk -v lock=\":$lock\" 'substr($6, length($6) - length(lock) + 1) == lock { print \"dpkg is locked by process \" $5 }' /proc/locks; \
                  systemctl is-active --quiet unattended-upgrades 2>/dev/null && echo 'unattended-upgrades is active'; true"
                 .to_owned(),
             Gateway::Feg(feg) => {

@@ -72,8 +72,6 @@ pub(crate) fn login_for(config: &str, registry: &str) -> Option<Login> {
 /// The question could not be put, or the engine's answer could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AskError {
-    #[error(transparent)]
-    Remote(#[from] remote::Error),
     #[error("the Docker engine does not answer")]
     Engine(#[source] hyper::Error),
     #[error("the Docker client does not reach its engine: {0}")]
@@ -83,23 +81,22 @@ pub(crate) enum AskError {
 }
 
 /// Asks for an image reference, `registry/name:tag`, over `command`, which joins its standard streams to the engine's socket
-/// (`docker system dial-stdio`, Docker 18.09 and later).
+/// (`docker system dial-stdio`, Docker 18.09 and later). The outer error is the host's, the inner one the engine's.
 pub(crate) async fn ask(
     host: &Host,
     command: &str,
     reference: &str,
     login: Option<&Login>,
-) -> Result<Answer, AskError> {
+) -> Result<Result<Answer, AskError>, remote::Error> {
     let (stream, ending) = host.command(command).sudo().deadline(Duration::from_secs(60)).duplex().await?;
-    match converse(stream, reference, login).await {
-        Ok(answer) => Ok(answer),
+    Ok(match converse(stream, reference, login).await {
         // Why there is no engine to talk to, the client says on its standard error.
         Err(error @ AskError::Engine(_)) => match ending.wait().await? {
             output if output.is_success() => Err(error),
             output => Err(AskError::Client(output.last_words())),
         },
-        Err(error) => Err(error),
-    }
+        answered => answered,
+    })
 }
 
 async fn converse(stream: Pipe, reference: &str, login: Option<&Login>) -> Result<Answer, AskError> {

@@ -64,7 +64,8 @@ async fn fetch(tester: &Tester, suite: &str, start: &Clock) -> anyhow::Result<Pa
         format!("find {} -maxdepth 1 -type f -printf '%s %T@ %p\\0' 2>/dev/null\n", folders.join(" "))
     };
     let script = format!("cd || exit 1\n{}{}exit 0", find(&config.logs), find(&config.captures));
-    let listed = tester.host.command(script).deadline(tester.collect.timeout).run().await?;
+    let list = || tester.host.command(script.as_str()).deadline(tester.collect.timeout).run();
+    let listed = tester.host.outlast(list).await?;
     let mut files: Vec<Remote> =
         listed.stdout.split(|&byte| byte == 0).filter_map(|row| made_since(row, start)).collect();
     let is_capture = |file: &Remote| !file.path.ends_with(b".log");

@@ -33,8 +33,8 @@ pub(crate) struct Tester {
     pub(crate) collect: config::Collect,
     pub(crate) events: Events,
     pub(crate) results: Results,
-    /// How long a dropped connection is waited for.
-    pub(crate) outage: Duration,
+    /// What keeps a command that arrives too late from doing anything; empty where NG40 is only looked at.
+    pub(crate) fence: String,
 }
 
 /// A run of a suite under way: what brings it to its end belongs to it.
@@ -105,7 +105,8 @@ impl Tester {
     async fn shell(&self, step: Step, command: &str, deadline: Duration) -> Result<crate::remote::Output, Problem> {
         let line = self.in_shell(command);
         self.events.say(EventKind::Commanded { step, host: self.host.name().to_owned(), command: line.clone() });
-        self.host.command(line).deadline(deadline).run().await.map_err(|error| error.problem())
+        let run = || self.host.command(format!("{}{line}", self.fence)).deadline(deadline).run();
+        self.host.outlast(run).await.map_err(|error| error.problem())
     }
 
     /// What runs a suite.
@@ -156,19 +157,19 @@ impl Run<'_> {
     async fn to_its_end(&self, run: &str, stop: &Stop) -> Result<(), Problem> {
         let tester = self.tester;
         stop.or(self.get_ready()).await??;
-        let (path, file) = tester.results.console(self.name).map_err(|error| {
-            Problem::new(Class::Inconclusive, "the console could not be kept, so the suite was not run")
-                .because_of(&error)
-        })?;
+        let kept = tester.results.console(self.name).map_err(|error| self.hear(Heard::Unkept(error.to_string()))).ok();
+        let (path, file) = kept.unzip();
         let mut console = Console::new(file, self.suite, tester.events.redactor());
         let clock = tester.clock().await?;
         let job = stop.or(self.start(run)).await??;
         let end = self.follow(&job, &mut console, stop).await;
-        tester.events.say(EventKind::Collected {
-            host: tester.host.name().to_owned(),
-            path: tester.results.name_of(&path),
-            bytes: console.bytes(),
-        });
+        if let Some(path) = path {
+            tester.events.say(EventKind::Collected {
+                host: tester.host.name().to_owned(),
+                path: tester.results.name_of(&path),
+                bytes: console.bytes(),
+            });
+        }
 
         let exit = words(end);
         let outcome = console.finish(end, self.started.elapsed(), |heard| self.hear(heard));
@@ -225,18 +226,18 @@ impl Run<'_> {
         });
         let spec = JobSpec {
             directory: format!("~/.teravm-ci/jobs/{run}-{}", self.name),
-            script,
+            script: format!("{}{script}", tester.fence),
             deadline: self.suite.deadline,
             run_as: As::User,
         };
-        let started = tester.host.outlast(tester.outage, || Job::start(&tester.host, &spec)).await;
+        let started = tester.host.outlast(|| Job::start(&tester.host, &spec)).await;
         started.map_err(|error| error.problem())
     }
 
     /// Reads what the run prints, from its first byte to its last, through dropped connections.
     async fn follow(&self, job: &Job, console: &mut Console, stop: &Stop) -> End {
         let tester = self.tester;
-        let limit = tokio::time::Instant::now() + self.suite.deadline + GRACE + tester.outage;
+        let limit = tokio::time::Instant::now() + self.suite.deadline + GRACE + tester.host.outage();
         let mut offset = 0;
         loop {
             let follow =
@@ -253,7 +254,7 @@ impl Run<'_> {
                 Ok(Ok(JobEnd::DeadlineReached)) => return End::DeadlineReached,
                 Ok(Err(error)) => {
                     tester.events.warn(Step::Test, Some(tester.host.name()), format!("{error}; the run goes on"));
-                    match stop.or(tester.host.outlast(tester.outage, || tester.host.reconnect())).await {
+                    match stop.or(tester.host.outlast(|| tester.host.reconnect())).await {
                         Ok(Ok(())) => {
                             let text = format!("connected again, going on at byte {}", console.raw());
                             tester.events.note(Step::Test, Some(tester.host.name()), text);
@@ -273,10 +274,11 @@ impl Run<'_> {
         let mut notes = Vec::new();
         let order = async {
             if matches!(end, End::Lost | End::Stopped | End::DeadlineReached) {
-                job.stop(Duration::from_secs(10)).await.map_err(|error| error.problem())?;
+                let stop = || job.stop(Duration::from_secs(10));
+                tester.host.outlast(stop).await.map_err(|error| error.problem())?;
             }
             tester.clean_up(&tester.config.cleanup_after).await?;
-            job.remove().await.map(drop).map_err(|error| error.problem())
+            tester.host.outlast(|| job.remove()).await.map(drop).map_err(|error| error.problem())
         };
         if let Err(problem) = order.await {
             tester.events.warn(Step::Test, Some(tester.host.name()), problem.line());

@@ -84,8 +84,8 @@ pub(crate) struct Console {
 }
 
 impl Console {
-    /// A console that is kept in `file`.
-    pub(crate) fn new(file: File, suite: &Suite, redactor: &Redactor) -> Console {
+    /// A console that is kept in `file`; without one it is only read.
+    pub(crate) fn new(file: Option<File>, suite: &Suite, redactor: &Redactor) -> Console {
         let rules = Rules {
             exit_status: match suite.exit_status {
                 ExitStatusRule::Record => outcome::ExitStatus::Record,
@@ -93,7 +93,7 @@ impl Console {
             },
             max_packet_loss: suite.max_packet_loss,
         };
-        Console::with(Some(file), rules, redactor)
+        Console::with(file, rules, redactor)
     }
 
     /// A console that stands in `file` already.

@@ -12,11 +12,13 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use tokio::io::AsyncWriteExt as _;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::{Address, Ssh};
 use crate::event::Problem;
 use crate::remote::error::{Cause, Error};
 use crate::remote::host::Host;
+use crate::remote::outlast::Patience;
 use crate::secret::Secret;
 
 /// What the private directories are called: this, the process, a few random letters.
@@ -83,17 +85,19 @@ pub(super) struct Private {
     /// The operator's own file of accepted host keys, for messages; `ssh` reads our copy.
     known_hosts: PathBuf,
     connect_timeout: Duration,
+    patience: Patience,
     has_key: bool,
     sockets: AtomicU32,
 }
 
 impl Access {
-    /// Makes the private directory. `key` is the private key; without one the agent's keys are used.
-    pub(crate) fn open(ssh: &Ssh, key: Option<&Secret>) -> Result<Access, AccessError> {
+    /// Makes the private directory. `key` is the private key; without one the agent's keys are used. A connection that is lost is
+    /// waited for as long as an `outage` may last.
+    pub(crate) fn open(ssh: &Ssh, key: Option<&Secret>, outage: Duration) -> Result<Access, AccessError> {
         let known_hosts = fs::read(&ssh.known_hosts)
             .map_err(|source| AccessError::KnownHosts { path: ssh.known_hosts.clone(), source })?;
         let base = bases().remove(0);
-        let private = Private::make(&base, ssh, key, &known_hosts)
+        let private = Private::make(&base, ssh, key, &known_hosts, outage)
             .map_err(|source| AccessError::Directory { base: base.clone(), source })?;
         if private.has_key {
             check_key(&private.directory.join("key"))?;
@@ -108,6 +112,11 @@ impl Access {
         Ok(host)
     }
 
+    /// Waits for no lost connection any more, once the token is cancelled.
+    pub(crate) fn impatience(&self) -> CancellationToken {
+        self.private.patience.end.clone()
+    }
+
     /// Ends all connections and removes the private directory.
     pub(crate) async fn close(self) {
         let private = Arc::clone(&self.private);
@@ -117,7 +126,7 @@ impl Access {
 }
 
 impl Private {
-    fn make(base: &Path, ssh: &Ssh, key: Option<&Secret>, known_hosts: &[u8]) -> io::Result<Private> {
+    fn make(base: &Path, ssh: &Ssh, key: Option<&Secret>, known_hosts: &[u8], outage: Duration) -> io::Result<Private> {
         let directory = tempfile::Builder::new()
             .prefix(&format!("{PREFIX}{}-", std::process::id()))
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
@@ -137,6 +146,7 @@ impl Private {
             _alive: alive,
             known_hosts: ssh.known_hosts.clone(),
             connect_timeout: ssh.connect_timeout,
+            patience: Patience { outage, end: CancellationToken::new() },
             has_key: key.is_some(),
             sockets: AtomicU32::new(0),
         })
@@ -144,6 +154,10 @@ impl Private {
 
     pub(super) fn connect_timeout(&self) -> Duration {
         self.connect_timeout
+    }
+
+    pub(super) fn patience(&self) -> &Patience {
+        &self.patience
     }
 
     /// Starts a master, and returns its control socket once it is connected.

@@ -11,6 +11,7 @@ use crate::config::Address;
 use crate::remote::access::{Private, end_master};
 use crate::remote::command::{Command, Output};
 use crate::remote::error::Error;
+use crate::remote::outlast::Patience;
 
 /// sshd allows 10 sessions in one connection (`MaxSessions`). It counts one until the process behind it has ended, also
 /// when we have turned our back on it, so two are kept free.
@@ -70,9 +71,18 @@ impl Host {
         &self.inner.user
     }
 
-    /// Runs a script of the POSIX shell to its end, with a minute's time.
+    pub(super) fn patience(&self) -> &Patience {
+        self.inner.private.patience()
+    }
+
+    /// How long a lost connection is waited for.
+    pub(crate) fn outage(&self) -> Duration {
+        self.patience().outage
+    }
+
+    /// Runs a script of the POSIX shell to its end, with a minute's time. It may be run again when the connection was lost.
     pub(crate) async fn run(&self, script: &str) -> Result<Output, Error> {
-        self.command(script).run().await
+        self.outlast(|| self.command(script).run()).await
     }
 
     /// A script of the POSIX shell, to be run in one of several ways.

@@ -62,8 +62,30 @@ pub(crate) struct Tunnel {
     before: Node,
     events: Events,
     stop: DropGuard,
-    lost: watch::Receiver<Option<Problem>>,
+    condition: watch::Receiver<Condition>,
     supervision: JoinHandle<Result<(), Unstoppable>>,
+}
+
+/// How a tunnel that was up is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Condition {
+    Up,
+    /// It dropped, and may come back.
+    Down,
+    Lost(Problem),
+}
+
+/// Notices the drops of a tunnel from one moment on.
+#[derive(Debug)]
+pub(crate) struct Drops(watch::Receiver<Condition>);
+
+impl Drops {
+    /// Returns once the tunnel is up again if it has dropped meanwhile; says whether it had.
+    pub(crate) async fn outlast(mut self) -> bool {
+        let has_dropped = self.0.has_changed().unwrap_or(true) || *self.0.borrow() == Condition::Down;
+        // One that is lost ends the night, whoever waits here.
+        has_dropped && self.0.wait_for(|condition| *condition == Condition::Up).await.is_ok()
+    }
 }
 
 /// An OpenVPN that neither listens nor may be killed by us, because it is root's.
@@ -96,13 +118,20 @@ impl Tunnel {
 
     /// Returns when the tunnel is lost for good, and why. Drops that end in time are events, and not the end.
     pub(crate) fn lost(&self) -> impl Future<Output = Problem> + Send + use<> {
-        let mut lost = self.lost.clone();
+        let mut condition = self.condition.clone();
         async move {
-            match lost.wait_for(Option::is_some).await.as_deref() {
-                Ok(Some(problem)) => problem.clone(),
+            match condition.wait_for(|condition| matches!(condition, Condition::Lost(_))).await.as_deref() {
+                Ok(Condition::Lost(problem)) => problem.clone(),
                 _ => Problem::testbed("the tunnel is lost").because("nobody watches it any more"),
             }
         }
+    }
+
+    /// The drops from now on.
+    pub(crate) fn drops(&self) -> Drops {
+        let mut condition = self.condition.clone();
+        condition.mark_unchanged();
+        Drops(condition)
     }
 
     /// Ends the tunnel: asks OpenVPN, waits, kills it. Says so when this machine is not as it was before.
@@ -154,9 +183,9 @@ async fn bring_up(settings: Settings, program: Program, events: &Events) -> Resu
     };
     events.say(EventKind::TunnelUp { device: device.clone(), address: ends.tunnel.to_string() });
     let stop = CancellationToken::new();
-    let (say_lost, lost) = watch::channel(None);
-    let supervision = tokio::spawn(Supervision::new(session, places, settings.outage, say_lost).run(stop.clone()));
-    Ok(Tunnel { device, before, events: events.clone(), stop: stop.drop_guard(), lost, supervision })
+    let (say, condition) = watch::channel(Condition::Up);
+    let supervision = tokio::spawn(Supervision::new(session, places, settings.outage, say).run(stop.clone()));
+    Ok(Tunnel { device, before, events: events.clone(), stop: stop.drop_guard(), condition, supervision })
 }
 
 /// What of the profile may not be shown.

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::management::{Message, State};
 use super::routes::Place;
-use super::{Cause, Ends, GRACE, News, Session, Unstoppable, check_routes};
+use super::{Cause, Condition, Ends, GRACE, News, Session, Unstoppable, check_routes};
 use crate::config::format_duration;
 use crate::event::{EventKind, Problem};
 
@@ -20,7 +20,7 @@ pub(super) struct Supervision {
     session: Session,
     places: Vec<Place>,
     outage: Duration,
-    lost: watch::Sender<Option<Problem>>,
+    condition: watch::Sender<Condition>,
     up_since: Instant,
     down_since: Option<Instant>,
     starved: u32,
@@ -33,13 +33,13 @@ impl Supervision {
         session: Session,
         places: Vec<Place>,
         outage: Duration,
-        lost: watch::Sender<Option<Problem>>,
+        condition: watch::Sender<Condition>,
     ) -> Self {
         Supervision {
             session,
             places,
             outage,
-            lost,
+            condition,
             up_since: Instant::now(),
             down_since: None,
             starved: 0,
@@ -124,6 +124,7 @@ impl Supervision {
     fn drop_out(&mut self, reason: &str) {
         if self.down_since.is_none() && !self.is_lost() {
             self.down_since = Some(Instant::now());
+            self.condition.send_replace(Condition::Down);
             self.session.events.say(EventKind::TunnelLost { reason: reason.to_owned() });
         }
     }
@@ -132,6 +133,9 @@ impl Supervision {
         self.certain = None;
         if let Some(since) = self.down_since.take() {
             self.up_since = Instant::now();
+            if !self.is_lost() {
+                self.condition.send_replace(Condition::Up);
+            }
             self.session.events.say(EventKind::TunnelBack { after: since.elapsed() });
         }
     }
@@ -140,7 +144,7 @@ impl Supervision {
     fn fail(&mut self, cause: &Cause) {
         self.drop_out(&cause.to_string());
         if !self.is_lost() {
-            self.lost.send_replace(Some(cause.explain(Problem::testbed("the tunnel is lost"))));
+            self.condition.send_replace(Condition::Lost(cause.explain(Problem::testbed("the tunnel is lost"))));
         }
     }
 
@@ -148,7 +152,7 @@ impl Supervision {
         if !self.is_lost() {
             let problem = Problem::testbed("the tunnel is lost").because(reason);
             let cause = self.certain.take().or_else(|| self.session.diagnosis.suspicion());
-            self.lost.send_replace(Some(match cause {
+            self.condition.send_replace(Condition::Lost(match cause {
                 Some(cause) => cause.explain(problem),
                 None => problem,
             }));
@@ -156,7 +160,7 @@ impl Supervision {
     }
 
     fn is_lost(&self) -> bool {
-        self.lost.borrow().is_some()
+        matches!(*self.condition.borrow(), Condition::Lost(_))
     }
 }
 

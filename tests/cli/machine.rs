@@ -60,6 +60,7 @@ fn a_profile_that_openvpn_does_not_accept_ends_the_night() {
                                    try: the line is that of the profile; try the profile by hand with this version of OpenVPN
         HH:MM:SS        night      over
         --- called
+        ssh-keygen -y
         openvpn --version
         ip -json
         ip -json
@@ -93,6 +94,7 @@ fn an_openvpn_that_dies_without_a_word_is_said_with_its_exit_status() {
                                    because: `openvpn` ended: exit status: 7
                                    try: see OpenVPN's log (`-v`)
         --- called
+        ssh-keygen -y
         openvpn --version
         ip -json
         ip -json
@@ -122,6 +124,7 @@ fn an_openvpn_that_dies_without_a_word_is_said_with_its_exit_status() {
                                    because: `openvpn` ended: signal: 11 (SIGSEGV)
                                    try: see OpenVPN's log (`-v`)
         --- called
+        ssh-keygen -y
         openvpn --version
         ip -json
         ip -json
@@ -157,6 +160,7 @@ fn an_openvpn_that_never_connects_is_ended_at_the_deadline() {
                                    because: it was not up within 1s; the last state was `none`
                                    try: see OpenVPN's log (`-v`), or give it longer (`vpn.connect_timeout`)
         --- called
+        ssh-keygen -y
         openvpn --version
         ip -json
         ip -json
@@ -200,6 +204,7 @@ fn a_signal_ends_the_night_and_everything_is_given_back() {
         HH:MM:SS  FAIL  connect    stopped by SIGINT
         HH:MM:SS        night      over
         --- called
+        ssh-keygen -y
         openvpn --version
         ip -json
         ip -json
@@ -234,6 +239,7 @@ fn every_command_that_needs_the_tunnel_says_why_there_is_none() {
 
         4 checks, 1 failed: a night would not run.
         --- called
+        ssh-keygen -y
         openvpn --version
         ip -json
         ip -json
@@ -246,6 +252,7 @@ fn every_command_that_needs_the_tunnel_says_why_there_is_none() {
           because: OpenVPN may not make a tunnel on this machine: ERROR: Cannot ioctl TUNSETIFF tun: Operation not permitted (errno=1)
           try: run it as root with CAP_NET_ADMIN, or let `sudo -n` start `openvpn`
         --- called
+        ssh-keygen -y
         openvpn --version
         ip -json
         ip -json
@@ -290,6 +297,7 @@ fn every_command_that_needs_the_tunnel_says_why_there_is_none() {
           because: OpenVPN may not make a tunnel on this machine: ERROR: Cannot ioctl TUNSETIFF tun: Operation not permitted (errno=1)
           try: run it as root with CAP_NET_ADMIN, or let `sudo -n` start `openvpn`
         --- called
+        ssh-keygen -y
         openvpn --version
         ip -json
         ip -json
@@ -331,6 +339,8 @@ fn a_machine_without_openvpn_is_told_so() {
         HH:MM:SS  FAIL  connect    no tunnel to `127.0.0.1:1194`
                                    because: the program `openvpn` is not on this machine
                                    try: install it (`apt-get install openvpn`)
+        --- called
+        ssh-keygen -y
         --- changed
         wrote results/
         wrote results/events.jsonl
@@ -365,6 +375,7 @@ fn a_machine_without_ip_is_told_so() {
                                    because: the program `ip` (of iproute2) is not on this machine
                                    try: install it (`apt-get install iproute2`)
         --- called
+        ssh-keygen -y
         openvpn --version
         --- changed
         wrote results/
@@ -400,6 +411,7 @@ fn a_sudo_that_refuses_is_quoted() {
                                    because: `openvpn` needs root, and `sudo -n` does not give it: sudo: a password is required
                                    try: run it as root, or allow `openvpn` without a password in `/etc/sudoers`
         --- called
+        ssh-keygen -y
         sudo -n
         --- changed
         wrote results/
@@ -435,6 +447,7 @@ fn openvpn_is_run_by_sudo_when_we_are_not_root() {
                                    because: OpenVPN does not accept the profile: no
                                    try: the line is that of the profile; try the profile by hand with this version of OpenVPN
         --- called
+        ssh-keygen -y
         sudo -n
         openvpn --version
         ip -json

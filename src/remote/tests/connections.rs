@@ -4,6 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::config::{Address, Ssh};
 use crate::remote::access::AccessError;
@@ -13,7 +14,7 @@ use crate::secret::Secret;
 
 /// What an operator reads when we cannot connect, with the test's own values replaced.
 async fn refusal(sshd: &Sshd, key: &str, address: &Address) -> String {
-    let access = Access::open(&sshd.ssh(), Some(&sshd.key(key))).unwrap();
+    let access = Access::open(&sshd.ssh(), Some(&sshd.key(key)), Duration::ZERO).unwrap();
     let error = access.connect("agw", address, &user()).await.unwrap_err();
     assert!(matches!(error, Error::Connect { .. }));
     error
@@ -129,21 +130,21 @@ fn a_key_that_cannot_be_used_is_found_before_the_lab_is_touched() {
     let sshd = Sshd::start();
     keygen(&sshd.path("locked"), "a passphrase");
     let whole = sshd.key("client");
-    let refused = |key: &Secret| Access::open(&sshd.ssh(), Some(key)).unwrap_err().to_string();
+    let refused = |key: &Secret| Access::open(&sshd.ssh(), Some(key), Duration::ZERO).unwrap_err().to_string();
     assert_eq!(refused(&sshd.key("locked")), "`ssh.key` is not a private key that we can use: it has a passphrase");
     let broken = "`ssh.key` is not a private key that we can use: it is broken, cut off, or no private key";
     assert_eq!(refused(&Secret::new("nonsense")), broken);
     assert_eq!(refused(&Secret::new(&whole.expose()[..200])), broken);
     // What variables do to keys is forgiven.
-    Access::open(&sshd.ssh(), Some(&Secret::new(whole.expose().trim_end()))).unwrap();
-    Access::open(&sshd.ssh(), Some(&Secret::new(whole.expose().replace('\n', "\r\n")))).unwrap();
+    Access::open(&sshd.ssh(), Some(&Secret::new(whole.expose().trim_end())), Duration::ZERO).unwrap();
+    Access::open(&sshd.ssh(), Some(&Secret::new(whole.expose().replace('\n', "\r\n"))), Duration::ZERO).unwrap();
 }
 
 #[test]
 fn a_missing_file_of_host_keys_is_found_before_the_lab_is_touched() {
     let sshd = Sshd::start();
     let ssh = Ssh { known_hosts: sshd.path("nowhere"), ..sshd.ssh() };
-    let error = Access::open(&ssh, None).unwrap_err();
+    let error = Access::open(&ssh, None, Duration::ZERO).unwrap_err();
     assert!(matches!(error, AccessError::KnownHosts { .. }));
     assert_eq!(
         error.problem().text().replace(&sshd.path("").display().to_string(), "DIR/"),

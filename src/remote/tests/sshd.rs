@@ -85,7 +85,7 @@ impl Sshd {
     }
 
     pub(super) fn access(&self) -> Access {
-        Access::open(&self.ssh(), Some(&self.key("client"))).unwrap()
+        Access::open(&self.ssh(), Some(&self.key("client")), Duration::ZERO).unwrap()
     }
 
     pub(super) fn address(&self) -> Address {
