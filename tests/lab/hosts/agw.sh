@@ -23,3 +23,13 @@ agw_reset() {
     remove_host "$1"
     agw_up "$1" "$(field "$1" 3)"
 }
+
+# Somebody else has dpkg's lock, as an unattended upgrade has it. Debian's programs lock by fcntl(2).
+fault_dpkg_lock() {
+    inside agw systemd-run --quiet --unit teravm-lab-dpkg-lock perl -MFcntl -e '
+        open(my $lock, "+>>", "/var/lib/dpkg/lock-frontend") or die;
+        fcntl($lock, F_SETLKW, pack("s s q q l", F_WRLCK, 0, 0, 0, 0)) or die;
+        sleep'
+    wait_for 30 "lock of dpkg" inside agw sh -c 'grep -q ":$(stat -c %i /var/lib/dpkg/lock-frontend) " /proc/locks'
+}
+heal_dpkg_lock() { inside agw sh -c 'systemctl stop teravm-lab-dpkg-lock 2>/dev/null; true'; }

@@ -37,3 +37,19 @@ heal_compose_v2() {
     inside "$1" sh -c 'mv /usr/local/lib/compose-v2/v1 /usr/bin/docker-compose &&
         rm /usr/libexec/docker/cli-plugins/docker-compose'
 }
+
+# The engine starts anew, and all containers with it.
+fault_dockerd_restart() { inside "$1" systemctl restart docker; }
+
+# An operator who wants to help.
+fault_operator_recreates() {
+    inside "$1" sh -c 'cd /var/opt/magma/docker && docker-compose down && docker-compose up -d'
+}
+
+# An operator who makes room: every image that no container uses goes, and every container that does not run.
+fault_operator_prunes() { inside "$1" docker system prune --all --force; }
+
+# magmad's own upgrader has been told another release by the orchestrator, and writes it where the cron job finds it.
+fault_magmad_upgrades() {
+    inside "$1" sed -i 's/^IMAGE_VERSION=.*/IMAGE_VERSION=c0ffee00/' /var/opt/magma/docker/.env
+}

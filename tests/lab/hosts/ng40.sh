@@ -6,8 +6,11 @@ ng40_build() {
     build_image ng40 "$HERE/ng40"
 }
 
+# The homes are a disk of their own, so that it can be full.
 ng40_up() {
-    start_host "$1" ng40 "$2"
+    remove_disk "$1"
+    disk "$1" 512M
+    start_host "$1" ng40 "$2" --volume "$PREFIX-$1:/home"
 }
 
 ng40_ready() {
@@ -96,3 +99,6 @@ fault_ng40_touched_logs() {
 heal_ng40_touched_logs() {
     inside ng40 find /home/ng40/magma -type f -newermt now '(' -name '*.log' -o -name '*.pcap' ')' -delete
 }
+
+# The list that runs is killed, by nobody that we know.
+fault_ng40test_killed() { inside ng40 sh -c 'pgrep -u ng40 -f "python3.*/ng40test .*[.]ntl" | xargs -r kill -KILL'; }

@@ -37,6 +37,7 @@ vpn_keys() {
             openvpn --genkey tls-crypt "$pki/tls-crypt.key"
             cp "$pki"/{ca.crt,server.crt,server.key,tls-crypt.key} "$server/"
             printf '%s\n%s\n' "$(secret TERAVM_VPN_USERNAME)" "$(secret TERAVM_VPN_PASSWORD)" >"$server/password"
+            profile "$VPN_OUTSIDE" 1194 ca client >"$server/second.ovpn"
 
             profile vpn.teravm.lab 1194 other-ca client >"$STATE/client-wrong-ca.ovpn"
             profile "$VPN_OUTSIDE" 1195 ca client >"$STATE/client-silent.ovpn"
@@ -109,3 +110,40 @@ heal_vpn_down() { inside vpn systemctl start lab-vpn; }
 # The server runs, and what is sent to it is lost on the way.
 fault_vpn_silent() { inside vpn iptables -I INPUT -p udp --dport 1194 -j DROP; }
 heal_vpn_silent() { inside vpn iptables -D INPUT -p udp --dport 1194 -j DROP; }
+
+# The server starts anew; it says good-bye to its clients.
+fault_vpn_restart() { inside vpn systemctl restart lab-vpn; }
+
+# The server is killed and starts anew: nobody is told.
+fault_vpn_killed() { inside vpn systemctl kill --signal KILL lab-vpn; }
+
+# From its next connection on the client has another address.
+fault_vpn_address() {
+    inside vpn sh -c 'mkdir -p /run/ccd && echo "ifconfig-push 10.99.0.77 255.255.255.0" >/run/ccd/teravm-ci &&
+        mkdir -p /run/systemd/system/lab-vpn.service.d && printf "[Service]\nExecStart=\nExecStart=/usr/sbin/openvpn --config /etc/openvpn/lab.conf --suppress-timestamps --client-config-dir /run/ccd\n" \
+            >/run/systemd/system/lab-vpn.service.d/address.conf && systemctl daemon-reload && systemctl restart lab-vpn'
+}
+heal_vpn_address() {
+    inside vpn sh -c 'rm -rf /run/ccd /run/systemd/system/lab-vpn.service.d && systemctl daemon-reload && systemctl restart lab-vpn'
+}
+
+# A second client with the same certificate, which comes back whenever it is starved.
+fault_vpn_second_client() {
+    inside vpn systemd-run --quiet --unit teravm-lab-second openvpn --config /lab/vpn/second.ovpn --dev tun7 \
+        --auth-user-pass /lab/vpn/password --route-noexec --ifconfig-noexec --pull-filter ignore redirect-gateway \
+        --ping 5 --ping-restart 10
+}
+heal_vpn_second_client() { inside vpn sh -c 'systemctl stop teravm-lab-second 2>/dev/null; true'; }
+
+# vpn-slow [MILLISECONDS [PERCENT]]: what goes through the tunnel takes that much longer on each way (200), and that much of
+# it is lost (5). The kernel may have no netem, so a relay stands before the server's port.
+fault_vpn_slow() {
+    inside vpn systemd-run --quiet --unit teravm-lab-relay /usr/local/sbin/slow-relay 1196 1194 "${1:-200}" "${2:-5}"
+    inside vpn iptables -t nat -I PREROUTING -p udp --dport 1194 -j REDIRECT --to-ports 1196
+    # Packets of a connection that is there already would go on past the relay.
+    inside vpn sh -c 'conntrack -D -p udp --dport 1194 >/dev/null 2>&1; true'
+}
+heal_vpn_slow() {
+    inside vpn sh -c 'iptables -t nat -D PREROUTING -p udp --dport 1194 -j REDIRECT --to-ports 1196
+        systemctl stop teravm-lab-relay; conntrack -D -p udp --dport 1194 >/dev/null 2>&1; true'
+}
