@@ -9,6 +9,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_signal_during_the_switch_brings_everything_back", a_signal_during_the_switch_brings_everything_back),
     ("the_deadline_of_the_run_ends_it_with_its_verdicts", the_deadline_of_the_run_ends_it_with_its_verdicts),
     ("a_lost_connection_loses_no_line", a_lost_connection_loses_no_line),
+    ("a_gateway_that_another_run_has_taken_takes_no_command", a_gateway_that_another_run_has_taken),
 ];
 
 fn lock_is_free() {
@@ -57,4 +58,13 @@ fn a_lost_connection_loses_no_line() {
     let here = told.read("suites/silent/console.log");
     assert_eq!(here.matches("Run test case").count(), here.matches("Verdict(").count(), "{here}");
     assert_eq!(here.matches("Open NG40 logger").count(), 1, "{here}");
+}
+
+fn a_gateway_that_another_run_has_taken() {
+    lab::reset();
+    let mut night = teravm("upgrade").start();
+    night.until(r#""event":"step_started","step":"prepare""#);
+    lab::on("agw", "echo 20260101T000000-0001 >/var/lib/teravm-ci/run");
+    let told = night.end().exits(3).says("`agw` does not take our command").says("another run has this gateway now");
+    assert_eq!(lab::package("magma"), format!("ii {}", lab::OLD), "{told}");
 }

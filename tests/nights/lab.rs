@@ -1,8 +1,11 @@
 //! The lab, by its own verbs, and what its hosts say of themselves.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
+
+use base64::Engine as _;
 
 pub(crate) const NAMESPACE: &str = "teravm-lab-ci";
 pub(crate) const OLD: &str = "1.8.0-1655110000-3f7c21ab";
@@ -53,6 +56,23 @@ pub(crate) fn on(host: &str, script: &str) -> String {
     must(&["exec", host, "sh", "-c", script])
 }
 
+/// The same, byte for byte.
+pub(crate) fn bytes_on(host: &str, script: &str) -> Vec<u8> {
+    let output = verb(&["exec", host, "sh", "-c", script]);
+    assert!(output.status.success(), "on {host}: {script}: {}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// Breaks something that is healed by [`heal`], or that passes by itself.
+pub(crate) fn strike(words: &[&str]) {
+    must(&[&["fault"], words].concat());
+}
+
+/// Heals whatever is broken.
+pub(crate) fn heal() {
+    must(&["heal"]);
+}
+
 /// A fault that is on until it is dropped.
 pub(crate) struct Fault(String);
 
@@ -73,6 +93,17 @@ pub(crate) fn secrets() -> Vec<(String, String)> {
     text.lines()
         .filter_map(|line| line.split_once('='))
         .map(|(name, value)| (name.to_owned(), value.trim_matches(['\'', '"']).to_owned()))
+        .collect()
+}
+
+/// The secrets among these variables, and the ways in which a text may carry them: name and text.
+pub(crate) fn canaries(env: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let secrets = env.iter().filter(|(name, value)| name.starts_with("TERAVM_") && value.len() >= 6);
+    secrets
+        .flat_map(|(name, value)| {
+            let encoded = base64::engine::general_purpose::STANDARD_NO_PAD.encode(value);
+            [(name.clone(), value.clone()), (format!("{name} in base64"), encoded)]
+        })
         .collect()
 }
 

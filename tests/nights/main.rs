@@ -4,6 +4,7 @@
 //! `TERAVM_LAB=required` in the environment that is a failure.
 
 mod ends;
+mod faults;
 mod lab;
 mod lock;
 mod night;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
             };
             Trial::test(format!("{topic}::{name}"), run).with_ignored_flag(missing.is_some() && !is_required)
         })
+        .chain(faults::trials(missing.as_deref(), missing.is_some() && !is_required))
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -1,0 +1,354 @@
+//! The table itself.
+
+use std::process::Command;
+use std::time::Duration;
+
+use super::strike::{Strike, must};
+use super::{Before, Leaves, Row, hurried};
+use crate::night::{Night, Running, teravm};
+
+/// The night with deadlines that suit a lab: what takes minutes in reality takes seconds.
+fn base(words: &str) -> Night {
+    teravm(words).with("ssh.keepalive", "2s").with("ssh.connect_timeout", "4s").with("vpn.connect_timeout", "12s")
+}
+
+/// Ten cases, two seconds each.
+fn testing() -> Night {
+    base("test").list("steady.ntl")
+}
+
+/// Three cases, and over in seconds.
+fn brief() -> Night {
+    base("test").list("working_testplan_gxgy_CI_run.ntl")
+}
+
+fn upgrading() -> Night {
+    base("upgrade")
+}
+
+fn cramped() -> Night {
+    testing().on_a_small_disk()
+}
+
+/// A release that does not install, so that everything goes back.
+fn going_back() -> Night {
+    base("upgrade --tag aa10f001")
+}
+
+/// The same over a way that is slow and loses packets.
+fn with_patience(night: Night) -> Night {
+    night.with("vpn.connect_timeout", "30s").with("ssh.connect_timeout", "20s").with("ssh.keepalive", "10s")
+}
+
+fn slowly_testing() -> Night {
+    with_patience(testing())
+}
+
+fn slowly_upgrading() -> Night {
+    with_patience(upgrading())
+}
+
+fn hurried_testing() -> Night {
+    hurried(testing())
+}
+
+fn hurried_brief() -> Night {
+    hurried(brief())
+}
+
+fn hurried_upgrading() -> Night {
+    hurried(upgrading())
+}
+
+fn hurried_going_back() -> Night {
+    hurried(going_back())
+}
+
+const PASSED: &[Option<i32>] = &[Some(0)];
+const TESTBED: &[Option<i32>] = &[Some(3)];
+const REFUSED: &[Option<i32>] = &[Some(4)];
+const INCONCLUSIVE: &[Option<i32>] = &[Some(6)];
+const REPORT: &[Option<i32>] = &[Some(7)];
+const INTERRUPTED: &[Option<i32>] = &[Some(130)];
+const KILLED: &[Option<i32>] = &[None];
+
+fn row(fault: &'static str, step: &'static str, night: Made, strike: Strike) -> Row {
+    Row {
+        fault,
+        step,
+        night,
+        strike,
+        ends: PASSED,
+        leaves: if is_of_the_upgrade(step) { Leaves::New } else { Leaves::Old },
+        before: Before::First,
+        is_quick: false,
+        within: Duration::from_secs(100),
+    }
+}
+
+impl Row {
+    fn ends(mut self, ends: &'static [Option<i32>]) -> Row {
+        self.ends = ends;
+        self
+    }
+
+    fn leaves(mut self, leaves: Leaves) -> Row {
+        self.leaves = leaves;
+        self
+    }
+
+    fn within(mut self, seconds: u64) -> Row {
+        self.within = Duration::from_secs(seconds);
+        self
+    }
+
+    fn quick(mut self) -> Row {
+        self.is_quick = true;
+        self
+    }
+}
+
+fn is_of_the_upgrade(step: &str) -> bool {
+    matches!(step, "resolve" | "prepare" | "activate" | "verify" | "collect")
+}
+
+/// A night that is to be started.
+type Made = fn() -> Night;
+
+/// Words of a verb of the lab.
+type Words = &'static [&'static str];
+
+/// The steps of a night, and a night in which each can be struck.
+const STEPS: [(&str, Made); 12] = [
+    ("connect", brief),
+    ("lock", brief),
+    ("recover", brief),
+    ("resolve", upgrading),
+    ("prepare", upgrading),
+    ("activate", upgrading),
+    ("verify", upgrading),
+    ("restore", going_back),
+    ("test", testing),
+    ("collect", upgrading),
+    ("unlock", brief),
+    ("disconnect", brief),
+];
+
+pub(super) fn rows() -> Vec<Row> {
+    let mut rows = Vec::new();
+    tunnel(&mut rows);
+    connections(&mut rows);
+    gateways(&mut rows);
+    surroundings(&mut rows);
+    tester(&mut rows);
+    here(&mut rows);
+    ends(&mut rows);
+    rows
+}
+
+/// What happens to the tunnel.
+fn tunnel(rows: &mut Vec<Row>) {
+    // The last two are over before a server can be stopped.
+    for (step, night) in STEPS.into_iter().filter(|(step, _)| !matches!(*step, "unlock" | "disconnect")) {
+        let ends = if step == "restore" { REFUSED } else { PASSED };
+        let row = row("vpn-restart", step, night, Strike::Fault(&["vpn-restart"])).ends(ends);
+        rows.push(if matches!(step, "prepare" | "test") { row.quick() } else { row });
+    }
+    for step in ["prepare", "activate", "verify", "test"] {
+        let night = if step == "test" { testing } else { upgrading };
+        rows.push(row("vpn-killed", step, night, Strike::Fault(&["vpn-killed"])));
+        rows.push(row("vpn-silent-briefly", step, night, Strike::FaultFor(&["vpn-silent"], Duration::from_secs(8))));
+        rows.push(row("vpn-silent-long", step, night, Strike::FaultFor(&["vpn-silent"], Duration::from_secs(32))));
+        rows.push(row("vpn-address", step, night, Strike::Fault(&["vpn-address"])));
+    }
+    rows.push(
+        row("vpn-second-client", "test", testing, Strike::Fault(&["vpn-second-client"])).ends(&[Some(0), Some(3)]),
+    );
+    rows.push(row("vpn-slow", "test", slowly_testing, Strike::Fault(&["vpn-slow"])));
+    rows.push(row("vpn-slow", "prepare", slowly_upgrading, Strike::Fault(&["vpn-slow"])).within(180));
+}
+
+/// What happens to the connections of SSH, and to the hosts.
+fn connections(rows: &mut Vec<Row>) {
+    rows.push(row("ssh-killed-ng40", "test", testing, Strike::Fault(&["ssh-killed", "ng40"])).quick());
+    rows.push(row("ssh-killed-all", "test", testing, Strike::Fault(&["ssh-killed", "all"])));
+    for step in ["resolve", "prepare", "activate", "verify"] {
+        rows.push(row("ssh-killed-agw", step, upgrading, Strike::Fault(&["ssh-killed", "agw"])));
+        let row = row("ssh-killed-all", step, upgrading, Strike::Fault(&["ssh-killed", "all"]));
+        rows.push(if step == "activate" { row.quick() } else { row });
+    }
+    rows.push(
+        row("ssh-killed-all", "restore", going_back, Strike::Fault(&["ssh-killed", "all"]))
+            .ends(REFUSED)
+            .leaves(Leaves::Old),
+    );
+    rows.push(row("sshd-restart-ng40", "test", testing, Strike::Fault(&["sshd-restart", "ng40"])));
+    rows.push(row("sshd-restart-agw", "activate", upgrading, Strike::Fault(&["sshd-restart", "agw"])));
+}
+
+/// What happens to the gateways.
+fn gateways(rows: &mut Vec<Row>) {
+    for (fault, host) in [("reboot-agw", "agw"), ("reboot-feg", "feg1")] {
+        let words: Words = if host == "agw" { &["reboot", "agw"] } else { &["reboot", "feg1"] };
+        for step in ["prepare", "activate", "verify"] {
+            let ends: &[Option<i32>] = &[Some(0), Some(3), Some(4)];
+            rows.push(
+                row(fault, step, upgrading, Strike::Fault(words)).ends(ends).leaves(Leaves::OldOrNew).within(200),
+            );
+        }
+        rows.push(row(fault, "test", testing, Strike::Fault(words)));
+    }
+    for step in ["activate", "verify"] {
+        let ends: &[Option<i32>] = &[Some(0), Some(3), Some(4)];
+        rows.push(
+            row("dockerd-restart", step, upgrading, Strike::Fault(&["dockerd-restart", "feg1"]))
+                .ends(ends)
+                .leaves(Leaves::OldOrNew)
+                .within(200),
+        );
+        rows.push(
+            row("operator-recreates", step, upgrading, Strike::Fault(&["operator-recreates", "feg1"]))
+                .ends(ends)
+                .leaves(Leaves::OldOrNew)
+                .within(200),
+        );
+        rows.push(
+            row("operator-prunes", step, upgrading, Strike::Fault(&["operator-prunes", "feg1"]))
+                .ends(ends)
+                .leaves(Leaves::OldOrNew)
+                .within(200),
+        );
+        rows.push(
+            row("magmad-upgrades", step, upgrading, Strike::Fault(&["magmad-upgrades", "feg1"]))
+                .ends(ends)
+                .leaves(Leaves::OldOrNew)
+                .within(200),
+        );
+    }
+    for step in ["prepare", "restore"] {
+        let (night, ends): (Made, &[Option<i32>]) =
+            if step == "restore" { (going_back, REFUSED) } else { (upgrading, &[Some(0), Some(3)]) };
+        rows.push(
+            row("operator-prunes", step, night, Strike::Fault(&["operator-prunes", "feg1"]))
+                .ends(ends)
+                .leaves(Leaves::OldOrNew)
+                .within(200),
+        );
+    }
+    for step in ["resolve", "prepare", "activate", "verify"] {
+        rows.push(row("clock-agw", step, upgrading, Strike::Fault(&["clock", "agw"])));
+    }
+}
+
+/// What happens to the surroundings of an upgrade.
+fn surroundings(rows: &mut Vec<Row>) {
+    for (fault, words) in [
+        ("repo-down", &["repo-down"] as Words),
+        ("registry-down", &["registry-down"]),
+        ("registry-500", &["registry-500"]),
+    ] {
+        rows.push(row(fault, "recover", upgrading, Strike::Fault(words)).ends(TESTBED).leaves(Leaves::Old));
+        // What was fetched in `prepare` is all that the switch needs.
+        rows.push(row(fault, "activate", upgrading, Strike::Fault(words)).leaves(Leaves::New));
+    }
+    rows.push(
+        row("dpkg-locked", "prepare", upgrading, Strike::Fault(&["dpkg-lock"]))
+            .ends(TESTBED)
+            .leaves(Leaves::Old)
+            .within(400),
+    );
+    rows.push(row(
+        "dpkg-locked-briefly",
+        "prepare",
+        upgrading,
+        Strike::FaultFor(&["dpkg-lock"], Duration::from_secs(15)),
+    ));
+    for (fault, words) in [("disk-full-agw", &["disk-full", "agw"] as Words), ("disk-full-feg", &["disk-full", "feg1"])]
+    {
+        let ends: &[Option<i32>] = &[Some(0), Some(3), Some(4)];
+        rows.push(
+            row(fault, "prepare", upgrading, Strike::Fault(words)).ends(ends).leaves(Leaves::OldOrNew).within(200),
+        );
+    }
+}
+
+/// What happens to the tester.
+fn tester(rows: &mut Vec<Row>) {
+    rows.push(row("ng40test-killed", "test", testing, Strike::Fault(&["ng40test-killed"])).ends(INCONCLUSIVE).quick());
+    rows.push(row("reboot-ng40", "test", testing, Strike::Fault(&["reboot", "ng40"])).ends(TESTBED));
+    rows.push(row("disk-full-ng40", "test", testing, Strike::Fault(&["disk-full", "ng40"])).ends(TESTBED));
+    rows.push(row("clock-ng40", "test", testing, Strike::Fault(&["clock", "ng40"])));
+    rows.push(row("clock-ng40-slow", "test", testing, Strike::Fault(&["clock", "ng40", "-1h"])));
+}
+
+/// What happens to the folder of the results.
+fn here(rows: &mut Vec<Row>) {
+    for step in ["connect", "test"] {
+        rows.push(
+            row("results-read-only", step, testing, Strike::Here { strikes: read_only, heals: no_mount }).ends(REPORT),
+        );
+        rows.push(row("results-full", step, cramped, Strike::Here { strikes: full, heals: no_mount }).ends(REPORT));
+    }
+}
+
+/// Everything below the folder of the reports can be read and not written any more.
+fn read_only(running: &Running) {
+    let results = running.results().display().to_string();
+    must(&["mount", "--bind", &results, &results]);
+    must(&["mount", "-o", "remount,bind,ro", &results]);
+}
+
+/// The disk of the reports has no byte left.
+fn full(running: &Running) {
+    let filled = std::fs::File::create(running.results().join("filler"))
+        .and_then(|mut file| std::io::copy(&mut std::io::repeat(0), &mut file));
+    assert!(filled.is_err(), "an endless file has found its end");
+}
+
+/// Unmounts what these faults have mounted.
+fn no_mount() {
+    let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
+    for mount in mounts.lines().filter_map(|line| line.split(' ').nth(1)).filter(|path| path.ends_with("/results")) {
+        let _ = Command::new("umount").arg(mount).status();
+    }
+}
+
+/// How the night itself is ended.
+fn ends(rows: &mut Vec<Row>) {
+    for (step, night) in STEPS {
+        let left = if step == "collect" { Leaves::New } else { Leaves::Old };
+        for (fault, signal) in [("sigint", "-INT"), ("sigterm", "-TERM"), ("sighup", "-HUP")] {
+            let row = row(fault, step, night, Strike::Signal(signal)).ends(INTERRUPTED).leaves(left);
+            rows.push(if fault == "sigint" && matches!(step, "connect" | "lock" | "prepare" | "unlock") {
+                row.quick()
+            } else {
+                row
+            });
+        }
+        rows.push(row("two-signals", step, night, Strike::TwoSignals("-INT", "-TERM")).ends(INTERRUPTED).leaves(left));
+    }
+    for (step, night) in [
+        ("connect", hurried_brief as Made),
+        ("lock", hurried_brief),
+        ("recover", hurried_brief),
+        ("resolve", hurried_upgrading),
+        ("prepare", hurried_upgrading),
+        ("activate", hurried_upgrading),
+        ("verify", hurried_upgrading),
+        ("restore", hurried_going_back),
+        ("test", hurried_testing),
+        ("collect", hurried_upgrading),
+        ("unlock", hurried_brief),
+        ("disconnect", hurried_brief),
+    ] {
+        let killed = row("sigkill", step, night, Strike::Signal("-KILL")).ends(KILLED).leaves(Leaves::ForTheNext);
+        rows.push(if step == "test" { killed.quick() } else { killed });
+        rows.push(row("ci-lost", step, night, Strike::Fault(&["ci-lost"])).ends(KILLED).leaves(Leaves::ForTheNext));
+    }
+    for (step, night) in STEPS {
+        // What was switched goes back; only in `collect` all of it was done before.
+        let ends = if step == "restore" { REFUSED } else { INCONCLUSIVE };
+        let left = if step == "collect" { Leaves::New } else { Leaves::Old };
+        rows.push(row("deadline", step, night, Strike::Deadline).ends(ends).leaves(left));
+    }
+}
