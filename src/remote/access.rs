@@ -222,15 +222,11 @@ impl Private {
         String::from_utf8_lossy(&output.stdout).split(' ').nth(1).map(str::to_owned)
     }
 
-    /// A program of OpenSSH with nothing of our environment that it has no need of.
-    fn ssh(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command.env_clear().env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let agent = (!self.has_key).then_some("SSH_AUTH_SOCK");
-        for name in ["PATH", "HOME", "USER"].into_iter().chain(agent) {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
-            }
+    /// A program of OpenSSH that may log in: without a key of ours it asks the agent.
+    fn ssh(&self, name: &str) -> Command {
+        let mut command = program(name);
+        if let (false, Some(agent)) = (self.has_key, std::env::var_os("SSH_AUTH_SOCK")) {
+            command.env("SSH_AUTH_SOCK", agent);
         }
         command
     }
@@ -288,12 +284,23 @@ fn remove(directory: &Path) {
     }
 }
 
+/// A program with silent streams and nothing of our environment that it has no need of: the CI's has every secret.
+fn program(name: &str) -> Command {
+    let mut command = Command::new(name);
+    command.env_clear().env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    for name in ["PATH", "HOME", "USER"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command
+}
+
 /// Asks a master to end, at once and with all that goes through it.
 pub(super) fn end_master(socket: &Path) {
     // A master that hangs must not make us hang.
-    let mut ssh = Command::new("timeout");
+    let mut ssh = program("timeout");
     ssh.args(["5", "ssh", "-F", "/dev/null", "-O", "exit", "-S"]).arg(socket).arg("host");
-    ssh.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     if let Err(error) = ssh.status() {
         tracing::warn!(%error, "cannot ask `ssh` to end");
     }
@@ -350,8 +357,8 @@ fn configuration(directory: &Path, ssh: &Ssh, has_key: bool) -> String {
 
 /// Whether the key can be used, found out before the lab is touched: `ssh` would only say "Permission denied".
 fn check_key(path: &Path) -> Result<(), AccessError> {
-    let mut keygen = Command::new("ssh-keygen");
-    keygen.args(["-y", "-P", "", "-f"]).arg(path).stdin(Stdio::null()).env("LC_ALL", "C");
+    let mut keygen = program("ssh-keygen");
+    keygen.args(["-y", "-P", "", "-f"]).arg(path).stderr(Stdio::piped());
     let output = keygen.output().map_err(|source| AccessError::NoSsh { program: "ssh-keygen", source })?;
     if output.status.success() {
         return Ok(());

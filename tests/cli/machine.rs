@@ -4,7 +4,7 @@
 use insta::assert_snapshot;
 use rustix::process::Signal;
 
-use crate::desk::{BARE_LAB, Desk, Ended};
+use crate::desk::{BARE_LAB, Desk, Ended, LAB};
 
 /// The same with what is said of each host in the hosts' order: they are reached side by side.
 fn in_order(mut ended: Ended) -> Ended {
@@ -675,4 +675,26 @@ fn what_a_killed_run_left_in_private_folders_is_swept_by_the_next() {
     std::fs::create_dir_all(&dead).expect("a folder");
     desk.run("run -q");
     assert!(!dead.exists());
+}
+
+#[test]
+fn no_program_that_is_called_has_a_secret_in_its_environment() {
+    let with_key = BARE_LAB
+        .replace("kind: none\n", "kind: none\n  outage: 1s\n")
+        .replace("ssh:\n", "ssh:\n  key: {env: SSH_KEY, encoding: base64}\n");
+    for (config, must_be_called) in [(LAB, "openvpn --version"), (with_key.as_str(), "timeout 5")] {
+        let desk = Desk::with_config(config);
+        let seen = desk.path("seen");
+        let look = format!("/usr/bin/env >> '{}'\n", seen.display());
+        // A master that is said to be connected and is not there is asked to end.
+        let programs = ["openvpn", "sudo", "ip", "ssh", "ssh-keygen", "ssh-keyscan", "timeout"];
+        let desk = programs.into_iter().fold(desk, |desk, name| desk.program(name, &look));
+        let ended = desk.run("run");
+        assert!(ended.called.lines().any(|call| call == must_be_called), "{ended}");
+        let environments = std::fs::read_to_string(seen).expect("programs were called");
+        assert!(environments.contains("LC_ALL=C"), "{environments}");
+        for name in ["VPN_USERNAME", "VPN_PASSWORD", "SSH_KEY"] {
+            assert!(!environments.contains(name), "{name} in\n{environments}\nof {ended}");
+        }
+    }
 }
