@@ -48,6 +48,19 @@ fn slowly_upgrading() -> Night {
     with_patience(upgrading())
 }
 
+/// The tunnel may be away for longer than it takes to notice that it is.
+fn patient(night: Night) -> Night {
+    night.with("vpn.outage", "1m")
+}
+
+fn patiently_testing() -> Night {
+    patient(testing())
+}
+
+fn patiently_upgrading() -> Night {
+    patient(upgrading())
+}
+
 fn hurried_testing() -> Night {
     hurried(testing())
 }
@@ -66,6 +79,7 @@ fn hurried_going_back() -> Night {
 
 const PASSED: &[Option<i32>] = &[Some(0)];
 const TESTBED: &[Option<i32>] = &[Some(3)];
+const MIXED: &[Option<i32>] = &[Some(5)];
 const REFUSED: &[Option<i32>] = &[Some(4)];
 const INCONCLUSIVE: &[Option<i32>] = &[Some(6)];
 const REPORT: &[Option<i32>] = &[Some(7)];
@@ -148,18 +162,30 @@ pub(super) fn rows() -> Vec<Row> {
 
 /// What happens to the tunnel.
 fn tunnel(rows: &mut Vec<Row>) {
-    // The last two are over before a server can be stopped.
-    for (step, night) in STEPS.into_iter().filter(|(step, _)| !matches!(*step, "unlock" | "disconnect")) {
+    // The others are over before a server can be stopped.
+    for (step, night) in STEPS.into_iter().filter(|(step, _)| !matches!(*step, "lock" | "unlock" | "disconnect")) {
         let ends = if step == "restore" { REFUSED } else { PASSED };
         let row = row("vpn-restart", step, night, Strike::Fault(&["vpn-restart"])).ends(ends);
         rows.push(if matches!(step, "prepare" | "test") { row.quick() } else { row });
     }
     for step in ["prepare", "activate", "verify", "test"] {
-        let night = if step == "test" { testing } else { upgrading };
+        let (night, patient): (Made, Made) =
+            if step == "test" { (testing, patiently_testing) } else { (upgrading, patiently_upgrading) };
         rows.push(row("vpn-killed", step, night, Strike::Fault(&["vpn-killed"])));
         rows.push(row("vpn-silent-briefly", step, night, Strike::FaultFor(&["vpn-silent"], Duration::from_secs(8))));
-        rows.push(row("vpn-silent-long", step, night, Strike::FaultFor(&["vpn-silent"], Duration::from_secs(32))));
+        let silent = Strike::FaultFor(&["vpn-silent"], Duration::from_secs(32));
+        rows.push(row("vpn-silent-long", step, patient, silent).within(200));
         rows.push(row("vpn-address", step, night, Strike::Fault(&["vpn-address"])));
+    }
+    // Nothing can be given back; what was switched is known to nobody until somebody comes again.
+    for (step, night, ends) in [
+        ("prepare", hurried_upgrading as Made, TESTBED),
+        ("activate", hurried_upgrading, MIXED),
+        ("verify", hurried_upgrading, MIXED),
+        ("restore", hurried_going_back, MIXED),
+        ("test", hurried_testing, TESTBED),
+    ] {
+        rows.push(row("vpn-gone", step, night, Strike::Fault(&["vpn-silent"])).ends(ends).leaves(Leaves::ForTheNext));
     }
     rows.push(
         row("vpn-second-client", "test", testing, Strike::Fault(&["vpn-second-client"])).ends(&[Some(0), Some(3)]),
