@@ -7,8 +7,9 @@ started_at() {
     echo "${20}"
 }
 
+# Which start of the host this is. A container that is started anew has the kernel's number of before, and another first process.
 boot() {
-    cat /proc/sys/kernel/random/boot_id
+    echo "$(cat /proc/sys/kernel/random/boot_id)/$(started_at 1 2>/dev/null)"
 }
 
 # The processes of the job: the session of its script, and whoever has its name in the environment.
