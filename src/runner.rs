@@ -240,8 +240,7 @@ impl Night<'_> {
     }
 
     async fn collect(&self, gateways: &[Gateway], found: &[Found], began: Instant, results: &Results) {
-        let reason = self.stop.reason().map(|problem| problem.class);
-        if matches!(reason, Some(Class::Testbed | Class::Interrupted)) {
+        if self.stop.is_urgent() {
             self.events.skip(Step::Collect, None, "the night is over");
             return;
         }
@@ -250,10 +249,22 @@ impl Night<'_> {
         let traces = Traces { config, results, events: self.events, window: began.elapsed() };
         let collected = join_all(gateways.iter().zip(found).map(|(gateway, found)| traces.of(gateway, found)));
         // After the deadline there is a minute left for it, and not more.
-        let limit = if reason.is_some() { Duration::from_secs(60) } else { config.timeout * 2 };
-        match tokio::time::timeout(limit, collected).await {
-            Ok(_) => stage.done("journals and versions"),
-            Err(_) => stage.failed(Problem::testbed("the gateways' journals did not come in time")),
+        let limit = async {
+            tokio::select! {
+                () = tokio::time::sleep(config.timeout * 2) => {}
+                _ = self.stop.wait() => {
+                    if !self.stop.is_urgent() {
+                        tokio::time::sleep(Duration::from_secs(60)).await;
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            _ = collected => stage.done("journals and versions"),
+            () = limit => {
+                let late = || Problem::testbed("the gateways' journals did not come in time");
+                stage.failed(self.stop.reason().unwrap_or_else(late));
+            }
         }
     }
 }

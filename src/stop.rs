@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::event::Problem;
+use crate::event::{Class, Problem};
 
 /// Clones share the reason.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +24,11 @@ impl Stop {
 
     pub(crate) fn reason(&self) -> Option<Problem> {
         self.token.is_cancelled().then(|| self.reason.get().cloned()).flatten()
+    }
+
+    /// Whether there is time for nothing but giving back what was taken: somebody waits for us to end, or the lab is lost.
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.reason().is_some_and(|reason| matches!(reason.class, Class::Testbed | Class::Interrupted))
     }
 
     /// Waits until the work shall end, and says why.

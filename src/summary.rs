@@ -466,7 +466,7 @@ impl Summary {
         if let Some(signal) = &self.interrupted {
             reasons.push(night_reason(Status::Interrupted, format!("interrupted by {signal}")));
         }
-        if let Some(deadline) = self.deadline_passed {
+        if let Some(deadline) = self.cut_off() {
             let text = format!("cut off by the night's deadline of {}", crate::config::format_duration(deadline));
             reasons.push(night_reason(Status::Inconclusive, text));
         }
@@ -480,6 +480,19 @@ impl Summary {
             reasons.push(night_reason(Status::Inconclusive, "the night has not ended".to_owned()));
         }
         reasons
+    }
+
+    /// The deadline, if it has cut something off: when all was done by then, it has not.
+    fn cut_off(&self) -> Option<Duration> {
+        let has_work = !self.suites.is_empty() || !self.gateways.is_empty();
+        let is_done = has_work
+            && self.suites.iter().all(|suite| suite.end.is_some())
+            && self.gateways.iter().all(|gateway| gateway.outcome.is_some());
+        let is_cut = |run: &StepRun| {
+            let Some(StepOutcome::Failed(problem)) = &run.outcome else { return false };
+            problem.class == Class::Inconclusive && run.step != Step::Collect
+        };
+        self.deadline_passed.filter(|_| !is_done || self.steps.iter().any(is_cut))
     }
 
     fn say_gateways(&self, reasons: &mut Vec<Reason>) {
@@ -519,7 +532,7 @@ impl Summary {
             reasons.push(night_reason(Status::Inconclusive, "nothing was heard of the night".to_owned()));
             return;
         };
-        let is_explained = self.deadline_passed.is_some()
+        let is_explained = self.cut_off().is_some()
             || reasons.iter().any(|reason| {
                 use Status::{Interrupted, Testbed, TestbedMixed, UpgradeFailed};
                 matches!(reason.status, TestbedMixed | Interrupted | UpgradeFailed | Testbed)
@@ -911,6 +924,13 @@ mod tests {
         story.say(EventKind::Interrupted { signal: "SIGINT".to_owned() });
         story.fails(Step::Test, None, 1, Problem::new(Class::Interrupted, "interrupted"));
         assert_eq!(codes(&story), [130, 6]);
+    }
+
+    #[test]
+    fn a_deadline_that_passes_when_all_is_done_has_cut_nothing_off() {
+        let mut story = tested();
+        story.say(EventKind::DeadlinePassed { deadline: Duration::from_secs(9_900) }).say(EventKind::NightEnded);
+        assert_eq!(texts(&story), [""; 0]);
     }
 
     #[test]

@@ -174,8 +174,13 @@ impl Run<'_> {
         let exit = words(end);
         let outcome = console.finish(end, self.started.elapsed(), |heard| self.hear(heard));
         let notes = self.put_in_order(&job, end).await;
-        let explained = logs::of_run(tester, self.name, &clock, outcome.failed).await;
-        for case in explained {
+        let explained = async {
+            if stop.is_urgent() {
+                return Vec::new();
+            }
+            logs::of_run(tester, self.name, &clock, outcome.failed).await
+        };
+        for case in explained.await {
             tester.events.say(EventKind::CaseExplained { suite: self.name.to_owned(), case });
         }
         tester.events.say(EventKind::SuiteFinished {
