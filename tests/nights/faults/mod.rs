@@ -42,6 +42,8 @@ enum Before {
     First,
     /// In mid-switch: a night was killed there.
     MidSwitch,
+    /// At the first release, on a way on which every step takes its time.
+    FarAway,
 }
 
 /// What the gateways run in the end, all of them.
@@ -60,20 +62,39 @@ impl Row {
         format!("faults::{}_in_{}", self.fault.replace(['-', ' '], "_"), self.step)
     }
 
-    /// Runs the night, and says what does not hold.
-    fn prove(&self) -> record::Line {
-        self.strike.clean_up();
+    /// Brings the testbed to where the night finds it.
+    fn hand_over(&self) {
         lab::reset();
-        if self.before == Before::MidSwitch {
-            leave_in_mid_switch();
+        match self.before {
+            Before::First => {}
+            Before::MidSwitch => leave_in_mid_switch(),
+            Before::FarAway => lab::strike(&["vpn-slow", "100", "0"]),
         }
+    }
+
+    /// Runs the night, and says what does not hold. A deadline that missed its step has shown nothing, and is aimed anew.
+    fn prove(&self) -> record::Line {
+        const AIMS: usize = 5;
+        let mut line = self.strike();
+        for _ in 1..AIMS {
+            if !matches!(self.strike, Strike::Deadline) || line.is_inside() {
+                break;
+            }
+            line = self.strike();
+        }
+        line
+    }
+
+    fn strike(&self) -> record::Line {
+        self.strike.clean_up();
+        self.hand_over();
         let before = invariants::Testbed::look();
         let watchman = Watchman::start();
         let mut night = (self.night)().may_leave_things();
         if matches!(self.strike, Strike::Deadline) {
             let rehearsal = (self.night)().start().over();
             let deadline = strike::middle(self.step, &rehearsal);
-            lab::reset();
+            self.hand_over();
             night = night.with("run.deadline", &format!("{}ms", deadline.as_millis()));
         }
         let mut running = night.start();

@@ -32,6 +32,11 @@ impl Line {
         self.held.push((invariant, result));
     }
 
+    /// Whether the fault struck where it was to strike.
+    pub(super) fn is_inside(&self) -> bool {
+        self.held.iter().all(|(invariant, result)| *invariant != "inside" || result.is_ok())
+    }
+
     /// What did not hold.
     pub(super) fn broken(&self) -> Option<String> {
         let broken: Vec<String> = self

@@ -44,6 +44,14 @@ fn slowly_testing() -> Night {
     with_patience(testing())
 }
 
+fn slowly_brief() -> Night {
+    with_patience(brief())
+}
+
+fn slowly_going_back() -> Night {
+    with_patience(going_back())
+}
+
 fn slowly_upgrading() -> Night {
     with_patience(upgrading())
 }
@@ -353,6 +361,14 @@ fn ends(rows: &mut Vec<Row>) {
         }
         rows.push(row("two-signals", step, night, Strike::TwoSignals("-INT", "-TERM")).ends(INTERRUPTED).leaves(left));
     }
+    // A night that finds the testbed in mid-switch brings it back first.
+    let row_in_recover = |fault, strike, ends, leaves| {
+        let row = row(fault, "recover", hurried_upgrading, strike).ends(ends).leaves(leaves);
+        Row { before: Before::MidSwitch, ..row }
+    };
+    rows.push(row_in_recover("sigterm-once-more", Strike::Signal("-TERM"), INTERRUPTED, Leaves::Old));
+    rows.push(row_in_recover("sigkill-once-more", Strike::Signal("-KILL"), KILLED, Leaves::ForTheNext));
+    rows.push(row_in_recover("vpn-killed-once-more", Strike::Fault(&["vpn-restart"]), PASSED, Leaves::New));
     for (step, night) in [
         ("connect", hurried_brief as Made),
         ("lock", hurried_brief),
@@ -371,10 +387,28 @@ fn ends(rows: &mut Vec<Row>) {
         rows.push(if step == "test" { killed.quick() } else { killed });
         rows.push(row("ci-lost", step, night, Strike::Fault(&["ci-lost"])).ends(KILLED).leaves(Leaves::ForTheNext));
     }
-    for (step, night) in STEPS {
-        // What was switched goes back; only in `collect` all of it was done before.
-        let ends = if step == "restore" { REFUSED } else { INCONCLUSIVE };
-        let left = if step == "collect" { Leaves::New } else { Leaves::Old };
-        rows.push(row("deadline", step, night, Strike::Deadline).ends(ends).leaves(left));
+    for (step, night) in [
+        ("connect", slowly_brief as Made),
+        ("lock", slowly_brief),
+        ("recover", slowly_brief),
+        ("resolve", slowly_upgrading),
+        ("prepare", slowly_upgrading),
+        ("activate", slowly_upgrading),
+        ("verify", slowly_upgrading),
+        ("restore", slowly_going_back),
+        ("test", slowly_brief),
+        ("collect", slowly_upgrading),
+        ("unlock", slowly_brief),
+        ("disconnect", slowly_brief),
+    ] {
+        // When it passes in the last steps all is done, and nothing is cut off.
+        let (ends, left) = match step {
+            "restore" => (REFUSED, Leaves::Old),
+            "collect" => (PASSED, Leaves::New),
+            "unlock" | "disconnect" => (PASSED, Leaves::Old),
+            _ => (INCONCLUSIVE, Leaves::Old),
+        };
+        let row = row("deadline", step, night, Strike::Deadline).ends(ends).leaves(left);
+        rows.push(Row { before: Before::FarAway, ..row });
     }
 }
