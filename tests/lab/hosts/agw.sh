@@ -25,6 +25,7 @@ agw_reset() {
 }
 
 # Somebody else has dpkg's lock, as an unattended upgrade has it. Debian's programs lock by fcntl(2).
+# shellcheck disable=SC2016 # What stands in single quotes is expanded on the host.
 fault_dpkg_lock() {
     inside agw systemd-run --quiet --unit teravm-lab-dpkg-lock perl -MFcntl -e '
         open(my $lock, "+>>", "/var/lib/dpkg/lock-frontend") or die;
