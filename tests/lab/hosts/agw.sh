@@ -27,7 +27,7 @@ agw_reset() {
 # Somebody else has dpkg's lock, as an unattended upgrade has it. Debian's programs lock by fcntl(2).
 # shellcheck disable=SC2016 # What stands in single quotes is expanded on the host.
 fault_dpkg_lock() {
-    inside agw systemd-run --quiet --unit teravm-lab-dpkg-lock perl -MFcntl -e '
+    inside agw systemd-run --quiet --collect --unit teravm-lab-dpkg-lock perl -MFcntl -e '
         open(my $lock, "+>>", "/var/lib/dpkg/lock-frontend") or die;
         fcntl($lock, F_SETLKW, pack("s s q q l", F_WRLCK, 0, 0, 0, 0)) or die;
         sleep'

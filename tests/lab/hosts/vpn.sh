@@ -129,7 +129,7 @@ heal_vpn_address() {
 
 # A second client with the same certificate, which comes back whenever it is starved.
 fault_vpn_second_client() {
-    inside vpn systemd-run --quiet --unit teravm-lab-second openvpn --config /lab/vpn/second.ovpn --dev tun7 \
+    inside vpn systemd-run --quiet --collect --unit teravm-lab-second openvpn --config /lab/vpn/second.ovpn --dev tun7 \
         --auth-user-pass /lab/vpn/password --route-noexec --ifconfig-noexec --pull-filter ignore redirect-gateway \
         --ping 5 --ping-restart 10
 }
@@ -138,7 +138,7 @@ heal_vpn_second_client() { inside vpn sh -c 'systemctl stop teravm-lab-second 2>
 # vpn-slow [MILLISECONDS [PERCENT]]: what goes through the tunnel takes that much longer on each way (200), and that much of
 # it is lost (5). The kernel may have no netem, so a relay stands before the server's port.
 fault_vpn_slow() {
-    inside vpn systemd-run --quiet --unit teravm-lab-relay /usr/local/sbin/slow-relay 1196 1194 "${1:-200}" "${2:-5}"
+    inside vpn systemd-run --quiet --collect --unit teravm-lab-relay /usr/local/sbin/slow-relay 1196 1194 "${1:-200}" "${2:-5}"
     inside vpn iptables -t nat -I PREROUTING -p udp --dport 1194 -j REDIRECT --to-ports 1196
     # Packets of a connection that is there already would go on past the relay.
     inside vpn sh -c 'conntrack -D -p udp --dport 1194 >/dev/null 2>&1; true'
