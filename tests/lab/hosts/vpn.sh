@@ -139,6 +139,7 @@ heal_vpn_second_client() { inside vpn sh -c 'systemctl stop teravm-lab-second 2>
 # it is lost (5). The kernel may have no netem, so a relay stands before the server's port.
 fault_vpn_slow() {
     inside vpn systemd-run --quiet --collect --unit teravm-lab-relay /usr/local/sbin/slow-relay 1196 1194 "${1:-200}" "${2:-5}"
+    wait_for 10 "relay on vpn" inside vpn sh -c 'ss -Hlun sport = :1196 | grep -q 1196'
     inside vpn iptables -t nat -I PREROUTING -p udp --dport 1194 -j REDIRECT --to-ports 1196
     # Packets of a connection that is there already would go on past the relay.
     inside vpn sh -c 'conntrack -D -p udp --dport 1194 >/dev/null 2>&1; true'
