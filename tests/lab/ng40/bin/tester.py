@@ -45,9 +45,10 @@ def user():
 
 
 def printed(name):
-    """Returns where what this process prints is kept: a name of its own for each run of a list."""
-    folder = VAR / "printed"
-    folder.mkdir(parents=True, exist_ok=True)
+    """Returns where what this process prints is kept: a name of its own for each run of a list. On another disk than the
+    homes, because that one may be full."""
+    folder = Path("/var/tmp/ng40-printed")
+    folder.mkdir(exist_ok=True)
     return folder / f"{time.time_ns()}-{name}"
 
 
