@@ -134,7 +134,8 @@ pub(super) fn window(told: &Told, step: &str, struck: &Struck) -> (Result<(), St
     // One that was killed never says that it has finished.
     let last =
         if finished.len() < started.len() { f64::INFINITY } else { finished.last().copied().unwrap_or(f64::INFINITY) };
-    let is_inside = first <= struck.begun && struck.done <= last;
+    // What takes its time to strike has to be at work in the step for a while.
+    let is_inside = first <= struck.begun && struck.done.min(struck.begun + 1.0) <= last;
     // When a deadline or a signal came, the night says itself.
     let is_end = |event: &&Value| event["event"] == "deadline_passed" || event["event"] == "interrupted";
     let came = events.iter().find(is_end).map(time);

@@ -1,6 +1,8 @@
 //! Looks, while a night runs, whether a list of processes or the environment of a child shows a secret.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -41,6 +43,7 @@ impl Watchman {
 
 /// The hosts of the lab are containers of this machine, so its list of processes has theirs too.
 fn look(canaries: &[(String, String)], seen: &mut BTreeSet<String>) {
+    let node = std::fs::metadata(Path::new("/run/netns").join(lab::NAMESPACE)).ok().map(|meta| meta.ino());
     for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let path = process.path();
         if !process.file_name().to_string_lossy().starts_with(|first: char| first.is_ascii_digit()) {
@@ -48,7 +51,10 @@ fn look(canaries: &[(String, String)], seen: &mut BTreeSet<String>) {
         }
         let read = |name: &str| std::fs::read(path.join(name)).unwrap_or_default();
         let words = String::from_utf8_lossy(&read("cmdline")).replace('\0', " ");
-        let environment = String::from_utf8_lossy(&read("environ")).into_owned();
+        // The VPN server's own scripts have the login too, and are not ours.
+        let is_on_the_node = std::fs::metadata(path.join("ns/net")).is_ok_and(|meta| Some(meta.ino()) == node);
+        let environment =
+            if is_on_the_node { String::from_utf8_lossy(&read("environ")).into_owned() } else { String::new() };
         for (name, secret) in canaries {
             if words.contains(secret) {
                 seen.insert(format!("{name} in the arguments of {}", words.replace(secret, "***")));

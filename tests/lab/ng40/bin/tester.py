@@ -149,5 +149,22 @@ class Console:
                 return
 
 
+class Errors:
+    """Standard error, with every byte of it kept as well."""
+
+    def __init__(self, kept):
+        self.kept = kept
+
+    def write(self, text):
+        data = text.encode()
+        with contextlib.suppress(OSError):
+            self.kept.write(data)
+        os.write(2, data)
+        return len(text)
+
+    def flush(self):
+        """Nothing waits here."""
+
+
 def complain(program, text):
     print(f"{program}: {text}", file=sys.stderr)
