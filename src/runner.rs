@@ -123,7 +123,9 @@ async fn take_testbed(plan: &Plan, events: &Events, stop: &Stop) -> Option<(Lab,
 
 async fn unlock(lock: &Lock, owner: &Owner, events: &Events) {
     let stage = events.start(Step::Unlock, None);
-    match lock.give_back(owner).await {
+    // It lapses by itself, so that nobody has to wait for a host that is lost.
+    let given = tokio::time::timeout(Duration::from_secs(60), lock.give_back(owner)).await;
+    match given.unwrap_or_else(|_| Err(Problem::testbed("the lock could not be given back: NG40 does not answer"))) {
         Ok(()) => stage.done("given back"),
         Err(problem) => stage.failed(problem.hint("the lease lapses by itself")),
     }

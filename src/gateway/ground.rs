@@ -16,8 +16,10 @@ pub(super) struct Ground {
     pub(super) run: Option<String>,
 }
 
-/// The exit status of a command that has come too late, or cannot wait any longer for one before it.
+/// The exit status of a command that has come too late, or cannot wait any longer for one before it, and what it then says.
 const TOO_LATE: i32 = 75;
+const TAKEN: &str = "another run has this gateway now";
+const OCCUPIED: &str = "an earlier command is still at work";
 
 /// All that a script printed: its output, then its errors.
 pub(super) fn all_said(output: &Output) -> String {
@@ -100,19 +102,15 @@ impl Ground {
     /// lost what it had laid ready to the last word of the one before.
     fn fenced(&self, script: &str) -> String {
         let Some(run) = &self.run else { return script.to_owned() };
-        let late = "echo 'another run has this gateway now' >&2; exit";
-        format!("[ \"$(cat {RUN} 2>/dev/null)\" = {} ] || {{ {late} {TOO_LATE}; }}\n{script}", quote(run))
+        let late = format!("echo '{TAKEN}' >&2; exit {TOO_LATE}");
+        format!("[ \"$(cat {RUN} 2>/dev/null)\" = {} ] || {{ {late}; }}\n{script}", quote(run))
     }
 
     /// The same for a script that changes something: it waits for the one before it, which may have been left at work by a
     /// connection that was lost, and is sent again.
     fn in_turn(&self, script: &str, patience: Duration) -> String {
-        let late = "echo 'an earlier command is still at work' >&2; exit";
-        format!(
-            "exec 9>>{GUARD} && flock -w {} 9 || {{ {late} {TOO_LATE}; }}\n{}",
-            patience.as_secs(),
-            self.fenced(script)
-        )
+        let late = format!("echo '{OCCUPIED}' >&2; exit {TOO_LATE}");
+        format!("exec 9>>{GUARD} && flock -w {} 9 || {{ {late}; }}\n{}", patience.as_secs(), self.fenced(script))
     }
 
     /// Runs a script as root that only reads, and returns whatever came of it.
@@ -130,9 +128,10 @@ impl Ground {
     async fn send(&self, script: &str, deadline: Duration) -> Result<Output, Problem> {
         let work = || self.host.command(script).sudo().deadline(deadline).run();
         let output = self.host.outlast(work).await.map_err(|error| error.problem())?;
-        if output.status == TOO_LATE {
+        let why = output.last_words();
+        if output.status == TOO_LATE && [TAKEN, OCCUPIED].contains(&why.as_str()) {
             return Err(Problem::testbed(format!("`{}` does not take our command", self.name))
-                .because(output.last_words())
+                .because(why)
                 .hint("`teravm-ci lock` says who has the testbed"));
         }
         Ok(output)

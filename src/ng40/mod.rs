@@ -45,6 +45,9 @@ struct Run<'a> {
     started: Instant,
 }
 
+/// What putting NG40 in order may take when somebody waits for us to end.
+const HURRY: Duration = Duration::from_secs(120);
+
 /// Beyond its deadline a run is given this long to be killed on its host and seen ended by us.
 const GRACE: Duration = Duration::from_secs(60);
 
@@ -173,7 +176,7 @@ impl Run<'_> {
 
         let exit = words(end);
         let outcome = console.finish(end, self.started.elapsed(), |heard| self.hear(heard));
-        let notes = self.put_in_order(&job, end).await;
+        let notes = self.put_in_order(&job, end, stop).await;
         let explained = async {
             if stop.is_urgent() {
                 return Vec::new();
@@ -273,8 +276,9 @@ impl Run<'_> {
         }
     }
 
-    /// Ends what may still be at work, and cleans up after our own run.
-    async fn put_in_order(&self, job: &Job, end: End) -> Vec<String> {
+    /// Ends what may still be at work, and cleans up after our own run. Where somebody waits for us, a tester that is lost is not
+    /// waited for: the run ends at its deadline without us.
+    async fn put_in_order(&self, job: &Job, end: End, stop: &Stop) -> Vec<String> {
         let tester = self.tester;
         let mut notes = Vec::new();
         let order = async {
@@ -285,7 +289,11 @@ impl Run<'_> {
             tester.clean_up(&tester.config.cleanup_after).await?;
             tester.host.outlast(|| job.remove()).await.map(drop).map_err(|error| error.problem())
         };
-        if let Err(problem) = order.await {
+        let limit = if stop.is_urgent() { HURRY } else { Duration::MAX };
+        let ordered = tokio::time::timeout(limit, order).await;
+        if let Err(problem) =
+            ordered.unwrap_or_else(|_| Err(Problem::testbed("NG40 was not put in order: it does not answer")))
+        {
             tester.events.warn(Step::Test, Some(tester.host.name()), problem.line());
             notes.push(problem.line());
         }
