@@ -108,16 +108,16 @@ impl Feg {
     }
 
     pub(super) fn release_of(&self, found: &FegFound) -> Option<String> {
-        let tags: BTreeSet<&str> = found
-            .containers
-            .values()
-            .map(|container| container.reference.rsplit_once(':').map_or("latest", |(_, tag)| tag))
-            .collect();
-        match tags.len() {
-            0 => None,
-            1 => tags.first().map(|&tag| tag.to_owned()),
-            _ => Some(tags.into_iter().collect::<Vec<_>>().join(", ")),
-        }
+        let tags = self.tags(found);
+        (!tags.is_empty()).then(|| tags.into_iter().collect::<Vec<_>>().join(", "))
+    }
+
+    /// The tags of the release's images that run; a site may run others beside them.
+    fn tags<'a>(&self, found: &'a FegFound) -> BTreeSet<&'a str> {
+        // What stands before the name, a registry and perhaps more, may have changed since.
+        let is_ours = |name: &str| self.config.images.iter().any(|image| name.ends_with(image.as_str()));
+        let named = found.containers.values().map(Container::named);
+        named.filter(|(name, _)| is_ours(name)).map(|(_, tag)| tag).collect()
     }
 
     fn reference(found: &FegFound, image: &str, tag: &str) -> String {
@@ -381,12 +381,13 @@ impl Feg {
             |services: Vec<&String>| quote(&services.into_iter().map(String::as_str).collect::<Vec<_>>().join(" "));
         format!(
             "{preamble}{remove}set -e\n{quiesce}set +e\n{name}{place}\
-             started={started}\nstopped={stopped}\n{go_back}",
+             {tag}started={started}\nstopped={stopped}\n{go_back}",
             preamble = self.preamble_of_compose(),
             remove = Self::remove(found),
             quiesce = self.quiesce(),
             name = Self::name_images(found),
             place = PLACE.replace("NEXT", BACKUP),
+            tag = self.tag_that_ran(found),
             started = words(started),
             stopped = words(stopped),
             go_back = include_str!("compose_back.sh")
@@ -394,6 +395,14 @@ impl Feg {
                 .replace("NEXT", NEXT)
                 .replace("COMPOSE", &found.compose),
         )
+    }
+
+    /// Has compose bring back the tag that ran, whatever `.env` says: somebody may have written another there that never ran.
+    fn tag_that_ran(&self, found: &FegFound) -> String {
+        match self.tags(found).into_iter().collect::<Vec<_>>()[..] {
+            [tag] => format!("export IMAGE_VERSION={}\n", quote(tag)),
+            _ => String::new(),
+        }
     }
 
     /// Gives the images in use the names under which they were started: a tag may have moved with a pull.
@@ -529,6 +538,14 @@ const WAY_BACK: &str = "teravm-ci/way-back";
 const PLACE: &str = "place() {\n  cp -p \"$1\" \"$1.teravm-ci\" && cat NEXT/\"$1\" > \"$1.teravm-ci\" && sync \"$1.teravm-ci\" && mv \"$1.teravm-ci\" \"$1\"\n}\n";
 
 impl Container {
+    /// Name and tag of the image that it was started by. A colon before a slash belongs to the registry's port.
+    fn named(&self) -> (&str, &str) {
+        match self.reference.rsplit_once(':') {
+            Some((name, tag)) if !tag.contains('/') => (name, tag),
+            _ => (&self.reference, "latest"),
+        }
+    }
+
     /// Whether it was started by a tag, which can be given to its image again; not by a digest or an image ID.
     fn is_tagged(&self) -> bool {
         !self.reference.contains('@') && !self.reference.starts_with("sha256:")
@@ -695,6 +712,18 @@ mod tests {
         let override_file: (&str, &[u8]) = ("docker-compose.override.yml", b"");
         assert_eq!(files("", &[override_file]), "-f NEXT/docker-compose.yml -f docker-compose.override.yml");
         assert_eq!(files("docker-compose.yml:site.yml", &[override_file]), "-f NEXT/docker-compose.yml -f site.yml");
+    }
+
+    #[test]
+    fn the_colon_of_a_port_begins_no_tag() {
+        let named = |reference: &str| {
+            let container = Container { reference: reference.to_owned(), image: "sha256:1".to_owned() };
+            let (name, tag) = container.named();
+            format!("{name} {tag}")
+        };
+        assert_eq!(named("192.168.60.10:5000/gateway_go:5d2e8f90"), "192.168.60.10:5000/gateway_go 5d2e8f90");
+        assert_eq!(named("192.168.60.10:5000/gateway_go"), "192.168.60.10:5000/gateway_go latest");
+        assert_eq!(named("gateway_go"), "gateway_go latest");
     }
 
     #[test]

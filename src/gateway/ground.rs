@@ -163,7 +163,7 @@ impl Ground {
         id: &str,
         script: &str,
         deadline: Duration,
-        class: impl FnOnce(&str) -> Class,
+        class: impl FnOnce(&JobEnd, &str) -> Class,
     ) -> Result<(), Problem> {
         self.commanded(step, script);
         let spec = JobSpec {
@@ -178,6 +178,7 @@ impl Ground {
         for line in said.lines().filter(|line| !line.trim().is_empty()) {
             self.output(step, line);
         }
+        let class = class(&end, &said);
         let how = match end {
             JobEnd::Exited(0) => return Ok(()),
             JobEnd::Exited(status) => format!("exit status {status}"),
@@ -186,7 +187,7 @@ impl Ground {
             JobEnd::Stopped | JobEnd::Vanished => "it was killed on the host".to_owned(),
             JobEnd::Rebooted => "the host was started anew meanwhile".to_owned(),
         };
-        let problem = Problem::new(class(&said), format!("{step} failed on `{}`", self.name));
+        let problem = Problem::new(class, format!("{step} failed on `{}`", self.name));
         Err(problem.because(format!("{how}: {}", agw::last_lines(&said, 8))))
     }
 

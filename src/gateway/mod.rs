@@ -22,7 +22,7 @@ use crate::config::Verify;
 use crate::event::{Class, Events, Problem, Step};
 use crate::plan::{Lab, PlannedHost, Role, Upgrade};
 use crate::release::Release;
-use crate::remote::{Host, quote};
+use crate::remote::{Host, JobEnd, quote};
 use crate::stop::Stop;
 
 /// Our own folder on a gateway, root's and nobody else's.
@@ -295,7 +295,9 @@ impl Gateway {
             })
             .await?;
         ground
-            .job(Step::Activate, &format!("{run}-activate"), &script, deadline, |said| match self {
+            .job(Step::Activate, &format!("{run}-activate"), &script, deadline, |end, said| match self {
+                // What came to the host from outside is not the release's fault.
+                _ if matches!(end, JobEnd::Rebooted | JobEnd::Vanished | JobEnd::Stopped) => Class::Testbed,
                 Gateway::Agw(_) => agw::activation_class(said),
                 Gateway::Feg(_) => feg::activation_class(said),
             })
@@ -368,7 +370,7 @@ impl Gateway {
             let ground = self.ground();
             // A switch that we have lost sight of may still be at work.
             ground.outlive_job(step, &format!("{run}-activate"), deadline).await?;
-            ground.job(step, &format!("{run}-restore"), &script, deadline, |_| Class::Mixed).await?;
+            ground.job(step, &format!("{run}-restore"), &script, deadline, |_, _| Class::Mixed).await?;
             let fine = |now: &Found| match (self, now, before) {
                 (Gateway::Agw(agw), Found::Agw(now), Found::Agw(before)) => agw.is_as_before(now, before),
                 (Gateway::Feg(_), Found::Feg(now), Found::Feg(before)) => Feg::is_as_before(now, before),

@@ -18,6 +18,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_service_that_dies_after_a_second_takes_the_release_back", a_service_that_dies_after_a_second),
     ("a_service_that_dies_after_twenty_seconds_takes_the_release_back", a_service_that_dies_after_twenty_seconds),
     ("containers_that_exit_again_and_again_take_the_release_back", containers_that_exit_again_and_again),
+    ("what_ran_runs_again_although_the_env_names_what_never_ran", what_ran_runs_again),
     ("a_night_that_is_killed_while_it_switches_is_recovered_by_the_next", a_night_that_is_killed_while_it_switches),
     ("the_first_night_takes_the_newest_complete_release", the_first_night_takes_the_newest_complete_release),
     ("the_second_night_leaves_everything_alone", the_second_night_leaves_everything_alone),
@@ -130,6 +131,14 @@ fn containers_that_exit_again_and_again() {
     taken_back(teravm("run --tag dd40f004").with("verify.stable", "4s").with("verify.timeout", "20s"))
         .left(ALL_BACK)
         .says("is not healthy on 1.9.0-1667000400-dd40f004");
+}
+
+/// As magmad's own upgrader leaves it, when the cron job that finishes its work has not come yet.
+fn what_ran_runs_again() {
+    lab::reset();
+    lab::strike(&["magmad-upgrades", "feg1"]);
+    back_at(&state(), teravm("upgrade --tag aa10f001")).left(ALL_BACK);
+    lab::reset();
 }
 
 fn a_night_that_is_killed_while_it_switches() {

@@ -225,7 +225,7 @@ fn gateways(rows: &mut Vec<Row>) {
     for (fault, host) in [("reboot-agw", "agw"), ("reboot-feg", "feg1")] {
         let words: Words = if host == "agw" { &["reboot", "agw"] } else { &["reboot", "feg1"] };
         for step in ["prepare", "activate", "verify"] {
-            let ends: &[Option<i32>] = &[Some(0), Some(3), Some(4)];
+            let ends: &[Option<i32>] = &[Some(0), Some(3)];
             rows.push(
                 row(fault, step, upgrading, Strike::Fault(words)).ends(ends).leaves(Leaves::OldOrNew).within(200),
             );
