@@ -68,6 +68,11 @@ pub(crate) fn strike(words: &[&str]) {
     must(&[&["fault"], words].concat());
 }
 
+/// Heals one thing.
+pub(crate) fn heal_one(name: &str) {
+    must(&["heal", name]);
+}
+
 /// Heals whatever is broken.
 pub(crate) fn heal() {
     must(&["heal"]);

@@ -3,6 +3,7 @@
 //!
 //! The rows that take seconds are always there; with `TERAVM_FAULTS=all`, as `tests/lab/faults` has it, all of them.
 
+mod chaos;
 mod invariants;
 mod record;
 mod rows;
@@ -105,7 +106,7 @@ impl Row {
         lab::heal();
         let (window, noticed) = strike::window(&told, self.step, &struck);
         let next = (self.leaves == Leaves::ForTheNext).then(|| next_night(&told));
-        let mut line = record::Line::new(self.fault, self.step, told.code, noticed, ended_after);
+        let mut line = record::Line::new(self.fault.to_owned(), self.step.to_owned(), told.code, noticed, ended_after);
         line.hold("inside", window);
         line.hold("1 status", invariants::status(self, &told));
         line.hold("2 verdicts", invariants::verdicts(&told));
@@ -145,24 +146,23 @@ fn leave_in_mid_switch() {
 pub(crate) fn trials(missing: Option<&str>, is_ignored: bool) -> Vec<Trial> {
     let all = std::env::var("TERAVM_FAULTS").is_ok_and(|value| value == "all");
     let rows = rows::rows().into_iter().filter(|row| all || row.is_quick);
-    rows.map(|row| {
+    let of_table = rows.map(|row| {
         let missing = missing.map(str::to_owned);
         let name = row.name();
         let run = move || match missing {
             Some(why) => Err(Failed::from(format!("the lab cannot be had: {why}"))),
-            None => prove(&row),
+            None if record::has_held(row.fault, row.step) => Ok(()),
+            None => judge(|| row.prove()),
         };
         Trial::test(name, run).with_ignored_flag(is_ignored)
-    })
-    .collect()
+    });
+    of_table.chain(chaos::trials(missing)).collect()
 }
 
-fn prove(row: &Row) -> Result<(), Failed> {
-    if record::has_held(row.fault, row.step) {
-        return Ok(());
-    }
+/// Keeps what a night came to, and fails if something did not hold.
+fn judge(prove: impl FnOnce() -> record::Line) -> Result<(), Failed> {
     let since = Instant::now();
-    let line = row.prove();
+    let line = prove();
     record::keep(&line, since.elapsed());
     match line.broken() {
         None => Ok(()),

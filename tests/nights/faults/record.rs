@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 /// What a row came to.
 pub(super) struct Line {
-    fault: &'static str,
-    step: &'static str,
+    fault: String,
+    step: String,
     status: Option<i32>,
     noticed: Option<Duration>,
     ended_after: Duration,
@@ -19,8 +19,8 @@ pub(super) struct Line {
 
 impl Line {
     pub(super) fn new(
-        fault: &'static str,
-        step: &'static str,
+        fault: String,
+        step: String,
         status: Option<i32>,
         noticed: Option<Duration>,
         ended_after: Duration,
