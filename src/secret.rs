@@ -1,14 +1,18 @@
 //! Secrets: where they come from, and how they are kept out of everything that leaves the program.
 //!
 //! Knows nothing of the lab. A [`Secret`] shows itself to nobody; a [`Redactor`] takes every known secret out of text that
-//! others have printed, also when it is base64 or URL-encoded, and also when it is cut in two by a read.
+//! others have printed, also when it is base64 or URL-encoded, and also when it is cut in two by a read or a line end.
 
+use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, RwLockReadGuard};
 
+use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use memchr::memchr2;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -178,7 +182,7 @@ impl SecretRef {
 /// Takes known secrets out of text. Clones share what they know.
 #[derive(Clone, Default)]
 pub(crate) struct Redactor {
-    needles: Arc<RwLock<Vec<Vec<u8>>>>,
+    known: Arc<RwLock<Known>>,
 }
 
 impl fmt::Debug for Redactor {
@@ -187,102 +191,147 @@ impl fmt::Debug for Redactor {
     }
 }
 
+/// The forms of all secrets, and what finds them.
+#[derive(Default)]
+struct Known {
+    forms: Vec<Vec<u8>>,
+    longest: usize,
+    /// None as long as there is nothing to find.
+    search: Option<AhoCorasick>,
+}
+
 impl Redactor {
     /// Learns a secret. Of key material (PEM) each line of the body counts by itself.
     pub(crate) fn learn(&self, secret: &Secret) {
-        let mut needles = self.needles.write().expect("no thread panics while it holds this lock");
-        for line in secret.expose().lines().map(str::trim) {
-            if line.len() >= SHORTEST && !line.starts_with("-----") {
-                for form in forms(line) {
-                    if form.len() >= SHORTEST && !needles.contains(&form) {
-                        needles.push(form);
-                    }
-                }
-            }
-        }
-        // The longest first, so that a secret that contains another goes whole.
-        needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
+        self.learn_lines(secret.expose().lines());
     }
 
     /// Learns the private parts of an OpenVPN profile: its inline keys, not its options.
     pub(crate) fn learn_profile(&self, profile: &Secret) {
         let mut inside: Option<String> = None;
+        let mut private = Vec::new();
         for line in profile.expose().lines().map(str::trim) {
             match &inside {
                 Some(end) if line == end => inside = None,
-                Some(_) => self.learn(&Secret::new(line)),
+                Some(_) => private.push(line),
                 None => {
-                    let private =
-                        ["key", "tls-auth", "tls-crypt", "tls-crypt-v2", "secret", "pkcs12", "auth-user-pass"];
-                    inside = private.iter().find(|tag| line == format!("<{tag}>")).map(|tag| format!("</{tag}>"));
+                    let tags = ["key", "tls-auth", "tls-crypt", "tls-crypt-v2", "secret", "pkcs12", "auth-user-pass"];
+                    inside = tags.iter().find(|tag| line == format!("<{tag}>")).map(|tag| format!("</{tag}>"));
                 }
             }
         }
+        self.learn_lines(private.into_iter());
+    }
+
+    fn learn_lines<'a>(&self, lines: impl Iterator<Item = &'a str>) {
+        let secret = lines.map(str::trim).filter(|line| line.len() >= SHORTEST && !line.starts_with("-----"));
+        let mut known = self.known.write().expect("no thread panics while it holds this lock");
+        for form in secret.flat_map(forms) {
+            if form.len() >= SHORTEST && !known.forms.contains(&form) {
+                known.longest = known.longest.max(form.len());
+                known.forms.push(form);
+            }
+        }
+        if known.forms.is_empty() {
+            return;
+        }
+        // The longest, so that a secret that contains another goes whole.
+        let search = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&known.forms);
+        known.search = Some(search.expect("secrets are far from what an automaton can hold"));
     }
 
     /// The text without secrets.
     pub(crate) fn text(&self, text: &str) -> String {
-        let needles = self.needles.read().expect("no thread panics while it holds this lock");
-        if needles.iter().any(|needle| memchr::memmem::find(text.as_bytes(), needle).is_some()) {
-            String::from_utf8_lossy(&redacted(text.as_bytes(), &needles)).into_owned()
-        } else {
-            text.to_owned()
+        match self.known().redacted(text.as_bytes()) {
+            Cow::Borrowed(_) => text.to_owned(),
+            Cow::Owned(clean) => String::from_utf8_lossy(&clean).into_owned(),
         }
     }
 
     /// Takes secrets out of every text of a document, but for the fields of these names. Returns whether there were any.
     pub(crate) fn document(&self, value: &mut serde_json::Value, spared: &[&str]) -> bool {
-        let needles = self.needles.read().expect("no thread panics while it holds this lock");
-        !needles.is_empty() && redact(value, spared, &needles)
+        redact(value, spared, &self.known())
     }
 
     /// A filter for bytes that come in pieces.
     pub(crate) fn stream(&self) -> RedactedStream {
         RedactedStream { redactor: self.clone(), held: Vec::new() }
     }
+
+    fn known(&self) -> RwLockReadGuard<'_, Known> {
+        self.known.read().expect("no thread panics while it holds this lock")
+    }
 }
 
-fn redact(value: &mut serde_json::Value, spared: &[&str], needles: &[Vec<u8>]) -> bool {
+fn redact(value: &mut serde_json::Value, spared: &[&str], known: &Known) -> bool {
     match value {
         serde_json::Value::String(text) => {
-            if needles.iter().any(|needle| memchr::memmem::find(text.as_bytes(), needle).is_some()) {
-                *text = String::from_utf8_lossy(&redacted(text.as_bytes(), needles)).into_owned();
-                return true;
-            }
-            false
+            let Cow::Owned(clean) = known.redacted(text.as_bytes()) else { return false };
+            *text = String::from_utf8_lossy(&clean).into_owned();
+            true
         }
         serde_json::Value::Array(values) => {
-            values.iter_mut().fold(false, |changed, value| redact(value, spared, needles) | changed)
+            values.iter_mut().fold(false, |changed, value| redact(value, spared, known) | changed)
         }
         serde_json::Value::Object(fields) => fields
             .iter_mut()
             .filter(|(name, _)| !spared.contains(&name.as_str()))
-            .fold(false, |changed, (_, value)| redact(value, spared, needles) | changed),
+            .fold(false, |changed, (_, value)| redact(value, spared, known) | changed),
         _ => false,
     }
 }
 
-fn redacted(bytes: &[u8], needles: &[Vec<u8>]) -> Vec<u8> {
-    let mut clean = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let first = needles
-            .iter()
-            .filter_map(|needle| memchr::memmem::find(rest, needle).map(|at| (at, needle.len())))
-            .min_by_key(|&(at, length)| (at, std::cmp::Reverse(length)));
-        match first {
-            Some((at, length)) => {
-                clean.extend_from_slice(&rest[..at]);
-                clean.extend_from_slice(MASK.as_bytes());
-                rest = &rest[at + length..];
+impl Known {
+    /// The bytes without secrets; borrowed where there are none. Line ends are looked through, because whoever breaks long lines
+    /// breaks secrets too, and those within a secret stay.
+    fn redacted<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        let Some(search) = &self.search else { return Cow::Borrowed(bytes) };
+        let unbroken = if memchr2(b'\r', b'\n', bytes).is_some() {
+            Cow::Owned(bytes.iter().copied().filter(|byte| !is_line_end(*byte)).collect::<Vec<_>>())
+        } else {
+            Cow::Borrowed(bytes)
+        };
+        let mut found = search.find_iter(unbroken.as_ref()).map(|found| found.range()).peekable();
+        if found.peek().is_none() {
+            return Cow::Borrowed(bytes);
+        }
+        let mut clean = Vec::with_capacity(bytes.len());
+        let mut at = 0;
+        for &byte in bytes {
+            if is_line_end(byte) {
+                clean.push(byte);
+                continue;
             }
-            None => {
-                clean.extend_from_slice(rest);
-                break;
+            found.next_if(|found| found.end <= at);
+            match found.peek() {
+                Some(found) if found.start == at => clean.extend_from_slice(MASK.as_bytes()),
+                Some(found) if found.contains(&at) => {}
+                _ => clean.push(byte),
+            }
+            at += 1;
+        }
+        Cow::Owned(clean)
+    }
+
+    /// How many bytes at the end may be the beginning of a secret.
+    fn begun(&self, bytes: &[u8]) -> usize {
+        // Nobody breaks a line within a line end, and what is held has to have a limit.
+        let end = &bytes[bytes.len().saturating_sub(2 * self.longest)..];
+        let places = end.iter().enumerate().rev().filter(|(_, byte)| !is_line_end(**byte)).map(|(at, _)| at);
+        let mut begun = 0;
+        let mut tail = VecDeque::new();
+        for at in places.take(self.longest.saturating_sub(1)) {
+            tail.push_front(end[at]);
+            if self.forms.iter().any(|form| tail.len() < form.len() && tail.iter().eq(&form[..tail.len()])) {
+                begun = end.len() - at;
             }
         }
+        begun
     }
-    clean
+}
+
+fn is_line_end(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
 }
 
 /// The forms in which a secret may be printed: plain, URL-encoded, and base64 at each of the three alignments.
@@ -326,15 +375,10 @@ impl RedactedStream {
     /// Takes the next piece, and returns what is safe to pass on.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.held.extend_from_slice(bytes);
-        let needles = self.redactor.needles.read().expect("no thread panics while it holds this lock");
-        let longest = needles.first().map_or(0, Vec::len);
-        let mut clean = redacted(&self.held, &needles);
-        let most = longest.saturating_sub(1).min(clean.len());
-        let keep = (1..=most)
-            .rev()
-            .find(|&length| needles.iter().any(|needle| needle.starts_with(&clean[clean.len() - length..])))
-            .unwrap_or(0);
-        self.held = clean.split_off(clean.len() - keep);
+        let known = self.redactor.known();
+        let mut clean = known.redacted(&self.held).into_owned();
+        let begun = known.begun(&clean);
+        self.held = clean.split_off(clean.len() - begun);
         clean
     }
 
@@ -378,6 +422,30 @@ mod tests {
             clean.extend(stream.finish());
             assert_eq!(String::from_utf8_lossy(&clean), "say *** and *** and hunter", "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn a_secret_that_is_broken_over_lines_is_taken_out_and_the_line_ends_stay() {
+        let redactor = knowing(&["hunter2hunter2"]);
+        assert_eq!(redactor.text("say hunter\r\n2hunt\ner2\nand hunter\n2"), "say ***\r\n\n\nand hunter\n2");
+        let text = b"say hunter\r\n2hunt\ner2 and hunter\n\n2";
+        for cut in 1..text.len() {
+            let mut stream = redactor.stream();
+            let mut clean = stream.push(&text[..cut]);
+            clean.extend(stream.push(&text[cut..]));
+            clean.extend(stream.finish());
+            assert_eq!(String::from_utf8_lossy(&clean), "say ***\r\n\n and hunter\n\n2", "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn line_ends_without_end_after_the_beginning_of_a_secret_are_not_held() {
+        let mut stream = knowing(&["hunter2hunter2"]).stream();
+        stream.push(b"hunter2");
+        for _ in 0..100 {
+            stream.push(&[b'\n'; 100]);
+        }
+        assert!(stream.held.len() < 100, "{} bytes", stream.held.len());
     }
 
     #[test]
