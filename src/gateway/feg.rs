@@ -292,7 +292,8 @@ impl Feg {
         Ok(references.iter().cloned().zip(text.lines().map(|line| line.trim().to_owned())).collect())
     }
 
-    /// Keeps `.env`, the compose file, and a name of our own for every image in use, so that no prune of dangling images takes it.
+    /// Keeps `.env`, the compose file, and a name of our own for every image in use, so that no prune of dangling images takes it;
+    /// and where each came from, for one that is taken nevertheless.
     pub(super) async fn secure_way_back(&self, found: &FegFound) -> Result<(), Problem> {
         let script = self.way_back_script(found);
         self.ground
@@ -314,7 +315,11 @@ impl Feg {
         );
         let images: BTreeSet<&str> = found.containers.values().map(|container| container.image.as_str()).collect();
         for (index, image) in images.iter().enumerate() {
-            script.push_str(&format!("docker tag {} {WAY_BACK}:{index}\n", quote(image)));
+            let image = quote(image);
+            script.push_str(&format!(
+                "docker tag {image} {WAY_BACK}:{index}\n\
+                 docker image inspect --format '{{{{.Id}}}}{{{{range .RepoDigests}}}} {{{{.}}}}{{{{end}}}}' {image} >> {BACKUP}/images\n"
+            ));
         }
         script.push_str("sync\n");
         script
@@ -407,13 +412,9 @@ impl Feg {
 
     /// Gives the images in use the names under which they were started: a tag may have moved with a pull.
     fn name_images(found: &FegFound) -> String {
-        let mut script = String::new();
+        let mut script = include_str!("image_back.sh").replace("BACKUP", BACKUP);
         for container in found.containers.values().filter(|container| container.is_tagged()) {
-            script.push_str(&format!(
-                "docker tag {} {} || exit 1\n",
-                quote(&container.image),
-                quote(&container.reference)
-            ));
+            script.push_str(&format!("name_image {} {}\n", quote(&container.image), quote(&container.reference)));
         }
         script
     }

@@ -22,6 +22,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_night_that_is_killed_while_it_switches_is_recovered_by_the_next", a_night_that_is_killed_while_it_switches),
     ("the_first_night_takes_the_newest_complete_release", the_first_night_takes_the_newest_complete_release),
     ("the_second_night_leaves_everything_alone", the_second_night_leaves_everything_alone),
+    ("images_that_were_pruned_come_from_the_registry_again", images_that_were_pruned_come_from_the_registry_again),
     ("a_tag_that_has_moved_is_an_upgrade", a_tag_that_has_moved_is_an_upgrade),
     ("a_gateway_with_compose_v2_goes_forward_and_back_as_others_do", a_gateway_with_compose_v2_goes_forward_and_back),
     ("latest_never_goes_back", latest_never_goes_back),
@@ -211,6 +212,26 @@ fn the_second_night_leaves_everything_alone() {
     same("what runs", &before, &running());
     assert!(!told.results.join("hosts/agw/conffiles.diff").exists(), "the first night's difference is not this one's");
     assert_eq!(told.cases().len(), 8, "{told}");
+}
+
+/// Once nothing runs them any more, the images that ran are an operator's to prune; and their tag may mean others by now.
+fn images_that_were_pruned_come_from_the_registry_again() {
+    let before = lab::images("feg1");
+    let hurried = |words| teravm(words).with("lock.expire", "3s").with("lock.renew", "1s");
+    let mut night = hurried("upgrade --tag bb20f002").may_leave_things().start();
+    night.until(r#""event":"step_started","step":"verify""#);
+    night.signal("-KILL");
+    let killed = night.end();
+    lab::strike(&["operator-prunes", "feg1"]);
+    let _moved = fault(&["retag", "5d2e8f90"]);
+    assert_eq!(lab::on("feg1", "docker images -q --filter reference='*/*:5d2e8f90'"), "", "they are gone");
+    let told = hurried("upgrade --tag aa10f001 --wait 1m").in_the_place_of(&killed).run().exits(4);
+    let told = told.says("feg1: brought back to 5d2e8f90 after a run that died in mid-switch").left(&[
+        "agw restored to 1.9.1-1668500000-5d2e8f90",
+        "feg1 restored to 5d2e8f90",
+        "feg2 restored to 5d2e8f90",
+    ]);
+    assert_eq!(lab::images("feg1"), before, "{told}");
 }
 
 fn a_tag_that_has_moved_is_an_upgrade() {
