@@ -358,9 +358,12 @@ fn xml_safe(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n").chars().filter(|&char| is_xml(char)).collect()
 }
 
-/// The characters that XML 1.0 knows.
+/// The characters that XML 1.0 knows, without those that it advises against (2.2): to a terminal they are commands.
 fn is_xml(char: char) -> bool {
-    matches!(char, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
+    matches!(
+        char,
+        '\t' | '\n' | '\r' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}'
+    )
 }
 
 #[cfg(test)]
