@@ -49,5 +49,8 @@ extent="whole"
 kill -0 $log || wait $log || extent="cut"
 [ ! -e "$d/cut" ] || extent="cut"
 
+# What fails while its host shuts down has not failed by itself.
+[ "$status" = 0 ] || [ "$(systemctl is-system-running 2>/dev/null)" != stopping ] || how=rebooted
+
 # Its blocks are there already, so that a full disk does not keep us from saying how it ended.
 printf '%s %s %s\n' "$how" "$status" "$extent" 1<>"$d/rc.new" && mv "$d/rc.new" "$d/rc"
