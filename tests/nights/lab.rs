@@ -1,8 +1,9 @@
 //! The lab, by its own verbs, and what its hosts say of themselves.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -63,9 +64,26 @@ pub(crate) fn bytes_on(host: &str, script: &str) -> Vec<u8> {
     output.stdout
 }
 
+/// Writes a file on a host. The text is in no list of processes.
+pub(crate) fn write_on(host: &str, path: &str, text: &str) {
+    let mut tee = Command::new(root().join("tests/lab/lab"))
+        .args(["exec", host, "tee", path])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the lab's script can be run");
+    tee.stdin.take().expect("stdin is piped above").write_all(text.as_bytes()).expect("the host takes it");
+    assert!(tee.wait().expect("the child is ours").success(), "{path} could not be written on {host}");
+}
+
 /// Breaks something that is healed by [`heal`], or that passes by itself.
 pub(crate) fn strike(words: &[&str]) {
     must(&[&["fault"], words].concat());
+}
+
+/// The same; returns whether it could be done.
+pub(crate) fn may_strike(words: &[&str]) -> bool {
+    verb(&[&["fault"], words].concat()).status.success()
 }
 
 /// Heals one thing.
@@ -97,19 +115,39 @@ pub(crate) fn secrets() -> Vec<(String, String)> {
     let text = std::fs::read_to_string(state("secrets.env")).expect("the lab is up");
     text.lines()
         .filter_map(|line| line.split_once('='))
-        .map(|(name, value)| (name.to_owned(), value.trim_matches(['\'', '"']).to_owned()))
+        .map(|(name, value)| (name.to_owned(), value.trim_matches('\'').to_owned()))
         .collect()
 }
 
 /// The secrets among these variables, and the ways in which a text may carry them: name and text.
 pub(crate) fn canaries(env: &BTreeMap<String, String>) -> Vec<(String, String)> {
     let secrets = env.iter().filter(|(name, value)| name.starts_with("TERAVM_") && value.len() >= 6);
-    secrets
-        .flat_map(|(name, value)| {
-            let encoded = base64::engine::general_purpose::STANDARD_NO_PAD.encode(value);
-            [(name.clone(), value.clone()), (format!("{name} in base64"), encoded)]
-        })
-        .collect()
+    let forms = secrets.flat_map(|(name, value)| {
+        let in_base64 = (0..3).map(move |lead| (format!("{name} in base64, {lead} bytes in"), in_base64(value, lead)));
+        [(name.clone(), value.clone()), (format!("{name}, URL-encoded"), in_a_url(value))].into_iter().chain(in_base64)
+    });
+    forms.filter(|(_, form)| form.len() >= 6).collect()
+}
+
+/// The name of a canary that stands in the text, whole or broken over lines.
+pub(crate) fn canary_in<'a>(text: &str, canaries: &'a [(String, String)]) -> Option<&'a str> {
+    let unbroken = text.replace(['\r', '\n'], "");
+    canaries.iter().find(|(_, form)| unbroken.contains(form.as_str())).map(|(name, _)| name.as_str())
+}
+
+/// What of a text in base64 is the value's own, when so many bytes stand before it and something after it.
+fn in_base64(value: &str, lead: usize) -> String {
+    let bytes = [&b"??"[..lead], value.as_bytes()].concat();
+    let encoded = base64::engine::general_purpose::STANDARD_NO_PAD.encode(&bytes);
+    encoded[[0, 2, 3][lead]..bytes.len() / 3 * 4].to_owned()
+}
+
+fn in_a_url(value: &str) -> String {
+    let encode = |byte: u8| {
+        let is_plain = byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+        if is_plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    };
+    value.bytes().map(encode).collect()
 }
 
 /// The installed version of a package on the AGW, with dpkg's own two letters before it.

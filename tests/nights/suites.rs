@@ -1,6 +1,7 @@
 //! Test lists of every oddity: the status and the JUnit of each.
 
 use crate::Test;
+use crate::faults;
 use crate::lab::{self, fault};
 use crate::night::{Told, teravm};
 
@@ -24,10 +25,14 @@ pub(crate) const TESTS: &[Test] = &[
     ("padded_lines_with_carriage_returns_are_read", padded_lines_are_read),
     ("bytes_that_are_no_text_make_a_well_formed_report", bytes_that_are_no_text),
     ("thirty_megabytes_of_console_are_kept_whole", thirty_megabytes_are_kept_whole),
+    ("a_line_without_end_is_kept_whole_in_little_memory", a_line_without_end),
+    ("a_host_that_answers_without_end_takes_no_memory", an_answer_without_end),
     ("an_empty_list_is_an_error", an_empty_list_is_an_error),
     ("more_and_fewer_cases_than_planned_are_told", more_and_fewer_cases_than_planned),
     ("a_run_that_is_killed_is_an_error", a_run_that_is_killed_is_an_error),
     ("what_the_tester_prints_is_never_executed", what_the_tester_prints_is_never_executed),
+    ("what_a_host_says_to_the_terminal_stays_text", what_a_host_says_to_the_terminal),
+    ("secrets_that_ng40_prints_are_told_in_no_form", secrets_that_ng40_prints),
     ("text_that_contains_a_verdict_is_text", text_that_contains_a_verdict_is_text),
     ("a_tester_that_is_busy_is_left_alone", a_tester_that_is_busy_is_left_alone),
     ("a_list_that_is_missing_is_the_testbeds_fault", a_list_that_is_missing),
@@ -194,6 +199,38 @@ fn thirty_megabytes_are_kept_whole() {
     assert!(junit < 1_000_000, "junit.xml has {junit} bytes");
 }
 
+/// The most that the program may ever have had, whatever comes in.
+const MOST_MEMORY: u64 = 64 * 1024 * 1024;
+
+/// How long a line without end is, in megabytes: a gigabyte, where there is time for it.
+fn of_a_line() -> usize {
+    if faults::are_all() { 1000 } else { 60 }
+}
+
+fn a_line_without_end() {
+    let megabytes = of_a_line();
+    let list = format!(
+        "begin one_line testplan_s6a.conf\nrun one_line_01()\nverdict PASS\nrun one_line_02()\nlongline {megabytes}\n\
+         verdict PASS\nend\n"
+    );
+    lab::write_on("ng40", "/home/ng40/magma/automation/one_line.ntl", &list);
+    let night = teravm("test").with("suites", r#"{"one_line": {"list": "one_line.ntl", "deadline": "15m"}}"#);
+    let (told, memory) = night.start().end_and_memory();
+    let told = told.exits(0);
+    let kept = std::fs::metadata(told.results.join("suites/one_line/console.log")).expect("the console is kept").len();
+    assert!(kept > megabytes as u64 * 1_000_000, "{kept} bytes are kept\n{told}");
+    assert!(memory < MOST_MEMORY, "the program had {memory} bytes\n{told}");
+}
+
+fn an_answer_without_end() {
+    let command = format!(r"head -c {}000000 /dev/zero | tr '\\0' x", of_a_line());
+    let idle = format!(r#"{{"command": "{command}", "timeout": "15m"}}"#);
+    let night = teravm("test").list("working_testplan_s6a_CI_run.ntl").with("ng40.idle", &idle);
+    let (told, memory) = night.start().end_and_memory();
+    let told = told.exits(0);
+    assert!(memory < MOST_MEMORY, "the program had {memory} bytes\n{told}");
+}
+
 fn an_empty_list_is_an_error() {
     let told = run("empty").exits(6);
     assert!(told.case("(suite)").starts_with("error: "), "{told}");
@@ -217,6 +254,45 @@ fn what_the_tester_prints_is_never_executed() {
     assert_eq!((count(&told, "passed"), count(&told, "failed")), (1, 1), "{told}");
     assert_eq!(lab::on("ng40", "ls /tmp/pwned 2>/dev/null || true"), "");
     assert!(!std::path::Path::new("/tmp/pwned").exists());
+}
+
+fn what_a_host_says_to_the_terminal() {
+    let says = r"printf '\033[2J\033]0;title\007\033[1;31mred\r\b up\n'; printf '\033]52;c;cHduZWQ=\007\302\2332J no\n' >&2; exit 7";
+    let told = teravm("test -v").list("some_fail.ntl").with("ng40.cleanup_before", says).run().exits(3);
+    let told = told.says("red").says("no");
+    for text in [&told.stdout, &told.stderr, &told.read("junit.xml"), &told.read("summary.md")] {
+        let odd = text.chars().find(|char| char.is_control() && *char != '\n');
+        assert_eq!(odd, None, "{}", text.escape_debug());
+    }
+}
+
+const PASSWORD: &str = "TERAVM_VPN_PASSWORD";
+
+/// Each secret as it is, in the other forms, broken over lines, and in every place of a console that becomes a field of a report.
+fn secrets_that_ng40_prints() {
+    // What stands in a list is a statement's text; so each byte is written as its number.
+    let bytes = |text: &str| text.bytes().map(|byte| format!("\\x{byte:02x}")).collect::<String>();
+    let mut list = "begin leaky testplan_s6a.conf 1\n".to_owned();
+    let mut masks = 0;
+    // The night does not know the registry's password, so it cannot recognise it.
+    let known = lab::secrets().into_iter().filter(|(name, _)| name == "TERAVM_VPN_USERNAME" || name == PASSWORD);
+    for (_, secret) in lab::canaries(&known.collect()) {
+        let (half, rest) = secret.split_at(secret.len() / 2);
+        list += &format!("echo login {} ok\necho {}\necho {}\n", bytes(&secret), bytes(half), bytes(rest));
+        masks += 2;
+    }
+    let (_, secret) =
+        lab::secrets().into_iter().find(|(name, _)| name == "TERAVM_VPN_PASSWORD").expect("the lab has it");
+    let secret = bytes(&secret);
+    list += &format!("run leaky_{secret}($password={secret})\nfail (password_{secret}=1) == 0\nverdict FAIL\nend\n");
+    lab::write_on("ng40", "/home/ng40/magma/automation/leaky.ntl", &list);
+    let told = run("leaky").exits(1);
+    let console = told.read("suites/leaky/console.log");
+    assert_eq!(
+        console.lines().filter(|line| line.contains("***") && !line.contains("****")).count(),
+        masks + 2,
+        "{console}"
+    );
 }
 
 fn text_that_contains_a_verdict_is_text() {

@@ -6,10 +6,10 @@ ng40_build() {
     build_image ng40 "$HERE/ng40"
 }
 
-# The homes are a disk of their own, so that it can be full.
+# The homes are a disk of their own, so that it can be full. What is not written takes no room on this machine.
 ng40_up() {
     remove_disk "$1"
-    disk "$1" 512M
+    disk "$1" 1536M
     start_host "$1" ng40 "$2" --volume "$PREFIX-$1:/home"
 }
 
@@ -102,3 +102,6 @@ heal_ng40_touched_logs() {
 
 # The list that runs is killed, by nobody that we know.
 fault_ng40test_killed() { inside ng40 sh -c 'pgrep -u ng40 -f "python3.*/ng40test .*[.]ntl" | xargs -r kill -KILL'; }
+
+# The list that runs says nothing more and never ends by itself. Ends with it.
+fault_ng40test_hangs() { inside ng40 sh -c 'pgrep -u ng40 -f "python3.*/ng40test .*[.]ntl" | xargs -r kill -STOP'; }

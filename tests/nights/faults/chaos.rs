@@ -96,23 +96,27 @@ fn night() -> Night {
         .may_leave_things()
 }
 
-/// Lets everything happen at its moment, for as long as the night lasts.
-fn strike(acts: &[(f64, Act)], running: &mut Running) {
+/// Lets everything happen at its moment, for as long as the night lasts. Returns what could not: a host that has been struck already
+/// may be in no state to be struck again.
+fn strike(acts: &[(f64, Act)], running: &mut Running) -> Vec<String> {
     let since = Instant::now();
+    let mut missed = Vec::new();
     for (at, act) in acts {
         let until = since + Duration::from_secs_f64(*at);
         while Instant::now() < until && !running.is_over() {
             std::thread::sleep(Duration::from_millis(5));
         }
         if running.is_over() {
-            return;
+            return missed;
         }
         match act {
-            Act::Fault(words) => lab::strike(words),
+            Act::Fault(words) if !lab::may_strike(words) => missed.push(words.join(" ")),
+            Act::Fault(_) => {}
             Act::Heal(name) => lab::heal_one(name),
             Act::Signal(signal) => running.signal(signal),
         }
     }
+    missed
 }
 
 /// What all gateways have to run in the end, by how the night says that it ended.
@@ -132,7 +136,7 @@ fn prove(seed: u64) -> record::Line {
     let watchman = Watchman::start();
     let mut running = night().start();
     let since = Instant::now();
-    strike(&acts, &mut running);
+    let missed = strike(&acts, &mut running);
     let told = running.over();
     let ended_after = since.elapsed();
     let overheard = watchman.end();
@@ -140,7 +144,11 @@ fn prove(seed: u64) -> record::Line {
     let leaves = leaves(&told);
     let next = (leaves == Leaves::ForTheNext).then(|| next_night(&told));
     let last = next.as_ref().unwrap_or(&told);
-    let mut line = record::Line::new(words(&acts), format!("seed {seed}"), told.code, None, ended_after);
+    let mut happened = words(&acts);
+    if !missed.is_empty() {
+        happened += &format!(" (could not strike: {})", missed.join(", "));
+    }
+    let mut line = record::Line::new(happened, format!("seed {seed}"), told.code, None, ended_after);
     line.hold("inside", Ok(()));
     line.hold("1 status", invariants::green_means_green(&told));
     line.hold("2 verdicts", invariants::verdicts(&told));

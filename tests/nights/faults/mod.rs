@@ -25,6 +25,8 @@ pub(crate) struct Row {
     step: &'static str,
     /// The night that it strikes.
     night: fn() -> Night,
+    /// What the fault makes of its config.
+    altered: fn(Night) -> Night,
     strike: Strike,
     /// The exit statuses that are right; none is a night that was killed.
     ends: &'static [Option<i32>],
@@ -63,6 +65,10 @@ impl Row {
         format!("faults::{}_in_{}", self.fault.replace(['-', ' '], "_"), self.step)
     }
 
+    fn night(&self) -> Night {
+        (self.altered)((self.night)())
+    }
+
     /// Brings the testbed to where the night finds it.
     fn hand_over(&self) {
         lab::reset();
@@ -91,9 +97,9 @@ impl Row {
         self.hand_over();
         let before = invariants::Testbed::look();
         let watchman = Watchman::start();
-        let mut night = (self.night)().may_leave_things();
+        let mut night = self.night().may_leave_things();
         if matches!(self.strike, Strike::Deadline) {
-            let rehearsal = (self.night)().start().over();
+            let rehearsal = self.night().start().over();
             let deadline = strike::middle(self.step, &rehearsal);
             self.hand_over();
             night = night.with("run.deadline", &format!("{}ms", deadline.as_millis()));
@@ -142,10 +148,14 @@ fn leave_in_mid_switch() {
     std::thread::sleep(Duration::from_secs(6));
 }
 
+/// Whether there is time for everything.
+pub(crate) fn are_all() -> bool {
+    std::env::var("TERAVM_FAULTS").is_ok_and(|value| value == "all")
+}
+
 /// The rows of the table, as tests.
 pub(crate) fn trials(missing: Option<&str>, is_ignored: bool) -> Vec<Trial> {
-    let all = std::env::var("TERAVM_FAULTS").is_ok_and(|value| value == "all");
-    let rows = rows::rows().into_iter().filter(|row| all || row.is_quick);
+    let rows = rows::rows().into_iter().filter(|row| are_all() || row.is_quick);
     let of_table = rows.map(|row| {
         let missing = missing.map(str::to_owned);
         let name = row.name();

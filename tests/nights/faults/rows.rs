@@ -17,6 +17,11 @@ fn testing() -> Night {
     base("test").list("steady.ntl")
 }
 
+/// The same, with a deadline that a list which hangs reaches.
+fn soon_over() -> Night {
+    testing().with("suites", r#"{"steady": {"list": "steady.ntl", "deadline": "30s"}}"#)
+}
+
 /// Three cases, and over in seconds.
 fn brief() -> Night {
     base("test").list("working_testplan_gxgy_CI_run.ntl")
@@ -35,54 +40,14 @@ fn going_back() -> Night {
     base("upgrade --tag aa10f001")
 }
 
-/// The same over a way that is slow and loses packets.
-fn with_patience(night: Night) -> Night {
+/// Waits longer for everything, because the way is slow and loses packets.
+fn unhurried(night: Night) -> Night {
     night.with("vpn.connect_timeout", "30s").with("ssh.connect_timeout", "20s").with("ssh.keepalive", "10s")
-}
-
-fn slowly_testing() -> Night {
-    with_patience(testing())
-}
-
-fn slowly_brief() -> Night {
-    with_patience(brief())
-}
-
-fn slowly_going_back() -> Night {
-    with_patience(going_back())
-}
-
-fn slowly_upgrading() -> Night {
-    with_patience(upgrading())
 }
 
 /// The tunnel may be away for longer than it takes to notice that it is.
 fn patient(night: Night) -> Night {
     night.with("vpn.outage", "1m")
-}
-
-fn patiently_testing() -> Night {
-    patient(testing())
-}
-
-fn patiently_upgrading() -> Night {
-    patient(upgrading())
-}
-
-fn hurried_testing() -> Night {
-    hurried(testing())
-}
-
-fn hurried_brief() -> Night {
-    hurried(brief())
-}
-
-fn hurried_upgrading() -> Night {
-    hurried(upgrading())
-}
-
-fn hurried_going_back() -> Night {
-    hurried(going_back())
 }
 
 const PASSED: &[Option<i32>] = &[Some(0)];
@@ -99,6 +64,7 @@ fn row(fault: &'static str, step: &'static str, night: Made, strike: Strike) -> 
         fault,
         step,
         night,
+        altered: |night| night,
         strike,
         ends: PASSED,
         leaves: if is_of_the_upgrade(step) { Leaves::New } else { Leaves::Old },
@@ -116,6 +82,11 @@ impl Row {
 
     fn leaves(mut self, leaves: Leaves) -> Row {
         self.leaves = leaves;
+        self
+    }
+
+    fn altered(mut self, altered: fn(Night) -> Night) -> Row {
+        self.altered = altered;
         self
     }
 
@@ -156,6 +127,11 @@ const STEPS: [(&str, Made); 12] = [
     ("disconnect", brief),
 ];
 
+/// The night in which a step can be struck.
+fn night_of(step: &str) -> Made {
+    STEPS.into_iter().find(|(known, _)| *known == step).expect("it is a step of a night").1
+}
+
 pub(super) fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     tunnel(&mut rows);
@@ -177,36 +153,42 @@ fn tunnel(rows: &mut Vec<Row>) {
         rows.push(if matches!(step, "prepare" | "test") { row.quick() } else { row });
     }
     for step in ["prepare", "activate", "verify", "test"] {
-        let (night, patient): (Made, Made) =
-            if step == "test" { (testing, patiently_testing) } else { (upgrading, patiently_upgrading) };
+        let night = night_of(step);
         rows.push(row("vpn-killed", step, night, Strike::Fault(&["vpn-killed"])));
         rows.push(row("vpn-silent-briefly", step, night, Strike::FaultFor(&["vpn-silent"], Duration::from_secs(8))));
         let silent = Strike::FaultFor(&["vpn-silent"], Duration::from_secs(32));
-        rows.push(row("vpn-silent-long", step, patient, silent).within(200));
+        rows.push(row("vpn-silent-long", step, night, silent).altered(patient).within(200));
         rows.push(row("vpn-address", step, night, Strike::Fault(&["vpn-address"])));
     }
     // Nothing can be given back; what was switched is known to nobody until somebody comes again.
-    for (step, night, ends) in [
-        ("prepare", hurried_upgrading as Made, TESTBED),
-        ("activate", hurried_upgrading, MIXED),
-        ("verify", hurried_upgrading, MIXED),
-        ("restore", hurried_going_back, MIXED),
-        ("test", hurried_testing, TESTBED),
+    for (step, ends) in [
+        ("resolve", TESTBED),
+        ("prepare", TESTBED),
+        ("activate", MIXED),
+        ("verify", MIXED),
+        ("restore", MIXED),
+        ("test", TESTBED),
+        ("collect", TESTBED),
     ] {
-        rows.push(row("vpn-gone", step, night, Strike::Fault(&["vpn-silent"])).ends(ends).leaves(Leaves::ForTheNext));
+        let row = row("vpn-gone", step, night_of(step), Strike::Fault(&["vpn-silent"])).altered(hurried);
+        rows.push(row.ends(ends).leaves(Leaves::ForTheNext));
     }
-    rows.push(
-        row("vpn-second-client", "test", testing, Strike::Fault(&["vpn-second-client"])).ends(&[Some(0), Some(3)]),
-    );
-    rows.push(row("vpn-slow", "test", slowly_testing, Strike::Fault(&["vpn-slow"])));
-    rows.push(row("vpn-slow", "prepare", slowly_upgrading, Strike::Fault(&["vpn-slow"])).within(180));
+    let ends: &[Option<i32>] = &[Some(0), Some(3)];
+    for step in ["test", "prepare"] {
+        let row = row("vpn-second-client", step, night_of(step), Strike::Fault(&["vpn-second-client"])).ends(ends);
+        rows.push(if step == "test" { row } else { row.leaves(Leaves::OldOrNew).within(200) });
+    }
+    for step in ["test", "prepare", "activate"] {
+        let row = row("vpn-slow", step, night_of(step), Strike::Fault(&["vpn-slow"])).altered(unhurried);
+        rows.push(row.within(180));
+    }
 }
 
 /// What happens to the connections of SSH, and to the hosts.
 fn connections(rows: &mut Vec<Row>) {
     rows.push(row("ssh-killed-ng40", "test", testing, Strike::Fault(&["ssh-killed", "ng40"])).quick());
     rows.push(row("ssh-killed-all", "test", testing, Strike::Fault(&["ssh-killed", "all"])));
-    for step in ["resolve", "prepare", "activate", "verify"] {
+    for step in ["resolve", "prepare", "activate", "verify", "collect"] {
         rows.push(row("ssh-killed-agw", step, upgrading, Strike::Fault(&["ssh-killed", "agw"])));
         let row = row("ssh-killed-all", step, upgrading, Strike::Fault(&["ssh-killed", "all"]));
         rows.push(if step == "activate" { row.quick() } else { row });
@@ -231,6 +213,17 @@ fn gateways(rows: &mut Vec<Row>) {
             );
         }
         rows.push(row(fault, "test", testing, Strike::Fault(words)));
+    }
+    for (fault, words) in [
+        ("reboot-in-order-agw", &["reboot-in-order", "agw"] as Words),
+        ("reboot-in-order-feg", &["reboot-in-order", "feg1"]),
+    ] {
+        rows.push(
+            row(fault, "activate", upgrading, Strike::Fault(words))
+                .ends(&[Some(0), Some(3)])
+                .leaves(Leaves::OldOrNew)
+                .within(200),
+        );
     }
     for step in ["activate", "verify"] {
         let ends: &[Option<i32>] = &[Some(0), Some(3), Some(4)];
@@ -271,6 +264,7 @@ fn gateways(rows: &mut Vec<Row>) {
     }
     for step in ["resolve", "prepare", "activate", "verify"] {
         rows.push(row("clock-agw", step, upgrading, Strike::Fault(&["clock", "agw"])));
+        rows.push(row("clock-feg-slow", step, upgrading, Strike::Fault(&["clock", "feg1", "-1h"])));
     }
 }
 
@@ -291,24 +285,31 @@ fn surroundings(rows: &mut Vec<Row>) {
             .leaves(Leaves::Old)
             .within(400),
     );
-    rows.push(row(
-        "dpkg-locked-briefly",
-        "prepare",
-        upgrading,
-        Strike::FaultFor(&["dpkg-lock"], Duration::from_secs(15)),
-    ));
+    for step in ["prepare", "activate"] {
+        let briefly = Strike::FaultFor(&["dpkg-lock"], Duration::from_secs(15));
+        rows.push(row("dpkg-locked-briefly", step, upgrading, briefly));
+    }
     for (fault, words) in [("disk-full-agw", &["disk-full", "agw"] as Words), ("disk-full-feg", &["disk-full", "feg1"])]
     {
-        let ends: &[Option<i32>] = &[Some(0), Some(3), Some(4)];
-        rows.push(
-            row(fault, "prepare", upgrading, Strike::Fault(words)).ends(ends).leaves(Leaves::OldOrNew).within(200),
-        );
+        // A disk that is full in mid-switch may be too full for the way back.
+        for (step, ends) in
+            [("prepare", &[Some(0), Some(3)] as &[Option<i32>]), ("activate", &[Some(0), Some(3), Some(5)])]
+        {
+            rows.push(
+                row(fault, step, upgrading, Strike::Fault(words)).ends(ends).leaves(Leaves::OldOrNew).within(200),
+            );
+        }
     }
 }
 
 /// What happens to the tester.
 fn tester(rows: &mut Vec<Row>) {
     rows.push(row("ng40test-killed", "test", testing, Strike::Fault(&["ng40test-killed"])).ends(INCONCLUSIVE).quick());
+    rows.push(row("ng40test-hangs", "test", soon_over, Strike::Fault(&["ng40test-hangs"])).ends(INCONCLUSIVE));
+    for fault in ["ng40-busy", "ng40-busy-text"] {
+        let words: Words = if fault == "ng40-busy" { &["ng40-busy"] } else { &["ng40-busy-text"] };
+        rows.push(row(fault, "recover", brief, Strike::Fault(words)).ends(TESTBED));
+    }
     rows.push(row("reboot-ng40", "test", testing, Strike::Fault(&["reboot", "ng40"])).ends(TESTBED));
     rows.push(row("disk-full-ng40", "test", testing, Strike::Fault(&["disk-full", "ng40"])).ends(&[Some(3), Some(6)]));
     rows.push(row("clock-ng40", "test", testing, Strike::Fault(&["clock", "ng40"])));
@@ -317,10 +318,14 @@ fn tester(rows: &mut Vec<Row>) {
 
 /// What happens to the folder of the results.
 fn here(rows: &mut Vec<Row>) {
-    for step in ["connect", "test"] {
+    for step in ["connect", "test", "prepare", "activate", "verify"] {
+        let night = if step == "connect" { testing } else { night_of(step) };
         rows.push(
-            row("results-read-only", step, testing, Strike::Here { strikes: read_only, heals: no_mount }).ends(REPORT),
+            row("results-read-only", step, night, Strike::Here { strikes: read_only, heals: no_mount }).ends(REPORT),
         );
+        if is_of_the_upgrade(step) {
+            continue;
+        }
         rows.push(row("results-full", step, cramped, Strike::Here { strikes: full, heals: no_mount }).ends(REPORT));
     }
 }
@@ -366,44 +371,21 @@ fn ends(rows: &mut Vec<Row>) {
     }
     // A night that finds the testbed in mid-switch brings it back first.
     let row_in_recover = |fault, strike, ends, leaves| {
-        let row = row(fault, "recover", hurried_upgrading, strike).ends(ends).leaves(leaves);
+        let row = row(fault, "recover", upgrading, strike).altered(hurried).ends(ends).leaves(leaves);
         Row { before: Before::MidSwitch, ..row }
     };
     rows.push(row_in_recover("sigterm-once-more", Strike::Signal("-TERM"), INTERRUPTED, Leaves::Old));
     rows.push(row_in_recover("sigkill-once-more", Strike::Signal("-KILL"), KILLED, Leaves::ForTheNext));
     rows.push(row_in_recover("vpn-killed-once-more", Strike::Fault(&["vpn-restart"]), PASSED, Leaves::New));
-    for (step, night) in [
-        ("connect", hurried_brief as Made),
-        ("lock", hurried_brief),
-        ("recover", hurried_brief),
-        ("resolve", hurried_upgrading),
-        ("prepare", hurried_upgrading),
-        ("activate", hurried_upgrading),
-        ("verify", hurried_upgrading),
-        ("restore", hurried_going_back),
-        ("test", hurried_testing),
-        ("collect", hurried_upgrading),
-        ("unlock", hurried_brief),
-        ("disconnect", hurried_brief),
-    ] {
-        let killed = row("sigkill", step, night, Strike::Signal("-KILL")).ends(KILLED).leaves(Leaves::ForTheNext);
+    for (step, night) in STEPS {
+        let left_to_the_next =
+            |fault, strike| row(fault, step, night, strike).altered(hurried).ends(KILLED).leaves(Leaves::ForTheNext);
+        let killed = left_to_the_next("sigkill", Strike::Signal("-KILL"));
         rows.push(if step == "test" { killed.quick() } else { killed });
-        rows.push(row("ci-lost", step, night, Strike::Fault(&["ci-lost"])).ends(KILLED).leaves(Leaves::ForTheNext));
+        rows.push(left_to_the_next("ci-lost", Strike::Fault(&["ci-lost"])));
     }
-    for (step, night) in [
-        ("connect", slowly_brief as Made),
-        ("lock", slowly_brief),
-        ("recover", slowly_brief),
-        ("resolve", slowly_upgrading),
-        ("prepare", slowly_upgrading),
-        ("activate", slowly_upgrading),
-        ("verify", slowly_upgrading),
-        ("restore", slowly_going_back),
-        ("test", slowly_brief),
-        ("collect", slowly_upgrading),
-        ("unlock", slowly_brief),
-        ("disconnect", slowly_brief),
-    ] {
+    for (step, night) in STEPS {
+        let night = if step == "test" { brief } else { night };
         // When it passes in the last steps all is done, and nothing is cut off.
         let (ends, left) = match step {
             "restore" => (REFUSED, Leaves::Old),
@@ -411,7 +393,7 @@ fn ends(rows: &mut Vec<Row>) {
             "unlock" | "disconnect" => (PASSED, Leaves::Old),
             _ => (INCONCLUSIVE, Leaves::Old),
         };
-        let row = row("deadline", step, night, Strike::Deadline).ends(ends).leaves(left);
+        let row = row("deadline", step, night, Strike::Deadline).altered(unhurried).ends(ends).leaves(left);
         rows.push(Row { before: Before::FarAway, ..row });
     }
 }

@@ -109,7 +109,7 @@ def is_running(pid):
 class Console:
     """Standard output as the C library keeps it.
 
-    A terminal gets whole lines; a pipe or a file gets blocks of 4096 bytes. `stdbuf` changes that through the variable
+    A terminal gets whole lines, and of a long one what fills the buffer; a pipe or a file gets blocks of 4096 bytes. `stdbuf` changes that through the variable
     `_STDBUF_O`, which the C library's programs obey and Python's do not; hence this class. As in a C program, what is
     still in the buffer is lost when a signal ends the process, and a reader that has gone away is not noticed.
     """
@@ -119,7 +119,7 @@ class Console:
         self.kept = kept and open(kept, "ab", buffering=0)
         mode = os.environ.get("_STDBUF_O") or ("L" if os.isatty(1) else "4096")
         self.by_line = mode == "L"
-        self.block = 1 if self.by_line else max(1, int(mode))
+        self.block = 4096 if self.by_line else max(1, int(mode))
         self.padded = False
         self.buffer = b""
 
@@ -131,7 +131,9 @@ class Console:
 
     def write(self, data):
         self.buffer += data
-        end = self.buffer.rfind(b"\n") + 1 if self.by_line else len(self.buffer) // self.block * self.block
+        end = len(self.buffer) // self.block * self.block
+        if self.by_line:
+            end = max(end, self.buffer.rfind(b"\n") + 1)
         self._send(end)
 
     def flush(self):
