@@ -151,7 +151,7 @@ impl Reader {
         let mut lines = profile.split('\n').enumerate().map(|(index, line)| (index + 1, line));
         while let Some((number, line)) = lines.next() {
             let refuse = |column: usize, problem: String| (Some((number, column)), problem);
-            if self.is_in_connection && line.trim_start().starts_with("</connection>") {
+            if self.is_in_connection && is_end(line, "connection") {
                 self.is_in_connection = false;
                 self.keep(line);
                 continue;
@@ -313,16 +313,21 @@ fn read_block<'a>(
     tag: &str,
     lines: &mut impl Iterator<Item = (usize, &'a str)>,
 ) -> Result<Vec<&'a str>, (Option<usize>, String)> {
-    let end = format!("</{tag}>");
     let mut body = Vec::new();
     for (number, line) in lines {
         check_line(line).map_err(|(_, problem)| (Some(number), problem))?;
         body.push(line);
-        if line.trim_start().starts_with(&end) {
+        if is_end(line, tag) {
             return Ok(body);
         }
     }
     Err((None, format!("the block `<{tag}>` has no end")))
+}
+
+/// Whether a block ends with this line. Blanks are those of C: to OpenVPN, a line that begins with a no-break space ends nothing.
+fn is_end(line: &str, tag: &str) -> bool {
+    let rest = line.trim_start_matches([' ', '\t', '\r', '\x0b', '\x0c']).strip_prefix("</");
+    rest.and_then(|rest| rest.strip_prefix(tag)).is_some_and(|rest| rest.starts_with('>'))
 }
 
 /// Refuses what OpenVPN and we might read differently.
@@ -658,6 +663,17 @@ mod tests {
             let error = refusal(&format!("remote a\n{line}"));
             assert!(error.contains("as root") || error.contains("foreign code"), "{line}: {error}");
         }
+    }
+
+    #[test]
+    fn a_block_ends_where_it_ends_for_openvpn() {
+        // Were the first of these an end, the last would be one too, and what stands between would be a key to us alone.
+        let hidden = "remote a\n<ca>\n\u{a0}</ca>\n<key>\n</ca>\nup /bin/true\n</key>";
+        assert!(refusal(hidden).contains("as root"), "{}", refusal(hidden));
+        let kept = "<ca>\n\u{2003}</ca>\n \t\r</ca>";
+        assert_eq!(run(kept), kept);
+        let open = "<connection>\nremote a\n\u{3000}</connection>";
+        assert_eq!(refusal(open), "$VPN_PROFILE: the block `<connection>` has no end");
     }
 
     #[test]
