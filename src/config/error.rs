@@ -56,9 +56,9 @@ impl fmt::Display for ConfigError {
                 if let Some(at) = at {
                     write!(f, ":{}:{}", at.line, at.column)?;
                 }
-                write!(f, ": {message}")?;
+                write!(f, ": {}", shown(message))?;
                 if !snippet.is_empty() {
-                    write!(f, "\n{snippet}")?;
+                    write!(f, "\n{}", shown(snippet))?;
                 }
                 Ok(())
             }
@@ -73,6 +73,11 @@ impl std::error::Error for ConfigError {
             ConfigError::Wrong { .. } => None,
         }
     }
+}
+
+/// The text with a mark for each character that a terminal would obey.
+fn shown(text: &str) -> String {
+    text.replace(|char: char| char.is_control() && !matches!(char, '\n' | '\t'), "\u{fffd}")
 }
 
 /// What the reader says in the words of a programmer, and what an operator writes.
@@ -165,4 +170,18 @@ fn find(keys: &[String], text: &str) -> Option<Place> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn what_a_config_holds_does_nothing_to_the_terminal_that_shows_it() {
+        let error = Config::parse("\"\\e[31mrun\": {} # \u{85}\n", Path::new("lab.yaml")).expect_err("refused");
+        let told = error.to_string();
+        assert!(told.starts_with("lab.yaml:1:1: unknown key `\u{fffd}[31mrun`"), "{told}");
+        assert!(!told.contains(['\u{1b}', '\u{85}']), "{told}");
+    }
 }
