@@ -82,7 +82,7 @@ fn head(page: &mut Page, summary: &Summary) {
         facts.push(format!("{}{length}", date(started)));
     }
     if let Some(url) = &night.url {
-        facts.push(format!("<{}>", url.replace(['<', '>', ' ', '\n'], "")));
+        facts.push(format!("<{}>", visible(url).replace(['<', '>', ' ', '\n'], "")));
     }
     facts.push(format!("teravm-ci {}", plain(&night.program)));
     page.line(facts.join(" · "));
