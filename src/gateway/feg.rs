@@ -56,6 +56,10 @@ pub(crate) struct Feg {
 /// What of a container matters, in one line of JSON each.
 const INSPECT: &str = r#"{"service":{{json (index .Config.Labels "com.docker.compose.service")}},"reference":{{json .Config.Image}},"image":{{json .Image}},"restarts":{{.RestartCount}},"status":{{json .State.Status}},"started":{{json .State.StartedAt}},"health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}""{{end}}}"#;
 
+/// Says so, when the script fails, if the Docker engine is not the one any more with which it began.
+const ENGINE: &str = "engine() { cat /var/run/docker.pid 2>/dev/null; }\nbegan_with=$(engine)\n\
+     trap '[ $? = 0 ] || [ \"$(engine)\" = \"$began_with\" ] || echo \"the Docker engine was started anew meanwhile\"' EXIT\n";
+
 impl Feg {
     /// The lines every script begins with: where we are, and what Docker is called. The scripts run as root.
     fn preamble(&self) -> String {
@@ -329,7 +333,7 @@ impl Feg {
     pub(super) fn activate_script(&self, target: &Target, found: &FegFound) -> String {
         let force = if target.is_forced { " --force-recreate" } else { "" };
         format!(
-            "{preamble}{remove}set -e\n{quiesce}{place}place docker-compose.yml\nplace .env\n\
+            "{preamble}{remove}{ENGINE}set -e\n{quiesce}{place}place docker-compose.yml\nplace .env\n\
              for service in $(grep -vxFf {NEXT}/services {BACKUP}/services); do remove \"$service\"; done\n\
              masked {compose} up -d{force}\n",
             preamble = self.preamble_of_compose(),
@@ -592,7 +596,12 @@ fn parse_containers<'a>(lines: impl Iterator<Item = &'a str>) -> (BTreeMap<Strin
 pub(super) fn activation_class(said: &str) -> Class {
     blamed(
         said,
-        &["no space left on device", "Cannot connect to the Docker daemon", "Error while fetching server API version"],
+        &[
+            "no space left on device",
+            "Cannot connect to the Docker daemon",
+            "Error while fetching server API version",
+            "the Docker engine was started anew",
+        ],
     )
 }
 

@@ -42,3 +42,6 @@ heal_registry_down() { inside depot systemctl start registry-front; }
 # retag COMMIT: the tag moves to other images, of the same behaviour.
 fault_retag() { inside depot registry-tag move "$1"; }
 heal_retag() { inside depot registry-tag back "$1"; }
+
+# registry-finds COMMIT: the registry has the images of a release again that it had lost. It loses them at the next reset.
+fault_registry_finds() { inside depot registry-tag find "$1"; }
