@@ -169,7 +169,7 @@ pub(crate) fn parse_policy(text: &str) -> Policy {
     for line in text.lines() {
         let trimmed = line.trim();
         if let Some(version) = trimmed.strip_prefix("Installed:") {
-            policy.installed = Some(version.trim()).filter(|&version| version != "(none)").map(str::to_owned);
+            policy.installed = Some(version.trim()).filter(|version| !matches!(*version, "" | "(none)")).map(str::to_owned);
         } else if trimmed == "Version table:" {
             is_table = true;
         } else if is_table {
@@ -279,7 +279,9 @@ mod tests {
 
     #[test]
     fn a_package_that_is_not_installed_says_none() {
-        let policy = parse_policy("magma:\n  Installed: (none)\n  Candidate: (none)\n  Version table:\n");
-        assert_eq!(policy, Policy::default());
+        for none in ["(none)", ""] {
+            let policy = parse_policy(&format!("magma:\n  Installed: {none}\n  Candidate: (none)\n  Version table:\n"));
+            assert_eq!(policy, Policy::default());
+        }
     }
 }
