@@ -112,10 +112,16 @@ fn list(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
+/// The lines as the reader counts them: to YAML a lone CR ends one, and so do the separators of Unicode.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let whole = text.strip_suffix('\n').map(|text| text.strip_suffix('\r').unwrap_or(text)).unwrap_or(text);
+    whole.split("\r\n").flat_map(|part| part.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']))
+}
+
 /// The line, the one before and the one after, with a mark below the column.
 fn snippet(text: &str, at: Place) -> String {
     let mut shown = String::new();
-    for (index, line) in text.lines().enumerate() {
+    for (index, line) in lines(text).enumerate() {
         let number = index + 1;
         if number + 1 >= at.line && number <= at.line + 1 {
             shown.push_str(&format!("{number:>5} | {}\n", line.trim_end()));
@@ -130,13 +136,13 @@ fn snippet(text: &str, at: Place) -> String {
 /// Where a key stands for the second time in the map that begins at a place.
 fn second(key: &str, text: &str, map: Place) -> Option<Place> {
     let indent = map.column - 1;
-    let lines = || text.lines().enumerate().skip(map.line - 1);
+    let rest = || lines(text).enumerate().skip(map.line - 1);
     let is_key = |rest: &str| {
         let rest = rest.trim_start_matches(['"', '\'']).strip_prefix(key);
         rest.is_some_and(|rest| rest.trim_start_matches(['"', '\'']).trim_start().starts_with(':'))
     };
-    if text.lines().nth(map.line - 1)?.get(indent..)?.starts_with('{') {
-        let mut places = lines().flat_map(|(index, line)| {
+    if lines(text).nth(map.line - 1)?.get(indent..)?.starts_with('{') {
+        let mut places = rest().flat_map(|(index, line)| {
             let from = if index + 1 == map.line { indent } else { 0 };
             let starts = line.char_indices().filter(move |&(at, char)| at >= from && "{, ".contains(char));
             starts.map(move |(at, _)| (index, line, at + 1))
@@ -145,7 +151,7 @@ fn second(key: &str, text: &str, map: Place) -> Option<Place> {
         return places.nth(1).map(|(index, _, at)| Place { line: index + 1, column: at + 1 });
     }
     let indent_of = |line: &str| line.len() - line.trim_start().len();
-    let of_map = lines().filter(|(_, line)| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
+    let of_map = rest().filter(|(_, line)| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
     let mut of_map = of_map.take_while(|(_, line)| indent_of(line) >= indent);
     let (index, _) = of_map.by_ref().filter(|(_, line)| indent_of(line) == indent && is_key(&line[indent..])).nth(1)?;
     Some(Place { line: index + 1, column: map.column })
@@ -157,7 +163,7 @@ fn find(keys: &[String], text: &str) -> Option<Place> {
     let mut key = wanted.next()?;
     let mut found = None;
     let mut indent = 0;
-    for (index, line) in text.lines().enumerate() {
+    for (index, line) in lines(text).enumerate() {
         let column = line.len() - line.trim_start().len();
         let word = line.trim_start().split(':').next().unwrap_or_default().trim_matches(['"', '\'']);
         if word == key && column >= indent && line.contains(':') {
@@ -183,5 +189,16 @@ mod tests {
         let told = error.to_string();
         assert!(told.starts_with("lab.yaml:1:1: unknown key `\u{fffd}[31mrun`"), "{told}");
         assert!(!told.contains(['\u{1b}', '\u{85}']), "{told}");
+    }
+
+    #[test]
+    fn the_line_that_is_shown_is_the_one_that_yaml_means() {
+        let text = "run:\r  deadline: 1h\u{2028}  dedline: 1h\r\nssh: {}\r\n";
+        let error = Config::parse(text, Path::new("lab.yaml")).expect_err("refused");
+        assert_eq!(
+            error.to_string(),
+            "lab.yaml:3:3: run: unknown key `dedline`; did you mean `deadline`?\n    2 |   deadline: 1h\n    \
+             3 |   dedline: 1h\n      |   ^\n    4 | ssh: {}"
+        );
     }
 }
