@@ -164,7 +164,7 @@ fn pipeline(summary: &Summary, reasons: &[Reason]) -> TestSuite {
     }
     let planned = summary.night.iter().flat_map(|night| &night.steps);
     for &step in planned.filter(|&&step| !summary.steps.iter().any(|run| run.step == step)) {
-        for name in names_of(step, summary) {
+        for name in names_of(step, summary).iter().map(|name| names.give(name)) {
             tests.add_testcase(if summary.ended.is_some() {
                 TestCase::skipped_with_cause(
                     &attribute(&name, LONGEST_NAME),
@@ -590,6 +590,14 @@ mod tests {
             prop_assert!(suites[0].texts.contains(&xml_safe(&message)));
             prop_assert!(console.is_empty() || suites[0].texts.contains(&xml_safe(&console)));
         }
+    }
+
+    #[test]
+    fn a_step_that_is_planned_twice_has_two_names() {
+        let mut story = Story::new();
+        story.begins("upgrade", &["agw", "agw"], &[]);
+        let names = read(&document(&story.summary())).remove(0).names;
+        assert!(names.contains(&"prepare agw".to_owned()) && names.contains(&"prepare agw #2".to_owned()), "{names:?}");
     }
 
     #[test]
