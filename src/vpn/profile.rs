@@ -148,7 +148,9 @@ impl Reader {
     fn read(&mut self, profile: &str) -> Result<Prepared, Refusal> {
         self.check_credentials().map_err(|problem| (None, problem))?;
         let profile = profile.strip_prefix('\u{feff}').unwrap_or(profile);
-        let mut lines = profile.split('\n').enumerate().map(|(index, line)| (index + 1, line));
+        // What is judged is what is run: the CR of a line end is neither.
+        let lines = profile.split('\n').map(|line| line.trim_end_matches('\r'));
+        let mut lines = (1..).zip(lines);
         while let Some((number, line)) = lines.next() {
             let refuse = |column: usize, problem: String| (Some((number, column)), problem);
             if self.is_in_connection && is_end(line, "connection") {
@@ -284,8 +286,7 @@ impl Reader {
 
     /// A user name and a password that are in the profile itself go the way of those in the config.
     fn login_block(&mut self, number: usize, tag: &str, body: &[&str]) -> Result<(), String> {
-        let values: Vec<&str> = body.iter().map(|line| line.trim_end_matches('\r')).collect();
-        match (values.as_slice(), &self.credentials.username) {
+        match (body, &self.credentials.username) {
             (_, Some(_)) => self.dropped.push(Dropped { line: number, name: tag.to_owned() }),
             ([username, password, _end], None) if !username.is_empty() => {
                 self.credentials.username = Some(Secret::new(*username));
@@ -298,7 +299,7 @@ impl Reader {
     }
 
     fn keep(&mut self, line: &str) {
-        self.text.push_str(line.trim_end_matches('\r'));
+        self.text.push_str(line);
         self.text.push('\n');
     }
 
@@ -704,6 +705,7 @@ mod tests {
             ),
             ("config other.ovpn", "$VPN_PROFILE:1:1: `config` brings in what is not in this profile; put it inline"),
             ("dev \"tun", "$VPN_PROFILE:1:5: a quotation mark has no counterpart"),
+            ("remote a\r\nsetenv A \\\r\n", "$VPN_PROFILE:2:10: the line ends with a backslash"),
             (
                 "setenv A \\x",
                 "$VPN_PROFILE:1:10: a backslash stands only before a backslash, a quotation mark or a space",
