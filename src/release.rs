@@ -169,7 +169,8 @@ pub(crate) fn parse_policy(text: &str) -> Policy {
     for line in text.lines() {
         let trimmed = line.trim();
         if let Some(version) = trimmed.strip_prefix("Installed:") {
-            policy.installed = Some(version.trim()).filter(|version| !matches!(*version, "" | "(none)")).map(str::to_owned);
+            policy.installed =
+                Some(version.trim()).filter(|version| !matches!(*version, "" | "(none)")).map(str::to_owned);
         } else if trimmed == "Version table:" {
             is_table = true;
         } else if is_table {

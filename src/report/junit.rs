@@ -299,7 +299,8 @@ impl Names {
         if self.0.insert(name.clone()) {
             return name;
         }
-        let mut repeats = (2..).map(|count: usize| format!("{name} #{count}"));
+        // What has no name at all has no blank before its number either.
+        let mut repeats = (2..).map(|count: usize| format!("{name} #{count}").trim_start().to_owned());
         repeats.find(|repeat| self.0.insert(repeat.clone())).expect("there are more numbers than cases")
     }
 
@@ -590,6 +591,12 @@ mod tests {
             prop_assert!(suites[0].texts.contains(&xml_safe(&message)));
             prop_assert!(console.is_empty() || suites[0].texts.contains(&xml_safe(&console)));
         }
+    }
+
+    #[test]
+    fn what_has_no_name_has_a_number_of_its_own() {
+        let mut names = Names::default();
+        assert_eq!(["#2", "", ""].map(|name| names.give(name)), ["#2", "", "#3"]);
     }
 
     #[test]
