@@ -224,10 +224,20 @@ impl Running {
         told
     }
 
+    /// Whether JUnit is green before the night has ended.
+    fn is_green_early(&self) -> bool {
+        let junit = std::fs::read_to_string(self.results.join("junit.xml")).unwrap_or_default();
+        let is_green = junit.contains("</testsuites>") && !junit.contains("<failure") && !junit.contains("<error");
+        // In this order: what is read later is no older.
+        is_green && !self.said().contains(r#""event":"night_ended""#)
+    }
+
     /// Waits for the end.
     pub(crate) fn over(mut self) -> Told {
         let mut status = None;
+        let mut was_green_early = false;
         lab::wait_for("the end of the night", LIMIT, || {
+            was_green_early |= self.is_green_early();
             status = self.child.try_wait().expect("the child is ours");
             status.is_some()
         });
@@ -243,6 +253,7 @@ impl Running {
             results: self.results,
             temporary: self.night.temporary(),
             network: self.network,
+            was_green_early,
             env: self.night.env,
             _folder: self.night.folder,
         }
@@ -259,6 +270,7 @@ pub(crate) struct Told {
     pub(crate) results: PathBuf,
     temporary: PathBuf,
     network: String,
+    pub(crate) was_green_early: bool,
     env: BTreeMap<String, String>,
     _folder: tempfile::TempDir,
 }
@@ -402,6 +414,7 @@ impl Told {
                 assert_eq!(told, Some(kind), "JUnit and run.json differ in `{name}`\n{junit:?}\n{self}");
             }
         }
+        assert!(!self.was_green_early, "junit.xml was green before the night had ended\n{self}");
         let is_green = junit.values().all(|told| told.is_empty() || told == "skipped");
         assert_eq!(
             is_green,
