@@ -47,6 +47,8 @@ enum Before {
     MidSwitch,
     /// At the first release, on a way on which every step takes its time.
     FarAway,
+    /// At the first release, which the registry still has.
+    InRegistry,
 }
 
 /// What the gateways run in the end, all of them.
@@ -76,6 +78,7 @@ impl Row {
             Before::First => {}
             Before::MidSwitch => leave_in_mid_switch(),
             Before::FarAway => lab::strike(&["vpn-slow", "100", "0"]),
+            Before::InRegistry => lab::strike(&["registry-finds", "3f7c21ab"]),
         }
     }
 
@@ -111,7 +114,8 @@ impl Row {
         let overheard = watchman.end();
         lab::heal();
         let (window, noticed) = strike::window(&told, self.step, &struck);
-        let next = (self.leaves == Leaves::ForTheNext).then(|| next_night(&told));
+        let is_left = self.leaves == Leaves::ForTheNext || told.code == Some(5);
+        let next = is_left.then(|| next_night(&told));
         let mut line = record::Line::new(self.fault.to_owned(), self.step.to_owned(), told.code, noticed, ended_after);
         line.hold("inside", window);
         line.hold("1 status", invariants::status(self, &told));

@@ -240,31 +240,21 @@ fn gateways(rows: &mut Vec<Row>) {
                 .within(200),
         );
         rows.push(
-            row("operator-prunes", step, upgrading, Strike::Fault(&["operator-prunes", "feg1"]))
-                .ends(ends)
-                .leaves(Leaves::OldOrNew)
-                .within(200),
-        );
-        rows.push(
             row("magmad-upgrades", step, upgrading, Strike::Fault(&["magmad-upgrades", "feg1"]))
                 .ends(ends)
                 .leaves(Leaves::OldOrNew)
                 .within(200),
         );
     }
-    for step in ["prepare", "restore"] {
-        let (night, ends): (Made, &[Option<i32>]) =
-            if step == "restore" { (going_back, REFUSED) } else { (upgrading, &[Some(0), Some(3)]) };
-        rows.push(
-            row("operator-prunes", step, night, Strike::Fault(&["operator-prunes", "feg1"]))
-                .ends(ends)
-                .leaves(Leaves::OldOrNew)
-                .within(200),
-        );
+    for step in ["prepare", "activate", "verify", "restore"] {
+        let ends: &[Option<i32>] = if step == "restore" { REFUSED } else { &[Some(0), Some(3)] };
+        let row = row("operator-prunes", step, night_of(step), Strike::Fault(&["operator-prunes", "feg1"]));
+        let row = row.ends(ends).leaves(Leaves::OldOrNew).within(200);
+        rows.push(Row { before: Before::InRegistry, ..row });
     }
     for step in ["resolve", "prepare", "activate", "verify"] {
         rows.push(row("clock-agw", step, upgrading, Strike::Fault(&["clock", "agw"])));
-        rows.push(row("clock-feg-slow", step, upgrading, Strike::Fault(&["clock", "feg1", "-1h"])));
+        rows.push(row("clock-agw-slow", step, upgrading, Strike::Fault(&["clock", "agw", "-1h"])));
     }
 }
 
