@@ -82,8 +82,9 @@ pub(super) fn verdicts(told: &Told) -> Result<(), String> {
         let name = suite["suite"].as_str().unwrap_or_default();
         kept += &std::fs::read_to_string(told.results.join(format!("suites/{name}/console.log"))).unwrap_or_default();
     }
-    // What the shell says of a program that was killed, and not the program.
-    let kept = kept.strip_suffix("Killed\n").unwrap_or(&kept).to_owned();
+    // What the shell says of a program that was ended, and not the program.
+    let of_the_shell = ["Killed\n", "Terminated\n"];
+    let kept = of_the_shell.iter().find_map(|words| kept.strip_suffix(words)).unwrap_or(&kept).to_owned();
     let has_ended = told.run["suites"]
         .as_array()
         .into_iter()
