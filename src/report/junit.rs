@@ -53,12 +53,11 @@ fn test_suite(suite: &SuiteRun, summary: &Summary, reasons: &[Reason]) -> TestSu
             error_case(&names.give(&open.case), Duration::ZERO, "NO_VERDICT", "no verdict yet", "no verdict yet");
         tests.add_testcase(placed(error, suite));
     }
-    if let Some((kind, message)) = whole(suite, reasons)
-        && !names.has(SUITE)
-    {
+    let is_told = suite.cases.iter().any(|case| case.name == SUITE && case.judgement != Judgement::Passed);
+    if let Some((kind, message)) = whole(suite, reasons).filter(|_| !is_told) {
         let problem = suite.end.as_ref().and_then(|end| end.problem.as_ref());
         let text = problem.map_or_else(|| message.clone(), Problem::text);
-        tests.add_testcase(placed(error_case(SUITE, Duration::ZERO, &kind, &message, &text), suite));
+        tests.add_testcase(placed(error_case(&names.give(SUITE), Duration::ZERO, &kind, &message, &text), suite));
     }
     tests.set_system_out(&body(&head_and_tail(&about(suite, summary), LONGEST_ABOUT)));
     tests
@@ -302,10 +301,6 @@ impl Names {
         // What has no name at all has no blank before its number either.
         let mut repeats = (2..).map(|count: usize| format!("{name} #{count}").trim_start().to_owned());
         repeats.find(|repeat| self.0.insert(repeat.clone())).expect("there are more numbers than cases")
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.0.contains(name)
     }
 }
 
@@ -597,6 +592,15 @@ mod tests {
     fn what_has_no_name_has_a_number_of_its_own() {
         let mut names = Names::default();
         assert_eq!(["#2", "", ""].map(|name| names.give(name)), ["#2", "", "#3"]);
+    }
+
+    #[test]
+    fn a_suite_that_did_not_finish_is_red_whatever_its_cases_are_called() {
+        let mut story = Story::new();
+        story.begins("test", &[], &["one"]).suite("one", 1).passes("one", 1, SUITE).say(EventKind::NightEnded);
+        let suite = read(&document(&story.summary())).remove(0);
+        assert_eq!(suite.names, [SUITE, "(suite) #2"]);
+        assert_eq!(suite.seen[2], 1);
     }
 
     #[test]
