@@ -4,6 +4,8 @@
 //! means "the default", and no text in it that still has to be parsed.
 
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod words;
 
 use std::path::{Path, PathBuf};

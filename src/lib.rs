@@ -8,6 +8,8 @@ mod config;
 mod desk;
 mod dry_run;
 mod event;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod gateway;
 mod lock;
 mod ng40;

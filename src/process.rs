@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 /// A longer line comes in pieces, so that no child decides how much memory we need.
-const LONGEST_LINE: usize = 64 * 1024;
+pub(crate) const LONGEST_LINE: usize = 64 * 1024;
 
 /// How many lines may wait to be heard before the child has to.
 const LINES_AHEAD: usize = 256;

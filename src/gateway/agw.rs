@@ -329,7 +329,7 @@ fn unit_name(unit: &str) -> String {
 }
 
 /// Reads `ii  magma 1.5.0-1613086398-abde7b90` lines: what is installed, and what is there and not whole.
-fn parse_packages(text: &str) -> (BTreeMap<String, String>, BTreeSet<String>) {
+pub(super) fn parse_packages(text: &str) -> (BTreeMap<String, String>, BTreeSet<String>) {
     let mut packages = BTreeMap::new();
     let mut broken = BTreeSet::new();
     for line in text.lines() {
@@ -346,7 +346,7 @@ fn parse_packages(text: &str) -> (BTreeMap<String, String>, BTreeSet<String>) {
 }
 
 /// Reads the blocks of `systemctl show -p Id,ActiveState,MainPID,NRestarts`.
-fn parse_units(text: &str) -> Health {
+pub(super) fn parse_units(text: &str) -> Health {
     let mut units = BTreeMap::new();
     for block in text.split("\n\n") {
         let value = |key: &str| {
@@ -370,18 +370,18 @@ fn parse_units(text: &str) -> Health {
 
 /// What apt said of the repositories while it refreshed its lists.
 #[derive(Debug, PartialEq, Eq)]
-struct Reading {
+pub(super) struct Reading {
     /// Why what is on offer is not known; empty when every repository that matters was read.
-    unread: Vec<String>,
+    pub(super) unread: Vec<String>,
     /// What went wrong with repositories that offer neither package.
-    others: Vec<String>,
+    pub(super) others: Vec<String>,
 }
 
 /// Whether apt has read the repositories (`origins`) that offer the packages.
 ///
 /// A complaint that names no address (`E: Could not get lock /var/lib/apt/lists/lock`) is about all of them. And silence is
 /// not success: each has to be named in a line `Hit:` or `Get:`.
-fn judge(said: &str, origins: &[&str]) -> Reading {
+pub(super) fn judge(said: &str, origins: &[&str]) -> Reading {
     let is_of = |line: &str, origin: &str| line.split_whitespace().any(|word| is_below(word, origin));
     let (ours, others): (Vec<&str>, Vec<&str>) = apt_failures(said).into_iter().partition(|line| {
         let is_nameless = line.starts_with("E: ") && !line.contains("://");
@@ -418,7 +418,7 @@ fn is_below(address: &str, origin: &str) -> bool {
 /// What apt could not read: the lines that begin `Err:`, `E:` or `W: Failed to fetch`, each with what explains it.
 ///
 /// `E: Some index files failed to download.` only counts up what the lines before it have said.
-fn apt_failures(said: &str) -> Vec<&str> {
+pub(super) fn apt_failures(said: &str) -> Vec<&str> {
     let signs =
         ["Err:", "E: ", "W: Failed to fetch", "W: GPG error", "W: An error occurred during the signature verification"];
     said.lines()

@@ -544,7 +544,7 @@ const PLACE: &str = "place() {\n  cp -p \"$1\" \"$1.teravm-ci\" && cat NEXT/\"$1
 
 impl Container {
     /// Name and tag of the image that it was started by. A colon before a slash belongs to the registry's port.
-    fn named(&self) -> (&str, &str) {
+    pub(super) fn named(&self) -> (&str, &str) {
         match self.reference.rsplit_once(':') {
             Some((name, tag)) if !tag.contains('/') => (name, tag),
             _ => (&self.reference, "latest"),
@@ -573,7 +573,7 @@ impl From<FegFound> for Found {
 }
 
 /// Reads the lines of [`INSPECT`].
-fn parse_containers<'a>(lines: impl Iterator<Item = &'a str>) -> (BTreeMap<String, Container>, Health) {
+pub(super) fn parse_containers<'a>(lines: impl Iterator<Item = &'a str>) -> (BTreeMap<String, Container>, Health) {
     let mut containers = BTreeMap::new();
     let mut units = BTreeMap::new();
     for line in lines {

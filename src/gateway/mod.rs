@@ -4,6 +4,8 @@
 
 mod agw;
 mod feg;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod ground;
 mod registry;
 

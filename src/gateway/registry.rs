@@ -34,7 +34,7 @@ pub(crate) enum Answer {
 pub(crate) struct Login {
     username: String,
     password: Secret,
-    server: String,
+    pub(super) server: String,
 }
 
 impl Login {
@@ -123,7 +123,7 @@ async fn converse(stream: Pipe, reference: &str, login: Option<&Login>) -> Resul
 /// Reads the engine's answer to `GET /distribution/{name}/json`.
 ///
 /// Docker 20.10.24 answers a tag that the registry does not have with a `manifest unknown` of the registry in `message`.
-fn read(status: u16, body: &str) -> Answer {
+pub(super) fn read(status: u16, body: &str) -> Answer {
     if status == 200 {
         return Answer::There;
     }

@@ -5,6 +5,8 @@
 
 pub(crate) mod case;
 pub(crate) mod console;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub(crate) mod list;
 mod live;
 mod logs;

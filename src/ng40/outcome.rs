@@ -108,7 +108,7 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// Returns true if there was something to pass, all of it passed, and nothing is wrong with the whole.
     #[must_use]
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn is_passed(&self) -> bool {
         self.problems.is_empty()
             && !self.cases.is_empty()

@@ -8,56 +8,13 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::case::{Case, Judgement};
-use super::console::{Lines, MAX_LINE};
+use super::console::MAX_LINE;
+use super::fuzz::{assert_counted, read};
 use super::list::{Occurrence, Reading};
 use super::outcome::{End, ExitStatus, Outcome, ProblemKind, Rules};
 use super::parser::{Said, parse_line};
-use crate::verdict::Verdict;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/ng40");
-
-/// Reads a console that came in these pieces, one a second, and checks that what was told on the way is what came out.
-fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, rules: Rules, end: End) -> Outcome {
-    let mut told = Vec::new();
-    let mut reading = Reading::new(rules);
-    for piece in pieces {
-        reading.push(piece, None, |occurrence| told.push(occurrence));
-    }
-    let outcome = reading.finish(end, None, |occurrence| told.push(occurrence));
-    assert_told(&told, &outcome);
-    outcome
-}
-
-fn assert_told(told: &[Occurrence], outcome: &Outcome) {
-    let mut cases: Vec<Case> = Vec::new();
-    let mut problems = Vec::new();
-    let mut notes = Vec::new();
-    for occurrence in told {
-        match occurrence {
-            Occurrence::Planned(_) | Occurrence::CaseStarted(_) => {}
-            Occurrence::CaseFinished(case) => {
-                assert!(
-                    cases.iter().all(|other| other.full_name() != case.full_name()),
-                    "{} finished twice",
-                    case.full_name()
-                );
-                cases.push(case.clone());
-            }
-            Occurrence::CaseRevised(case) => {
-                let known = cases.iter_mut().find(|other| other.full_name() == case.full_name());
-                *known.expect("only a finished case is revised") = case.clone();
-            }
-            Occurrence::Problem(problem) => problems.push(problem.clone()),
-            Occurrence::Note(note) => notes.push(note.clone()),
-        }
-    }
-    for case in &outcome.cases {
-        assert!(cases.contains(case), "{} came out as something else than was told", case.full_name());
-    }
-    assert_eq!(cases.len(), outcome.cases.len());
-    assert_eq!(problems, outcome.problems);
-    assert_eq!(notes, outcome.notes);
-}
 
 fn read_text(text: &str) -> Outcome {
     read([text.as_bytes()], Rules::default(), End::Offline)
@@ -330,20 +287,6 @@ fn any_end() -> impl Strategy<Value = End> {
     ]
 }
 
-/// Returns how many lines of a console are a verdict of a case with this word, seen by the parser alone.
-fn count_verdicts(console: &[u8], word: &str) -> usize {
-    let mut count = 0;
-    let mut lines = Lines::new();
-    let mut each = |text: &str| {
-        if matches!(parse_line(text), Said::CaseVerdict { token, .. } if token == word) {
-            count += 1;
-        }
-    };
-    lines.push(console, |line| each(&line.text()));
-    lines.finish(|line| each(&line.text()));
-    count
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
@@ -370,16 +313,7 @@ proptest! {
     ) {
         let console = lines.concat().into_bytes();
         let outcome = read([console.as_slice()], rules, end);
-        let passed = outcome.cases.iter().filter(|case| case.judgement() == Judgement::Passed).count();
-        prop_assert!(passed <= count_verdicts(&console, "PASS"));
-        let failed = outcome.cases.iter().filter(|case| case.verdict == Verdict::Fail).count();
-        prop_assert_eq!(failed > 0, count_verdicts(&console, "FAIL") > 0);
-        if outcome.is_passed() {
-            prop_assert_eq!(count_verdicts(&console, "FAIL") + count_verdicts(&console, "INCONC"), 0);
-            prop_assert!(outcome.lists.iter().all(|list| list.verdict == Verdict::Pass && list.cases > 0));
-        }
-        // Every list accounts for at least the cases that it announced.
-        prop_assert!(outcome.lists.iter().all(|list| list.planned.is_none_or(|planned| list.cases >= planned as usize)));
+        assert_counted(&outcome, &console);
     }
 
     #[test]

@@ -355,7 +355,7 @@ fn xml_safe(text: &str) -> String {
 }
 
 /// The characters that XML 1.0 knows, without those that it advises against (2.2): to a terminal they are commands.
-fn is_xml(char: char) -> bool {
+pub(super) fn is_xml(char: char) -> bool {
     matches!(
         char,
         '\t' | '\n' | '\r' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}'
@@ -364,216 +364,26 @@ fn is_xml(char: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use arbitrary::Unstructured;
     use proptest::prelude::*;
-    use quick_xml::Reader;
-    use quick_xml::events::{BytesStart, Event as Xml};
 
     use super::*;
-    use crate::event::{Class, EventKind};
+    use crate::event::EventKind;
+    use crate::report::fuzz::{Teller, read, reports};
     use crate::report::nights::Story;
-
-    /// A suite as a reader of the file sees it: what its tag counts, and what is in it.
-    #[derive(Debug, Default, PartialEq)]
-    struct Read {
-        name: String,
-        said: [usize; 4],
-        seen: [usize; 4],
-        names: Vec<String>,
-        texts: Vec<String>,
-    }
-
-    fn value(tag: &BytesStart<'_>, name: &str) -> String {
-        let attribute = tag.try_get_attribute(name).unwrap().unwrap();
-        attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0).unwrap().into_owned()
-    }
-
-    /// Reads a file the way a strict reader would.
-    fn read(xml: &str) -> Vec<Read> {
-        assert!(xml.chars().all(is_xml), "only characters that XML knows");
-        let mut reader = Reader::from_str(xml);
-        reader.config_mut().check_end_names = true;
-        let mut suites: Vec<Read> = Vec::new();
-        let mut text: Option<String> = None;
-        let mut depth = 0_i32;
-        loop {
-            match reader.read_event().expect("the file is well-formed") {
-                Xml::Start(tag) => {
-                    depth += 1;
-                    open(&tag, &mut suites);
-                    text = Some(String::new());
-                }
-                Xml::Empty(tag) => open(&tag, &mut suites),
-                Xml::CData(data) => text.as_mut().unwrap().push_str(std::str::from_utf8(&data).unwrap()),
-                Xml::End(_) => {
-                    depth -= 1;
-                    if let (Some(text), Some(suite)) = (text.take(), suites.last_mut()) {
-                        suite.texts.push(text);
-                    }
-                }
-                Xml::Text(between) => assert!(between.iter().all(u8::is_ascii_whitespace)),
-                Xml::Eof => break,
-                _ => {}
-            }
-        }
-        assert_eq!(depth, 0, "every tag is closed");
-        suites
-    }
-
-    fn open(tag: &BytesStart<'_>, suites: &mut Vec<Read>) {
-        let counted = match tag.name().as_ref() {
-            b"testsuite" => {
-                let said = ["tests", "failures", "errors", "skipped"].map(|name| value(tag, name).parse().unwrap());
-                suites.push(Read { name: value(tag, "name"), said, ..Read::default() });
-                return;
-            }
-            b"testcase" => {
-                suites.last_mut().unwrap().names.push(value(tag, "name"));
-                0
-            }
-            b"failure" => 1,
-            b"error" => 2,
-            b"skipped" => 3,
-            _ => return,
-        };
-        suites.last_mut().unwrap().seen[counted] += 1;
-    }
-
-    fn printed() -> impl Strategy<Value = String> {
-        let piece = prop_oneof![
-            any::<String>(),
-            prop::collection::vec(any::<char>(), 0..8).prop_map(String::from_iter),
-            prop::sample::select(vec![
-                "]]>",
-                "<![CDATA[",
-                "\u{1b}[31m",
-                "\u{1b}]0;x",
-                "\u{9b}2J",
-                "\0",
-                "\u{fffe}",
-                "\u{ffff}",
-                "&#0;",
-                "<testsuite ",
-                "</testcase>",
-                "\r\n",
-                "\n",
-                "\t",
-                "]]",
-                ">",
-                "\"",
-                "'",
-                "(suite)",
-                " #2",
-                "--",
-                "<?xml?>",
-            ])
-            .prop_map(str::to_owned),
-        ];
-        prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
-    }
-
-    fn judgement() -> impl Strategy<Value = Judgement> {
-        prop_oneof![
-            Just(Judgement::Passed),
-            printed().prop_map(|message| Judgement::Failed { message }),
-            printed().prop_map(|message| Judgement::Error { message }),
-        ]
-    }
-
-    fn class() -> impl Strategy<Value = Class> {
-        use Class::{Inconclusive, Interrupted, Mixed, Report, Testbed, Upgrade};
-        prop::sample::select(vec![Testbed, Upgrade, Mixed, Inconclusive, Interrupted, Report])
-    }
-
-    /// Something that happens in a night, likely or not.
-    fn happening() -> impl Strategy<Value = EventKind> {
-        let steps = prop::sample::select(vec![Step::Connect, Step::Prepare, Step::Activate, Step::Test, Step::Collect]);
-        let host = prop::sample::select(vec![None, Some("agw".to_owned())]);
-        let suite = || prop::sample::select(vec!["one".to_owned(), "two".to_owned()]);
-        let outcome = prop_oneof![
-            printed().prop_map(|text| StepOutcome::Done { text }),
-            printed().prop_map(|reason| StepOutcome::Skipped { reason }),
-            (class(), printed()).prop_map(|(class, text)| StepOutcome::Failed(Problem::new(class, text))),
-        ];
-        let took = Duration::from_secs(1);
-        prop_oneof![
-            (steps.clone(), host.clone()).prop_map(|(step, host)| EventKind::StepStarted { step, host }),
-            (steps, host, outcome).prop_map(move |(step, host, outcome)| EventKind::StepFinished {
-                step,
-                host,
-                outcome,
-                took
-            }),
-            (suite(), 0..4_u64).prop_map(|(suite, cases)| EventKind::SuitePlanned { suite, cases }),
-            (suite(), 0..4_u64, printed()).prop_map(|(suite, number, case)| EventKind::CaseStarted {
-                suite,
-                number,
-                case
-            }),
-            (suite(), 0..4_u64, printed(), prop::option::of(printed()), judgement(), printed(), printed()).prop_map(
-                move |(suite, number, name, verdict, judgement, details, console)| {
-                    let params = String::new();
-                    let case = Case { number, name, params, verdict, judgement, took, details, console };
-                    EventKind::CaseFinished { suite, case }
-                }
-            ),
-            (suite(), prop::option::of(printed()), prop::option::of(class())).prop_map(
-                move |(suite, verdict, class)| {
-                    let problem = class.map(|class| Problem::new(class, "trouble"));
-                    let (exit, notes) = (String::new(), Vec::new());
-                    let end = crate::event::SuiteEnd { verdict, planned: None, exit, took, notes, problem };
-                    EventKind::SuiteFinished { suite, end }
-                }
-            ),
-            printed().prop_map(|to| EventKind::GatewayFinished {
-                gateway: "agw".to_owned(),
-                outcome: GatewayOutcome::Restored { to }
-            }),
-            printed().prop_map(|runs| EventKind::GatewayFinished {
-                gateway: "agw".to_owned(),
-                outcome: GatewayOutcome::Mixed { runs }
-            }),
-            printed().prop_map(|to| EventKind::GatewayFinished {
-                gateway: "agw".to_owned(),
-                outcome: GatewayOutcome::Upgraded { from: None, to }
-            }),
-            printed().prop_map(|signal| EventKind::Interrupted { signal }),
-            Just(EventKind::DeadlinePassed { deadline: took }),
-            Just(EventKind::NightEnded),
-        ]
-    }
 
     proptest! {
         #[test]
-        fn whatever_happens_the_file_is_well_formed_and_counts_what_is_in_it(
-            is_begun in any::<bool>(),
-            happenings in prop::collection::vec(happening(), 0..24),
+        fn whatever_happens_every_report_can_be_read_and_counts_what_is_in_it(
+            bytes in prop::collection::vec(any::<u8>(), 0..2000),
         ) {
-            let mut story = Story::new();
-            if is_begun {
-                story.begins("run", &["agw"], &["one"]);
-            }
-            for kind in happenings {
-                story.say(kind);
-            }
-            let summary = story.summary();
-            let suites = read(&document(&summary));
-            for suite in &suites {
-                let mut seen = suite.seen;
-                seen[0] = suite.names.len();
-                prop_assert_eq!(suite.said, seen);
-                let mut names = suite.names.clone();
-                names.sort();
-                names.dedup();
-                prop_assert_eq!(names.len(), suite.names.len(), "names stand once");
-            }
-            prop_assert_eq!(suites.len(), summary.suites.len() + 1);
-            prop_assert_eq!(suites.iter().map(|suite| suite.seen[1]).sum::<usize>(), summary.counts().failed);
-            let is_red = suites.iter().any(|suite| suite.seen[1] + suite.seen[2] > 0);
-            prop_assert_eq!(is_red, summary.status() != Status::Passed, "{:?}", summary.reasons());
+            reports(&bytes);
         }
 
         #[test]
-        fn text_comes_back_as_it_was_but_for_what_xml_cannot_hold(console in printed(), message in printed()) {
+        fn text_comes_back_as_it_was_but_for_what_xml_cannot_hold(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut teller = Teller(Unstructured::new(&bytes));
+            let (console, message) = (teller.text().unwrap_or_default(), teller.text().unwrap_or_default());
             let mut story = Story::new();
             story.begins("report", &[], &["one"]);
             let failed = Judgement::Failed { message: message.clone() };

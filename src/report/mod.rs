@@ -6,9 +6,11 @@
 mod console;
 mod document;
 mod folder;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod junit;
 mod markdown;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod nights;
 mod record;
 #[cfg(test)]

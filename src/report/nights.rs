@@ -1,12 +1,14 @@
 //! Nights that never were, for the tests: what the reporters hear of them.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::macros::datetime;
 
+use super::{Color, Console, Format, Options, Reporter as _, Verbosity};
 use crate::event::{
     Case, Class, Event, EventKind, FORMAT, GatewayOutcome, Judgement, Level, Night, PlannedSuite, Problem, Step,
     StepOutcome, SuiteEnd,
@@ -23,7 +25,7 @@ pub(crate) struct Kept(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Kept {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        self.0.lock().expect("nobody panics while it is held").extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -34,8 +36,33 @@ impl Write for Kept {
 
 impl Kept {
     pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        let kept = self.0.lock().expect("nobody panics while it is held").clone();
+        String::from_utf8(kept).expect("reports are text")
     }
+}
+
+/// How a night is reported in a CI job.
+pub(super) fn options(results: &Path) -> Options {
+    Options {
+        results: results.to_owned(),
+        verbosity: Verbosity::Normal,
+        format: Format::Text,
+        color: Color::Never,
+        is_ci: true,
+    }
+}
+
+/// What a night looks like on the console: standard error, a rule, standard output.
+pub(super) fn watched(story: &Story, options: &Options) -> String {
+    let (out, err) = (Kept::default(), Kept::default());
+    let mut console = Console::new(options, Box::new(out.clone()), Box::new(err.clone()));
+    let mut summary = Summary::default();
+    for event in &story.events {
+        summary.hear(event);
+        console.report(event, &summary).expect("what is written is kept");
+    }
+    console.finish(&summary).expect("what is written is kept");
+    format!("{}--- standard output ---\n{}", err.text(), out.text())
 }
 
 /// Writes a night down, event by event; its clock goes on by itself.
@@ -49,6 +76,7 @@ impl Story {
         Story { events: Vec::new(), now: datetime!(2026-11-22 23:05:00 UTC) }
     }
 
+    #[cfg(test)]
     pub(crate) fn summary(&self) -> Summary {
         let mut summary = Summary::default();
         self.events.iter().for_each(|event| summary.hear(event));

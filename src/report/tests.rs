@@ -4,33 +4,10 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use super::nights::{Kept, Story, cut_off, green, hostile, red, restored};
+use super::nights::{Story, cut_off, green, hostile, options, red, restored, watched};
 use super::*;
 use crate::event::{self, Step};
 use crate::secret::Redactor;
-
-fn options(results: &Path) -> Options {
-    Options {
-        results: results.to_owned(),
-        verbosity: Verbosity::Normal,
-        format: Format::Text,
-        color: Color::Never,
-        is_ci: true,
-    }
-}
-
-/// What a night looks like on the console: standard error, a rule, standard output.
-fn watched(story: &Story, options: &Options) -> String {
-    let (out, err) = (Kept::default(), Kept::default());
-    let mut console = Console::new(options, Box::new(out.clone()), Box::new(err.clone()));
-    let mut summary = Summary::default();
-    for event in &story.events {
-        summary.hear(event);
-        console.report(event, &summary).unwrap();
-    }
-    console.finish(&summary).unwrap();
-    format!("{}--- standard output ---\n{}", err.text(), out.text())
-}
 
 /// Tells a night to all reporters of a folder, the way a real one is told.
 fn told(reporters: Reporters, story: &Story) -> Summary {

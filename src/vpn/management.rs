@@ -156,11 +156,11 @@ impl Management {
     }
 
     pub(super) async fn username(&mut self, realm: &str, username: &Secret) -> io::Result<()> {
-        self.write(&format!("username \"{}\" \"{}\"\n", escaped(realm), escaped(username.expose()))).await
+        self.write(&answer("username", realm, username)).await
     }
 
     pub(super) async fn password(&mut self, realm: &str, password: &Secret) -> io::Result<()> {
-        self.write(&format!("password \"{}\" \"{}\"\n", escaped(realm), escaped(password.expose()))).await
+        self.write(&answer("password", realm, password)).await
     }
 
     /// Asks OpenVPN to end, properly: the server hears of it, routes and device go.
@@ -173,8 +173,10 @@ impl Management {
     }
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"")
+/// The command that answers a question. Realm and secret are one word of it each, whatever is in them.
+pub(super) fn answer(command: &str, realm: &str, secret: &Secret) -> String {
+    let escaped = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("{command} \"{}\" \"{}\"\n", escaped(realm), escaped(secret.expose()))
 }
 
 #[cfg(test)]
@@ -258,7 +260,8 @@ mod tests {
 
     #[test]
     fn a_secret_is_one_word_of_its_command() {
-        assert_eq!(escaped(r#"a"b\c"#), r#"a\"b\\c"#);
+        let answer = answer("password", "Auth", &Secret::new(r#"a"b\c"#));
+        assert_eq!(answer, "password \"Auth\" \"a\\\"b\\\\c\"\n");
     }
 
     proptest::proptest! {

@@ -6,6 +6,8 @@
 
 mod cause;
 mod directory;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod management;
 mod openvpn;
 mod profile;

@@ -78,7 +78,7 @@ impl Prepared {
 pub(crate) struct ProfileError {
     source: String,
     /// Line and column, from 1; none when it is about the whole profile.
-    at: Option<(usize, usize)>,
+    pub(super) at: Option<(usize, usize)>,
     problem: String,
 }
 
@@ -104,8 +104,8 @@ type Refusal = (Option<(usize, usize)>, String);
 
 /// A word of a line, and the column it begins in.
 #[derive(Debug, PartialEq, Eq)]
-struct Word {
-    text: String,
+pub(super) struct Word {
+    pub(super) text: String,
     column: usize,
 }
 
@@ -359,7 +359,7 @@ fn take_name(words: &mut Vec<Word>) -> Option<Word> {
 }
 
 /// Cuts a line into words, as OpenVPN's `parse_line` does: quotes, backslashes, and comments where a word would begin.
-fn read_words(line: &str) -> Result<Vec<Word>, (usize, String)> {
+pub(super) fn read_words(line: &str) -> Result<Vec<Word>, (usize, String)> {
     #[derive(PartialEq)]
     enum In {
         Nothing,
