@@ -115,7 +115,9 @@ fn list(names: &[&str]) -> String {
 /// The lines as the reader counts them: to YAML a lone CR ends one, and so do the separators of Unicode.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
     let whole = text.strip_suffix('\n').map(|text| text.strip_suffix('\r').unwrap_or(text)).unwrap_or(text);
-    whole.split("\r\n").flat_map(|part| part.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']))
+    // A text that is empty has no line, not even an empty one.
+    let parts = whole.split("\r\n").filter(|_| !text.is_empty());
+    parts.flat_map(|part| part.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']))
 }
 
 /// The line, the one before and the one after, with a mark below the column.
