@@ -12,26 +12,28 @@ pub use crate::report::fuzz::reports;
 pub use crate::vpn::fuzz::{management, profile};
 
 /// The most runs that one input may have: a slow input finds nothing.
-const MOST_RUNS: usize = 8;
-/// Four of them are the longest line that a console or a program may print.
-const RUN: usize = 16 * 1024;
+const MOST_RUNS: usize = 3;
+/// Two of them are the longest line that a console or a program may print.
+const RUN: usize = 32 * 1024;
 
-/// The rest of the input as a text may be. Two bytes that no UTF-8 has stand for long runs, because a few bytes have to reach the
-/// limits on what is kept.
-pub(crate) fn stretched(rest: &[u8]) -> Vec<u8> {
+/// The rest of the input as a text may be. Two pairs of bytes that no UTF-8 has stand for long runs, because a few bytes have to
+/// reach the limits on what is kept.
+pub(crate) fn stretched(mut rest: &[u8]) -> Vec<u8> {
     let mut runs = 0;
     let mut text = Vec::with_capacity(rest.len());
-    for &byte in rest {
-        let length = match byte {
-            0xff => RUN,
-            0xfe => RUN - 1,
+    while let [first, after @ ..] = rest {
+        let length = match rest {
+            [0xff, 0xff, ..] => RUN,
+            [0xff, 0xfe, ..] => RUN - 1,
             _ => 0,
         };
         if length > 0 && runs < MOST_RUNS {
             text.resize(text.len() + length, b'x');
             runs += 1;
+            rest = &rest[2..];
         } else {
-            text.push(byte);
+            text.push(*first);
+            rest = after;
         }
     }
     text
