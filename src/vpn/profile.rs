@@ -336,7 +336,7 @@ fn check_line(line: &str) -> Result<(), (usize, String)> {
     if line.len() > LONGEST_LINE {
         return Err((1, format!("the line is longer than the {LONGEST_LINE} bytes that OpenVPN reads")));
     }
-    match line.chars().position(|char| char.is_control() && !char.is_ascii_whitespace()) {
+    match line.chars().position(|char| char.is_control() && char != '\t') {
         Some(at) => Err((at + 1, "there is a control character in the line".to_owned())),
         None => Ok(()),
     }
@@ -671,7 +671,7 @@ mod tests {
         // Were the first of these an end, the last would be one too, and what stands between would be a key to us alone.
         let hidden = "remote a\n<ca>\n\u{a0}</ca>\n<key>\n</ca>\nup /bin/true\n</key>";
         assert!(refusal(hidden).contains("as root"), "{}", refusal(hidden));
-        let kept = "<ca>\n\u{2003}</ca>\n \t\r</ca>";
+        let kept = "<ca>\n\u{2003}</ca>\n \t</ca>";
         assert_eq!(run(kept), kept);
         let open = "<connection>\nremote a\n\u{3000}</connection>";
         assert_eq!(refusal(open), "$VPN_PROFILE: the block `<connection>` has no end");
@@ -723,6 +723,7 @@ mod tests {
                  (`encoding: base64`)?",
             ),
             ("re\0mote a", "$VPN_PROFILE:1:3: there is a control character in the line"),
+            ("remote a\r\n\"<con\rn>\"\r\n", "$VPN_PROFILE:2:6: there is a control character in the line"),
         ] {
             assert_eq!(refusal(profile), error);
         }
