@@ -137,20 +137,24 @@ fn snippet(text: &str, at: Place) -> String {
 
 /// Where a key stands for the second time in the map that begins at a place.
 fn second(key: &str, text: &str, map: Place) -> Option<Place> {
-    let indent = map.column - 1;
     let rest = || lines(text).enumerate().skip(map.line - 1);
     let is_key = |rest: &str| {
         let rest = rest.trim_start_matches(['"', '\'']).strip_prefix(key);
         rest.is_some_and(|rest| rest.trim_start_matches(['"', '\'']).trim_start().starts_with(':'))
     };
-    if lines(text).nth(map.line - 1)?.get(indent..)?.starts_with('{') {
+    let first = lines(text).nth(map.line - 1)?;
+    // A column counts characters.
+    let (indent, begin) = first.char_indices().nth(map.column - 1)?;
+    if begin == '{' {
         let mut places = rest().flat_map(|(index, line)| {
             let from = if index + 1 == map.line { indent } else { 0 };
             let starts = line.char_indices().filter(move |&(at, char)| at >= from && "{, ".contains(char));
             starts.map(move |(at, _)| (index, line, at + 1))
         });
         let mut places = places.by_ref().filter(|&(_, line, at)| is_key(&line[at..]));
-        return places.nth(1).map(|(index, _, at)| Place { line: index + 1, column: at + 1 });
+        return places
+            .nth(1)
+            .map(|(index, line, at)| Place { line: index + 1, column: line[..at].chars().count() + 1 });
     }
     let indent_of = |line: &str| line.len() - line.trim_start().len();
     let of_map = rest().filter(|(_, line)| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
@@ -166,7 +170,7 @@ fn find(keys: &[String], text: &str) -> Option<Place> {
     let mut found = None;
     let mut indent = 0;
     for (index, line) in lines(text).enumerate() {
-        let column = line.len() - line.trim_start().len();
+        let column = line.chars().take_while(|char| char.is_whitespace()).count();
         let word = line.trim_start().split(':').next().unwrap_or_default().trim_matches(['"', '\'']);
         if word == key && column >= indent && line.contains(':') {
             found = Some(Place { line: index + 1, column: column + 1 });
@@ -191,6 +195,14 @@ mod tests {
         let told = error.to_string();
         assert!(told.starts_with("lab.yaml:1:1: unknown key `\u{fffd}[31mrun`"), "{told}");
         assert!(!told.contains(['\u{1b}', '\u{85}']), "{told}");
+    }
+
+    #[test]
+    fn a_column_counts_characters_and_not_their_bytes() {
+        let setups = "setups: {größe: {agw: a, ng40: n}, s: {agw: a, ng40: n}, s: {}}";
+        let text = format!("vpn: {{kind: none}}\nssh: {{known_hosts: k}}\nsuites: {{}}\n{setups}\n");
+        let error = Config::parse(&text, Path::new("lab.yaml")).expect_err("refused").to_string();
+        assert!(error.starts_with("lab.yaml:4:58: setups: duplicate key `s`\n"), "{error}");
     }
 
     #[test]
