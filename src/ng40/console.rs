@@ -3,12 +3,10 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use memchr::{memchr, memchr_iter, memchr2, memrchr};
+use memchr::{memchr, memchr_iter, memrchr};
 
 /// The longest line that can mean something, in bytes.
 pub(crate) const MAX_LINE: usize = 64 * 1024;
-
-const ESCAPE: u8 = 0x1b;
 
 /// One line of a console.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,23 +25,22 @@ impl<'a> Line<'a> {
         clean(self.bytes)
     }
 
-    /// Returns false for a line that cannot mean anything, from a glance at its two ends.
+    /// Returns false for a line that cannot mean anything, from a glance at it: it is plain, and its two ends say nothing.
     ///
     /// Consoles are long, and most of their lines say nothing to us: this is what makes reading them cheap.
     #[must_use]
     pub(crate) fn is_worth_reading(&self) -> bool {
         let bytes = trim_end(self.bytes);
-        let Some(first) = bytes.iter().find(|byte| !is_blank_or_control(**byte)) else {
+        let Some(first) = bytes.iter().find(|byte| !matches!(byte, b' ' | b'\t')) else {
             return false;
         };
-        // A prefix, a letter that one of NG40's lines begins with, or the first byte of a control character in UTF-8.
-        let may_begin =
-            matches!(first, b'0'..=b'9' | b'[' | b'*' | b'>' | 0x7f | 0xc2 | 0xef) || b"CDENORTUVWcvz".contains(first);
+        // A prefix, or a letter that one of NG40's lines begins with.
+        let may_begin = matches!(first, b'0'..=b'9' | b'[' | b'*' | b'>') || b"CDENORTUVWcvz".contains(first);
         may_begin
             || bytes.ends_with(b"Table")
             || bytes.ends_with(b"not found")
             || bytes.ends_with(b"not found.")
-            || memchr2(b'\r', ESCAPE, bytes).is_some()
+            || is_odd(bytes)
     }
 }
 
@@ -136,9 +133,7 @@ impl Lines {
 #[must_use]
 pub(crate) fn clean(bytes: &[u8]) -> Cow<'_, str> {
     let bytes = trim_end(bytes);
-    // Nearly every line is plain; a fold looks at many bytes at once where `all` would stop at each.
-    let is_odd = |byte: u8| (byte < b' ' && byte != b'\t') || byte > b'~';
-    if !bytes.iter().fold(false, |odd, byte| odd | is_odd(*byte))
+    if !is_odd(bytes)
         && let Ok(text) = str::from_utf8(bytes)
     {
         return Cow::Borrowed(text.trim_matches(is_blank));
@@ -196,12 +191,15 @@ fn trim_end(bytes: &[u8]) -> &[u8] {
     &bytes[..bytes.len() - blanks]
 }
 
-fn is_blank(char: char) -> bool {
-    matches!(char, ' ' | '\t')
+/// Whether a line has anything but plain text in it, of which a terminal may show less than there is.
+///
+/// Nearly every line is plain; a fold looks at many bytes at once where `any` would stop at each.
+fn is_odd(bytes: &[u8]) -> bool {
+    bytes.iter().fold(false, |odd, &byte| odd | ((byte < b' ' && byte != b'\t') | (byte > b'~')))
 }
 
-fn is_blank_or_control(byte: u8) -> bool {
-    byte <= b' ' && byte != ESCAPE && byte != b'\r'
+fn is_blank(char: char) -> bool {
+    matches!(char, ' ' | '\t')
 }
 
 #[cfg(test)]
@@ -284,6 +282,19 @@ mod tests {
         ] {
             assert_eq!(clean(bytes), text, "{:?}", String::from_utf8_lossy(bytes));
         }
+    }
+
+    #[test]
+    fn a_line_with_an_odd_character_in_its_midst_is_read_as_it_is_seen() {
+        for bytes in [
+            b"sh: 1: x: not \xef\xbb\xbffound".as_slice(),
+            b"Signaling Ta\x08ble",
+            b"\xc2\x9bmx: not fo\x7fund",
+            b"\0\0",
+        ] {
+            assert!(Line { bytes, range: 0..0 }.is_worth_reading(), "{}", clean(bytes));
+        }
+        assert!(!Line { bytes: b"  \tmere text \r", range: 0..0 }.is_worth_reading());
     }
 
     proptest! {
