@@ -295,6 +295,8 @@ impl SuiteRun {
         if counts.errors > 0 {
             let names = self.names(|judgement| matches!(judgement, Judgement::Error { .. }));
             say(Status::Inconclusive, format!("{} of {} inconclusive: {names}", counts.errors, cases(of)));
+        } else if let Some(open) = self.open.first() {
+            say(Status::Inconclusive, format!("{} was started and has no verdict", open.case));
         } else if counts.passed + counts.failed == 0 {
             say(Status::Inconclusive, "no case passed or failed".to_owned());
         } else if let Some(planned) = self.planned.filter(|&planned| planned > self.cases.len() as u64) {
@@ -926,6 +928,14 @@ mod tests {
         story.say(EventKind::Interrupted { signal: "SIGINT".to_owned() });
         story.fails(Step::Test, None, 1, Problem::new(Class::Interrupted, "interrupted"));
         assert_eq!(codes(&story), [130, 6]);
+    }
+
+    #[test]
+    fn a_case_that_was_started_and_has_no_verdict_is_never_a_pass() {
+        let mut story = tested();
+        story.case_begins("gxgy", 2, "late").say(EventKind::NightEnded);
+        assert_eq!(texts(&story), ["`gxgy`: late was started and has no verdict"]);
+        assert_eq!(codes(&story), [6]);
     }
 
     #[test]
