@@ -18,12 +18,20 @@ remove_the_others() {
     done
 }
 
+# With a new start of the Docker engine where nothing else helps.
+bring_back() {
+    said_by COMPOSE "$@" && return
+    holds_a_lost_name || return
+    echo "starting it anew"
+    systemctl restart docker 2>&1 && said_by COMPOSE "$@"
+}
+
 remove_the_others
 up=$(known $started)
 down=$(known $stopped)
-[ -z "$up" ] || masked COMPOSE up -d $up || exit 1
+[ -z "$up" ] || bring_back up -d $up || exit 1
 if [ -n "$down" ]; then
-    masked COMPOSE up --no-start --no-deps $down || exit 1
+    bring_back up --no-start --no-deps $down || exit 1
     masked COMPOSE stop $down || exit 1
 fi
 # What the services that ran depend on may have been started along with them.

@@ -26,6 +26,9 @@ pub(crate) struct FegFound {
     pub(crate) registry: String,
     /// `IMAGE_VERSION` of `.env`.
     pub(crate) tag: String,
+    /// The Docker engine's process: another one is an engine that was started anew.
+    #[serde(default)]
+    pub(crate) engine: String,
     /// Compose service and the container that runs it.
     pub(crate) containers: BTreeMap<String, Container>,
     pub(crate) health: Health,
@@ -34,6 +37,9 @@ pub(crate) struct FegFound {
 /// A container as `docker inspect` has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Container {
+    /// Docker's own, which it keeps for as long as it exists, however often it is started.
+    #[serde(default)]
+    pub(crate) id: String,
     /// The image as it was named when the container was made; its tag may have moved since.
     pub(crate) reference: String,
     pub(crate) image: String,
@@ -45,6 +51,8 @@ pub(crate) struct FegExpected {
     tag: String,
     images: BTreeMap<String, String>,
     services: BTreeSet<String>,
+    /// What the switch has left: its engine, and its containers.
+    switched: FegFound,
 }
 
 #[derive(Debug)]
@@ -54,11 +62,7 @@ pub(crate) struct Feg {
 }
 
 /// What of a container matters, in one line of JSON each.
-const INSPECT: &str = r#"{"service":{{json (index .Config.Labels "com.docker.compose.service")}},"reference":{{json .Config.Image}},"image":{{json .Image}},"restarts":{{.RestartCount}},"status":{{json .State.Status}},"started":{{json .State.StartedAt}},"health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}""{{end}}}"#;
-
-/// Says so, when the script fails, if the Docker engine is not the one any more with which it began.
-const ENGINE: &str = "engine() { cat /var/run/docker.pid 2>/dev/null; }\nbegan_with=$(engine)\n\
-     trap '[ $? = 0 ] || [ \"$(engine)\" = \"$began_with\" ] || echo \"the Docker engine was started anew meanwhile\"' EXIT\n";
+const INSPECT: &str = r#"{"id":{{json .ID}},"service":{{json (index .Config.Labels "com.docker.compose.service")}},"reference":{{json .Config.Image}},"image":{{json .Image}},"restarts":{{.RestartCount}},"status":{{json .State.Status}},"started":{{json .State.StartedAt}},"health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}""{{end}}}"#;
 
 impl Feg {
     /// The lines every script begins with: where we are, and what Docker is called. The scripts run as root.
@@ -73,8 +77,8 @@ impl Feg {
 
     /// The same, for scripts that call compose: what it prints about `.env` is masked.
     fn preamble_of_compose(&self) -> String {
-        let masked = include_str!("masked.sh").replace("NEXT", NEXT).replace("BACKUP", BACKUP);
-        format!("{}{masked}", self.preamble())
+        let said = concat!(include_str!("masked.sh"), include_str!("said_by.sh"));
+        format!("{}{}", self.preamble(), said.replace("NEXT", NEXT).replace("BACKUP", BACKUP))
     }
 
     /// The Docker client as root calls it: the scripts are root already, so a leading `sudo -n` is not needed.
@@ -95,7 +99,8 @@ impl Feg {
              fi\n\
              project=${{COMPOSE_PROJECT_NAME:-$(value COMPOSE_PROJECT_NAME)}}\n\
              [ -n \"$project\" ] || project=$(basename \"$PWD\" | tr 'A-Z' 'a-z' | tr -cd 'a-z0-9_-')\n\
-             printf '%s\\n' \"$compose\" \"$project\" \"$(value DOCKER_REGISTRY)\" \"$(value IMAGE_VERSION)\"\n\
+             printf '%s\\n' \"$compose\" \"$project\" \"$(value DOCKER_REGISTRY)\" \"$(value IMAGE_VERSION)\" \\\n  \
+               \"$(cat /var/run/docker.pid 2>/dev/null)\"\n\
              set -e\n\
              ids=$(docker ps -aq --filter label=com.docker.compose.project=\"$project\" --filter label=com.docker.compose.oneoff=False)\n\
              [ -z \"$ids\" ] || docker inspect --format {inspect} $ids",
@@ -106,9 +111,9 @@ impl Feg {
         let text = self.ground.ask_root(step, "read what the gateway runs", &script).await?;
         let mut lines = text.lines();
         let mut next = || lines.next().unwrap_or_default().to_owned();
-        let (compose, project, registry, tag) = (next(), next(), next(), next());
+        let (compose, project, registry, tag, engine) = (next(), next(), next(), next(), next());
         let (containers, health) = parse_containers(lines);
-        Ok(FegFound { compose, project, registry, tag, containers, health })
+        Ok(FegFound { compose, project, registry, tag, engine, containers, health })
     }
 
     pub(super) fn release_of(&self, found: &FegFound) -> Option<String> {
@@ -333,11 +338,12 @@ impl Feg {
     pub(super) fn activate_script(&self, target: &Target, found: &FegFound) -> String {
         let force = if target.is_forced { " --force-recreate" } else { "" };
         format!(
-            "{preamble}{remove}{ENGINE}set -e\n{quiesce}{place}place docker-compose.yml\nplace .env\n\
+            "{preamble}{remove}{witness}set -e\n{quiesce}{place}place docker-compose.yml\nplace .env\nare_placed=yes\n\
              for service in $(grep -vxFf {NEXT}/services {BACKUP}/services); do remove \"$service\"; done\n\
-             masked {compose} up -d{force}\n",
+             said_by {compose} up -d{force} || {{\n  holds_a_lost_name || true\n  exit 1\n}}\n",
             preamble = self.preamble_of_compose(),
             remove = Self::remove(found),
+            witness = include_str!("witness.sh").replace("NEXT", NEXT),
             quiesce = self.quiesce(),
             place = PLACE.replace("NEXT", NEXT),
             compose = found.compose,
@@ -447,7 +453,22 @@ impl Feg {
         let references: Vec<String> =
             self.config.images.iter().map(|image| Self::reference(now, image, &tag)).collect();
         let images = self.image_ids(step, &references).await?;
-        Ok(FegExpected { tag, images, services: self.services(step, now).await? })
+        Ok(FegExpected { tag, images, services: self.services(step, now).await?, switched: now.clone() })
+    }
+
+    /// What somebody else has done to the gateway since the switch: a release that crashes keeps its containers, and it does not
+    /// write `.env`.
+    pub(super) fn is_meddled_with(now: &FegFound, expected: &FegExpected) -> Option<String> {
+        let FegExpected { tag, switched, .. } = expected;
+        if now.tag != *tag {
+            return Some(format!("`.env` names `{}`, which is not what the switch has written", now.tag));
+        }
+        if now.engine != switched.engine {
+            return Some("the Docker engine was started anew".to_owned());
+        }
+        let is_there = |service: &str, made: &Container| now.containers.get(service).is_some_and(|is| is.id == made.id);
+        let gone = switched.containers.iter().find(|(service, made)| !is_there(service, made));
+        gone.map(|(service, _)| format!("somebody has removed the container of `{service}` that the switch has made"))
     }
 
     /// Whether every service runs the image that the release's tag means now, and is up.
@@ -588,7 +609,7 @@ pub(super) fn parse_containers<'a>(lines: impl Iterator<Item = &'a str>) -> (BTr
         let is_up = status == "running" && matches!(health.as_str(), "" | "healthy");
         let mark = format!("started {} restarts {}", text("started"), value["restarts"]);
         units.insert(service.clone(), Unit { state, is_up, mark });
-        containers.insert(service, Container { reference: text("reference"), image: text("image") });
+        containers.insert(service, Container { id: text("id"), reference: text("reference"), image: text("image") });
     }
     (containers, Health::of(units))
 }
@@ -601,6 +622,11 @@ pub(super) fn activation_class(said: &str) -> Class {
             "Cannot connect to the Docker daemon",
             "Error while fetching server API version",
             "the Docker engine was started anew",
+            "somebody else has written .env",
+            // What compose has just made, or `prepare` has pulled, is gone again: somebody else is at work here. No release does that.
+            "No such container",
+            "No such image",
+            "holds the name of a container that is gone",
         ],
     )
 }
@@ -622,6 +648,87 @@ mod tests {
         let up: Vec<&str> = health.running().collect();
         assert_eq!(up, ["magmad"]);
         assert_eq!(health.units["s6a_proxy"].mark, "started t9 restarts 7");
+    }
+
+    fn container(id: &str, reference: &str) -> Container {
+        Container { id: id.to_owned(), reference: reference.to_owned(), image: "sha256:1".to_owned() }
+    }
+
+    fn found(services: &[(&str, &str)]) -> FegFound {
+        FegFound {
+            compose: "docker-compose".to_owned(),
+            project: "docker".to_owned(),
+            registry: "r/".to_owned(),
+            tag: "1".to_owned(),
+            engine: "812".to_owned(),
+            containers: services
+                .iter()
+                .map(|&(service, id)| (service.to_owned(), container(id, "r/gateway_go:1")))
+                .collect(),
+            health: Health::default(),
+        }
+    }
+
+    #[test]
+    fn what_somebody_else_does_after_the_switch_is_not_the_releases_doing() {
+        let switched = found(&[("magmad", "a"), ("redis", "b")]);
+        let expected = FegExpected {
+            tag: "1".to_owned(),
+            images: BTreeMap::new(),
+            services: BTreeSet::new(),
+            switched: switched.clone(),
+        };
+        let meddled = |now: FegFound| Feg::is_meddled_with(&now, &expected).unwrap_or_default();
+        assert_eq!(meddled(switched.clone()), "");
+        assert_eq!(
+            meddled(found(&[("magmad", "a"), ("redis", "c")])),
+            "somebody has removed the container of `redis` that the switch has made"
+        );
+        assert_eq!(
+            meddled(found(&[("redis", "b")])),
+            "somebody has removed the container of `magmad` that the switch has made"
+        );
+        let other = FegFound { tag: "c0ffee00".to_owned(), ..switched.clone() };
+        assert_eq!(meddled(other), "`.env` names `c0ffee00`, which is not what the switch has written");
+        let anew = FegFound { engine: "9001".to_owned(), ..switched.clone() };
+        assert_eq!(meddled(anew), "the Docker engine was started anew");
+    }
+
+    #[test]
+    fn a_switch_that_fails_says_what_somebody_else_did_meanwhile() {
+        let said = |script: &str| {
+            let witness = include_str!("witness.sh").replace("NEXT", "next");
+            let env: &[(&str, &[u8])] = &[(".env", b"A=1\n")];
+            let (_folder, output) = in_folder(env, &format!("{witness}mkdir next; cp .env next/\n{script}"));
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        assert_eq!(said("echo A=2 > .env; false"), "");
+        assert_eq!(said("are_placed=yes; false"), "");
+        assert_eq!(said("are_placed=yes; echo A=2 > .env; true"), "");
+        assert_eq!(said("are_placed=yes; echo A=2 > .env; false"), "somebody else has written .env meanwhile\n");
+    }
+
+    #[test]
+    fn what_compose_says_goes_on_its_way_and_tells_of_a_name_that_is_lost() {
+        let said = |compose: &str, inspect: &str| {
+            let script = format!(
+                "set -e\nmasked() {{ \"$@\"; }}\ndocker() {{ {inspect}; }}\ncompose() {{ {compose}; }}\n{}\
+                 said_by compose up || {{ echo \"status $?\"; holds_a_lost_name || true; }}",
+                include_str!("said_by.sh")
+            );
+            let (_folder, output) = in_folder(&[], &script);
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        let conflict =
+            "echo 'Conflict. The container name \"/x\" is already in use by container \"e4d5\". You'; return 3";
+        let lost = "Conflict. The container name \"/x\" is already in use by container \"e4d5\". You\nstatus 3\n";
+        assert_eq!(said("echo done", "false"), "done\n");
+        assert_eq!(said("echo no; return 1", "false"), "no\nstatus 1\n");
+        assert_eq!(said(conflict, "true"), lost);
+        assert_eq!(
+            said(conflict, "false"),
+            format!("{lost}the Docker engine holds the name of a container that is gone\n")
+        );
     }
 
     /// Runs a script with `NEXT`, `BACKUP` and the current folder in a folder of its own.
@@ -727,7 +834,7 @@ mod tests {
     #[test]
     fn the_colon_of_a_port_begins_no_tag() {
         let named = |reference: &str| {
-            let container = Container { reference: reference.to_owned(), image: "sha256:1".to_owned() };
+            let container = container("a", reference);
             let (name, tag) = container.named();
             format!("{name} {tag}")
         };
@@ -738,8 +845,7 @@ mod tests {
 
     #[test]
     fn only_an_image_with_a_tag_can_have_its_name_again() {
-        let is_tagged =
-            |reference: &str| Container { reference: reference.to_owned(), image: "sha256:1".to_owned() }.is_tagged();
+        let is_tagged = |reference: &str| container("a", reference).is_tagged();
         assert!(is_tagged("192.168.60.10:5000/gateway_go:5d2e8f90"));
         assert!(!is_tagged("192.168.60.10:5000/gateway_go@sha256:1f"));
         assert!(!is_tagged("sha256:1f"));
@@ -747,17 +853,8 @@ mod tests {
 
     #[test]
     fn a_service_that_was_not_there_before_is_not_as_before() {
-        let container = Container { reference: "r/gateway_go:1".to_owned(), image: "sha256:1".to_owned() };
-        let found = |services: &[&str]| FegFound {
-            compose: "docker-compose".to_owned(),
-            project: "docker".to_owned(),
-            registry: "r/".to_owned(),
-            tag: "1".to_owned(),
-            containers: services.iter().map(|&service| (service.to_owned(), container.clone())).collect(),
-            health: Health::default(),
-        };
-        assert_eq!(Feg::is_as_before(&found(&["magmad"]), &found(&["magmad"])), Ok(()));
-        let wrong = Feg::is_as_before(&found(&["magmad", "new"]), &found(&["magmad"]));
+        assert_eq!(Feg::is_as_before(&found(&[("magmad", "a")]), &found(&[("magmad", "b")])), Ok(()));
+        let wrong = Feg::is_as_before(&found(&[("magmad", "a"), ("new", "b")]), &found(&[("magmad", "a")]));
         assert_eq!(wrong, Err("`new` has a container and had none".to_owned()));
     }
 }

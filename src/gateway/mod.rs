@@ -250,7 +250,7 @@ impl Gateway {
         let ignored = health(&before).ignored(&self.required());
         match self.settle(step, &brief, &fine, &ignored, Some(stop)).await {
             Ok(()) => Ok(true),
-            Err(Unsettled::Why(why)) => {
+            Err(Unsettled::Why { why, .. }) => {
                 self.ground().warn(step, format!("it runs the release already, and not well: {why}"));
                 Ok(false)
             }
@@ -314,26 +314,34 @@ impl Gateway {
         verify: &Verify,
         stop: &Stop,
     ) -> Result<(), Problem> {
-        let fine: Box<Content<'_>> = match (self, before) {
-            (Gateway::Agw(agw), Found::Agw(before)) => Box::new(move |now| match now {
-                Found::Agw(now) => agw.is_target(now, before, target),
-                Found::Feg(_) => Err("it is no AGW".to_owned()),
-            }),
-            (Gateway::Feg(feg), Found::Feg(before)) => {
-                let expected = feg.expected(Step::Verify, &feg.found(Step::Verify).await?, target).await?;
-                Box::new(move |now| match now {
-                    Found::Feg(now) => feg.is_target(now, before, &expected),
-                    Found::Agw(_) => Err("it is no FEG".to_owned()),
-                })
+        let expected = match self {
+            Gateway::Agw(_) => None,
+            Gateway::Feg(feg) => Some(feg.expected(Step::Verify, &feg.found(Step::Verify).await?, target).await?),
+        };
+        let fine = |now: &Found| match (self, now, before, &expected) {
+            (Gateway::Agw(agw), Found::Agw(now), Found::Agw(before), _) => agw.is_target(now, before, target),
+            (Gateway::Feg(feg), Found::Feg(now), Found::Feg(before), Some(expected)) => {
+                feg.is_target(now, before, expected)
             }
-            _ => return Err(self.is_of_another_kind()),
+            _ => Err("it is of another kind".to_owned()),
         };
         let ignored = health(before).ignored(&self.required());
-        self.settle(Step::Verify, verify, &*fine, &ignored, Some(stop)).await.map_err(|why| {
-            why.unless(|why| {
-                Problem::upgrade(format!("`{}` is not healthy on {}", self.name(), target.release)).because(why)
-            })
-        })?;
+        let settled = self.settle(Step::Verify, verify, &fine, &ignored, Some(stop)).await;
+        if let Err(unsettled) = settled {
+            let meddled = match (&unsettled, &expected) {
+                (Unsettled::Why { now: Found::Feg(now), .. }, Some(expected)) => Feg::is_meddled_with(now, expected),
+                _ => None,
+            };
+            return Err(unsettled.unless(|why| match meddled {
+                Some(meddled) => Problem::testbed(format!("`{}` could not be judged in peace", self.name()))
+                    .because(why)
+                    .because(meddled)
+                    .hint("somebody else is at work on this gateway"),
+                None => {
+                    Problem::upgrade(format!("`{}` is not healthy on {}", self.name(), target.release)).because(why)
+                }
+            }));
+        }
         self.check_in(verify, stop).await
     }
 
@@ -521,7 +529,7 @@ impl Gateway {
             }
             if Instant::now() >= deadline {
                 return Err(match look {
-                    Ok(now) => Unsettled::Why(format!("{why}{}", self.last_words(&now).await)),
+                    Ok(now) => Unsettled::Why { why: format!("{why}{}", self.last_words(&now).await), now },
                     Err(problem) => Unsettled::Problem(problem),
                 });
             }
@@ -628,7 +636,7 @@ type Content<'a> = dyn Fn(&Found) -> Result<(), String> + Send + Sync + 'a;
 /// Why a gateway did not settle.
 enum Unsettled {
     /// It answered, and was not as it shall be.
-    Why(String),
+    Why { why: String, now: Found },
     /// It could not be asked, or we were stopped.
     Problem(Problem),
 }
@@ -636,7 +644,7 @@ enum Unsettled {
 impl Unsettled {
     fn unless(self, problem: impl FnOnce(String) -> Problem) -> Problem {
         match self {
-            Unsettled::Why(why) => problem(why),
+            Unsettled::Why { why, .. } => problem(why),
             Unsettled::Problem(problem) => problem,
         }
     }

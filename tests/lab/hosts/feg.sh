@@ -49,6 +49,21 @@ fault_operator_recreates() {
 # An operator who makes room: every image that no container uses goes, and every container that does not run.
 fault_operator_prunes() { inside "$1" docker system prune --all --force; }
 
+# name-lost HOST NAME: the Docker engine holds NAME for a container that is gone, as after a prune in the midst of a rename.
+fault_name_lost() {
+    # shellcheck disable=SC2016
+    inside "$1" sh -c '
+        image=$(docker images --quiet | head -n 1)
+        docker rm --force "$1" >/dev/null 2>&1
+        for _ in $(seq 300); do
+            docker create --name "$1" "$image" true >/dev/null 2>&1 || exit 0
+            docker rename "$1" "$1-2" >/dev/null 2>&1 & docker rm --force "$1" >/dev/null 2>&1 & wait
+            docker rm --force "$1" "$1-2" >/dev/null 2>&1
+        done
+        exit 1' sh "$2"
+}
+heal_name_lost() { inside "$1" systemctl restart docker; }
+
 # magmad's own upgrader has been told another release by the orchestrator, and writes it where the cron job finds it.
 fault_magmad_upgrades() {
     inside "$1" sed -i 's/^IMAGE_VERSION=.*/IMAGE_VERSION=c0ffee00/' /var/opt/magma/docker/.env

@@ -152,7 +152,7 @@ fn prove(seed: u64) -> record::Line {
     }
     let mut line = record::Line::new(happened, format!("seed {seed}"), told.code, None, ended_after);
     line.hold("inside", Ok(()));
-    line.hold("1 status", invariants::green_means_green(&told));
+    line.hold("1 status", invariants::green_means_green(&told).and_then(|()| invariants::nobody_is_accused(&told)));
     line.hold("2 verdicts", invariants::verdicts(&told));
     line.hold("3 gateways", invariants::gateways(leaves, &before, last));
     line.hold("4 tidy", invariants::tidy(last, &told));

@@ -226,7 +226,7 @@ fn gateways(rows: &mut Vec<Row>) {
         );
     }
     for step in ["activate", "verify"] {
-        let ends: &[Option<i32>] = &[Some(0), Some(3), Some(4)];
+        let ends: &[Option<i32>] = &[Some(0), Some(3)];
         rows.push(
             row("dockerd-restart", step, upgrading, Strike::Fault(&["dockerd-restart", "feg1"]))
                 .ends(ends)
@@ -252,6 +252,12 @@ fn gateways(rows: &mut Vec<Row>) {
         let row = row.ends(ends).leaves(Leaves::OldOrNew).within(200);
         rows.push(Row { before: Before::InRegistry, ..row });
     }
+    rows.push(
+        row("name-lost", "verify", upgrading, Strike::Fault(&["name-lost", "feg1", "s6a_proxy"]))
+            .ends(&[Some(3)])
+            .leaves(Leaves::Old)
+            .within(200),
+    );
     for step in ["resolve", "prepare", "activate", "verify"] {
         rows.push(row("clock-agw", step, upgrading, Strike::Fault(&["clock", "agw"])));
         rows.push(row("clock-agw-slow", step, upgrading, Strike::Fault(&["clock", "agw", "-1h"])));
