@@ -35,8 +35,10 @@ agw_reset() {
 fault_dpkg_lock() {
     inside agw systemd-run --quiet --collect --unit teravm-lab-dpkg-lock perl -MFcntl -e '
         open(my $lock, "+>>", "/var/lib/dpkg/lock-frontend") or die;
-        fcntl($lock, F_SETLKW, pack("s s q q l", F_WRLCK, 0, 0, 0, 0)) or die;
+        my $wanted = pack("s s q q l", F_WRLCK, 0, 0, 0, 0);
+        fcntl($lock, F_SETLKW, $wanted) or die;
+        open(my $held, ">", "/run/teravm-lab-dpkg-lock") or die;
         sleep'
-    wait_for 30 "lock of dpkg" inside agw sh -c 'grep -q ":$(stat -c %i /var/lib/dpkg/lock-frontend) " /proc/locks'
+    wait_for 30 "lock of dpkg" inside agw test -e /run/teravm-lab-dpkg-lock
 }
-heal_dpkg_lock() { inside agw sh -c 'systemctl stop teravm-lab-dpkg-lock 2>/dev/null; true'; }
+heal_dpkg_lock() { inside agw sh -c 'systemctl stop teravm-lab-dpkg-lock 2>/dev/null; rm -f /run/teravm-lab-dpkg-lock'; }
