@@ -175,8 +175,11 @@ fn tunnel(rows: &mut Vec<Row>) {
     }
     let ends: &[Option<i32>] = &[Some(0), Some(3)];
     for step in ["test", "prepare"] {
-        let row = row("vpn-second-client", step, night_of(step), Strike::Fault(&["vpn-second-client"])).ends(ends);
-        rows.push(if step == "test" { row } else { row.leaves(Leaves::OldOrNew).within(200) });
+        // Each time the server sends to the other one for as long as OpenVPN waits before it asks again.
+        let row =
+            row("vpn-second-client", step, night_of(step), Strike::Fault(&["vpn-second-client"])).altered(patient);
+        let row = row.ends(ends).within(400);
+        rows.push(if step == "test" { row } else { row.leaves(Leaves::OldOrNew) });
     }
     for step in ["test", "prepare", "activate"] {
         let row = row("vpn-slow", step, night_of(step), Strike::Fault(&["vpn-slow"])).altered(unhurried);
