@@ -73,6 +73,8 @@ pub enum Command {
     Vpn(VpnArgs),
     /// Show who has the testbed, or give it back
     Lock(LockArgs),
+    /// Look at nights that were
+    History(HistoryArgs),
     /// Check or show the configuration
     Config(ConfigArgs),
 }
@@ -194,6 +196,54 @@ pub enum LockAction {
         #[arg(long, required = true)]
         force: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    #[command(subcommand)]
+    pub action: HistoryAction,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum HistoryAction {
+    /// List nights, the newest first
+    List(ListArgs),
+    /// Show one night
+    Show {
+        /// The run's name; `last` is the newest
+        #[arg(value_name = "RUN", default_value = "last")]
+        run: String,
+        /// How it is printed
+        #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
+        format: LogFormat,
+    },
+    /// Take in nights that are not there yet: `run.json` of any run
+    Import {
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ListArgs {
+    /// Only nights that ran this suite
+    #[arg(long, value_name = "NAME")]
+    pub suite: Option<String>,
+    /// Only nights of a release: a version, a commit, or a part of either
+    #[arg(long, value_name = "RELEASE")]
+    pub release: Option<String>,
+    /// Only nights that ended so: `passed`, `tests_failed`, ...
+    #[arg(long, value_name = "STATUS")]
+    pub status: Option<String>,
+    /// Only nights of this time until now, or since this day: `7d`, `2026-11-01`
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub limit: usize,
+    /// How it is printed
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
+    pub format: LogFormat,
 }
 
 #[derive(Debug, Args)]

@@ -15,7 +15,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use error::ConfigError;
-pub(crate) use words::{Address, Network, format_duration, parse_duration, parse_percentage};
+pub(crate) use words::{Address, Database, Network, format_duration, parse_duration, parse_percentage};
 
 use crate::secret::SecretRef;
 
@@ -41,6 +41,8 @@ pub(crate) struct Config {
     pub ng40: Ng40,
     #[serde(default)]
     pub collect: Collect,
+    #[serde(default)]
+    pub history: History,
     #[serde(deserialize_with = "words::unique_map")]
     pub suites: IndexMap<String, Suite>,
     #[serde(deserialize_with = "words::unique_map")]
@@ -334,6 +336,26 @@ impl Default for Collect {
     }
 }
 
+/// Where nights are kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct History {
+    /// A file is relative to the folder of the config.
+    pub url: Database,
+    /// The password of a PostgreSQL.
+    pub password: Option<SecretRef>,
+    /// A database that does not answer within this time is not waited for.
+    #[serde(with = "words::duration")]
+    pub timeout: Duration,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        let url = Database::Sqlite("history.sqlite".into());
+        History { url, password: None, timeout: Duration::from_secs(20) }
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ExitStatusRule {
@@ -402,8 +424,12 @@ impl Config {
         if let Some(folder) = path.parent() {
             config.ssh.known_hosts = folder.join(&config.ssh.known_hosts);
             let Vpn { profile, username, password, key_passphrase, .. } = &mut config.vpn;
-            let secrets = [profile, username, password, key_passphrase, &mut config.ssh.key];
+            let secrets =
+                [profile, username, password, key_passphrase, &mut config.ssh.key, &mut config.history.password];
             secrets.into_iter().flatten().for_each(|secret| secret.lie_in(folder));
+            if let Database::Sqlite(path) = &mut config.history.url {
+                *path = std::path::absolute(folder.join(&path)).unwrap_or_else(|_| folder.join(&path));
+            }
         }
         Ok(config)
     }
@@ -494,7 +520,8 @@ impl Config {
     /// The variables that hold secrets.
     pub(crate) fn secret_variables(&self) -> Vec<String> {
         let vpn = &self.vpn;
-        let secrets = [&vpn.profile, &vpn.username, &vpn.password, &vpn.key_passphrase, &self.ssh.key];
+        let secrets =
+            [&vpn.profile, &vpn.username, &vpn.password, &vpn.key_passphrase, &self.ssh.key, &self.history.password];
         secrets.into_iter().flatten().filter_map(SecretRef::variable).map(str::to_owned).collect()
     }
 

@@ -11,6 +11,7 @@ mod event;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod gateway;
+mod history;
 mod lock;
 mod ng40;
 mod offline;
@@ -37,7 +38,7 @@ use crate::event::Events;
 use crate::plan::Plan;
 use crate::report::Reporters;
 use crate::secret::Redactor;
-use crate::summary::Status;
+use crate::summary::{Status, Summary};
 
 /// Does what was asked for and returns the exit code.
 pub fn main(cli: Cli) -> u8 {
@@ -62,15 +63,17 @@ async fn carry_out(cli: Cli) -> anyhow::Result<u8> {
         Command::Report(args) => {
             let consoles = offline::open(args, &global.results)?;
             let args = args.clone();
-            reported(global, Redactor::default(), |events| async move {
+            let summary = heard(global, Redactor::default(), |events| async move {
                 tokio::task::spawn_blocking(move || offline::read(consoles, &args, &events)).await?;
                 Ok(())
             })
-            .await
+            .await?;
+            Ok(code(summary.as_ref()))
         }
         Command::Check(args) => check::check(&config()?, global, args).await,
         Command::Vpn(args) => desk::vpn(&config()?, global, args).await,
         Command::Lock(args) => desk::lock(&config()?, global, args).await,
+        Command::History(args) => history::ask(&config()?, global, args).await,
         Command::Config(args) => desk::config(&config()?, global, args),
     }
 }
@@ -80,16 +83,24 @@ async fn night(plan: Plan, global: &Global, args: &Night) -> anyhow::Result<u8> 
     if args.dry_run {
         return dry_run::print_plan(&plan).await;
     }
-    let redactor = plan.lab.redactor.clone();
-    reported(global, redactor, |events| async move {
+    let (redactor, history) = (plan.lab.redactor.clone(), plan.history.clone());
+    let summary = heard(global, redactor, |events| async move {
         runner::run(&plan, events).await;
         Ok(())
     })
-    .await
+    .await?;
+    if let Some(summary) = &summary {
+        history.keep_or_say(summary, &global.results).await;
+    }
+    Ok(code(summary.as_ref()))
 }
 
-/// Has the reporters listen to a piece of work, and returns what it comes to.
-async fn reported<F>(global: &Global, redactor: Redactor, work: impl FnOnce(Events) -> F) -> anyhow::Result<u8>
+/// Has the reporters listen to a piece of work, and returns what they have heard; none when they broke down.
+async fn heard<F>(
+    global: &Global,
+    redactor: Redactor,
+    work: impl FnOnce(Events) -> F,
+) -> anyhow::Result<Option<Summary>>
 where
     F: Future<Output = anyhow::Result<()>>,
 {
@@ -97,11 +108,14 @@ where
     let (events, inbox) = event::channel(redactor);
     let listening = tokio::task::spawn_blocking(move || reporters.listen(inbox));
     work(events).await?;
-    match listening.await {
-        Ok(summary) => Ok(summary.status().code()),
-        Err(error) => {
-            terminal::remark(&format!("error: the reporters broke down\n  because: {error}\n"));
-            Ok(Status::Report.code())
-        }
+    let summary = listening.await;
+    if let Err(error) = &summary {
+        terminal::remark(&format!("error: the reporters broke down\n  because: {error}\n"));
     }
+    Ok(summary.ok())
+}
+
+/// The exit code of what the reporters have heard.
+fn code(summary: Option<&Summary>) -> u8 {
+    summary.map_or(Status::Report, Summary::status).code()
 }

@@ -13,7 +13,7 @@ use crate::config::{Address, Agw, Collect, Config, Feg, Lock, Ng40, ReleasePolic
 use crate::event::{self, PlannedSuite, Step};
 use crate::release::Wanted;
 use crate::secret::{Redactor, Secret, SecretRef};
-use crate::vpn;
+use crate::{history, vpn};
 
 /// Where the lab is and how it is reached: what every command needs that goes there.
 #[derive(Debug)]
@@ -63,6 +63,8 @@ pub(crate) struct Plan {
     pub(crate) suites: Vec<(String, Suite)>,
     pub(crate) collect: Collect,
     pub(crate) results: PathBuf,
+    /// Where the night is kept once it has ended.
+    pub(crate) history: history::Place,
 }
 
 /// What the gateways shall run.
@@ -214,8 +216,8 @@ impl Plan {
         {
             bail!("there is nothing to upgrade: the setup has no FEG");
         }
+        let lab = Lab::new(config, global, &night.reach)?;
         Ok(Plan {
-            lab: Lab::new(config, global, &night.reach)?,
             run: run_name(),
             command,
             url: std::env::var("CIRCLE_BUILD_URL").ok().filter(|url| !url.is_empty()),
@@ -226,6 +228,8 @@ impl Plan {
             suites,
             collect: config.collect.clone(),
             results: global.results.clone(),
+            history: history::Place::new(&config.history, &lab.redactor)?,
+            lab,
         })
     }
 

@@ -41,7 +41,6 @@ pub(crate) enum Status {
 }
 
 impl Status {
-    #[cfg(test)]
     pub(crate) const ALL: [Status; 9] = [
         Status::Passed,
         Status::TestsFailed,
@@ -81,6 +80,16 @@ impl Status {
             Status::Report => "report",
             Status::Interrupted => "interrupted",
         }
+    }
+
+    /// The word for it in `run.json` and in the history.
+    pub(crate) fn word(self) -> String {
+        self.name().replace(' ', "_")
+    }
+
+    /// The status of a word.
+    pub(crate) fn named(word: &str) -> Option<Status> {
+        Status::ALL.into_iter().find(|status| status.word() == word)
     }
 
     /// Who gets up.

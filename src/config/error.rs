@@ -75,9 +75,17 @@ impl std::error::Error for ConfigError {
     }
 }
 
-/// The text with a mark for each character that a terminal would obey.
+/// The text with a mark for each character that a terminal would obey, and without the password of an address.
 fn shown(text: &str) -> String {
-    text.replace(|char: char| char.is_control() && !matches!(char, '\n' | '\t'), "\u{fffd}")
+    let words = text.split_inclusive(char::is_whitespace).map(|word| {
+        let begin = word.find("://").map(|at| at + 3);
+        let login = begin.and_then(|begin| Some((begin, begin + word[begin..].rfind('@')?)));
+        match login.and_then(|(begin, end)| Some((begin + word[begin..end].find(':')? + 1, end))) {
+            Some((begin, end)) => format!("{}***{}", &word[..begin], &word[end..]),
+            None => word.to_owned(),
+        }
+    });
+    words.collect::<String>().replace(|char: char| char.is_control() && !matches!(char, '\n' | '\t'), "\u{fffd}")
 }
 
 /// What the reader says in the words of a programmer, and what an operator writes.
@@ -195,6 +203,12 @@ mod tests {
         let told = error.to_string();
         assert!(told.starts_with("lab.yaml:1:1: unknown key `\u{fffd}[31mrun`"), "{told}");
         assert!(!told.contains(['\u{1b}', '\u{85}']), "{told}");
+    }
+
+    #[test]
+    fn the_password_of_an_address_is_not_shown() {
+        assert_eq!(shown("url: postgres://me:se/c@ret@db/x # a: b@c"), "url: postgres://me:***@db/x # a: b@c");
+        assert_eq!(shown("url: postgres://me@db:5432/x"), "url: postgres://me@db:5432/x");
     }
 
     #[test]

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use url::Url;
 
 /// Reads `90s`, `45m`, `2h45m`, `7d`.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -137,6 +139,44 @@ impl fmt::Display for Address {
     }
 }
 
+/// Where nights are kept: `sqlite:FILE`, or `postgres://USER@HOST:PORT/DATABASE`, without a password in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Database {
+    Sqlite(PathBuf),
+    Postgres(Url),
+}
+
+impl std::str::FromStr for Database {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is not a database; write `sqlite:FILE` or `postgres://USER@HOST/DATABASE`");
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            return if path.is_empty() || path.contains('\0') {
+                Err(wrong())
+            } else {
+                Ok(Database::Sqlite(path.into()))
+            };
+        }
+        // Without the text: a password may stand in it.
+        let url = Url::parse(text).map_err(|_| "this is no address of a database".to_owned())?;
+        if url.password().is_some() {
+            return Err("the password of a database stands in `history.password`, by reference".to_owned());
+        }
+        let is_postgres = matches!(url.scheme(), "postgres" | "postgresql") && url.has_host();
+        if is_postgres && url.path().len() > 1 { Ok(Database::Postgres(url)) } else { Err(wrong()) }
+    }
+}
+
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Database::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Database::Postgres(url) => write!(f, "{url}"),
+        }
+    }
+}
+
 /// An IPv4 network, `192.168.60.0/24`; a single address is a network of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Network {
@@ -203,6 +243,7 @@ macro_rules! written_as_text {
 }
 
 written_as_text!(Address, "an address like `192.168.60.17` or `magma@192.168.60.17:22`");
+written_as_text!(Database, "a database like `sqlite:history.sqlite` or `postgres://teravm@db.lab/teravm`");
 written_as_text!(Network, "an IPv4 network like `192.168.60.0/24`");
 
 /// A map in which no key stands twice, in the order of the file. YAML readers silently let the last one win.

@@ -15,7 +15,7 @@ pub(crate) mod nights;
 mod record;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(crate) mod text;
 
 use std::collections::VecDeque;
 use std::io;

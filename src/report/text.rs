@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 /// `1.2 s`, `2 m 05 s`, `1 h 42 m`.
-pub(super) fn took(duration: Duration) -> String {
+pub(crate) fn took(duration: Duration) -> String {
     // What would be rounded up to a minute is a minute.
     let tenths = (duration.as_millis() + 50) / 100;
     if tenths < 600 {
@@ -22,7 +22,7 @@ pub(super) fn took(duration: Duration) -> String {
 }
 
 /// How old a release is: `20 m`, `5 h`, `3 d`.
-pub(super) fn age(duration: Duration) -> String {
+pub(crate) fn age(duration: Duration) -> String {
     let minutes = duration.as_secs() / 60;
     match minutes {
         0..60 => format!("{minutes} m"),
@@ -32,19 +32,19 @@ pub(super) fn age(duration: Duration) -> String {
 }
 
 /// `HH:MM:SS`, UTC.
-pub(super) fn clock(time: OffsetDateTime) -> String {
+pub(crate) fn clock(time: OffsetDateTime) -> String {
     let format = format_description!("[hour]:[minute]:[second]");
     time.to_offset(time::UtcOffset::UTC).format(&format).expect("the format has only fields of a time")
 }
 
 /// `2026-11-22 23:19 UTC`.
-pub(super) fn date(time: OffsetDateTime) -> String {
+pub(crate) fn date(time: OffsetDateTime) -> String {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute] UTC");
     time.to_offset(time::UtcOffset::UTC).format(&format).expect("the format has only fields of a date")
 }
 
 /// `812 B`, `41.3 MB`.
-pub(super) fn bytes(bytes: u64) -> String {
+pub(crate) fn bytes(bytes: u64) -> String {
     let (unit, name) = match bytes {
         0..1_000 => return format!("{bytes} B"),
         1_000..1_000_000 => (1_000, "kB"),
@@ -56,12 +56,12 @@ pub(super) fn bytes(bytes: u64) -> String {
 }
 
 /// `1 case`, `2 cases`.
-pub(super) fn count(count: usize, what: &str) -> String {
+pub(crate) fn count(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// The text with every character shown that would do something instead: escapes, NUL, reversed writing. Line ends stay.
-pub(super) fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for char in text.chars() {
         match char {
@@ -91,7 +91,7 @@ fn is_unseen(char: char) -> bool {
 }
 
 /// JSON that means the same, with every character written as a number that would do something instead of being shown.
-pub(super) fn visible_json(json: &str) -> String {
+pub(crate) fn visible_json(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for char in json.chars() {
         if char == '\u{7f}' || is_unseen(char) {
@@ -104,16 +104,16 @@ pub(super) fn visible_json(json: &str) -> String {
 }
 
 /// The text on one line, harmless, and not longer than `most` characters.
-pub(super) fn one_line(text: &str, most: usize) -> String {
+pub(crate) fn one_line(text: &str, most: usize) -> String {
     let lines = text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
     cut(&visible(&lines.collect::<Vec<_>>().join(" ")), most)
 }
 
 /// The longest line that is shown.
-pub(super) const LONGEST_LINE: usize = 300;
+pub(crate) const LONGEST_LINE: usize = 300;
 
 /// The first lines of a text, harmless, each not too long, and how many more there are.
-pub(super) fn first_lines(text: &str, most: usize) -> Vec<String> {
+pub(crate) fn first_lines(text: &str, most: usize) -> Vec<String> {
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let mut shown: Vec<String> =
         lines.by_ref().take(most).map(|line| cut(&visible(line.trim_end()), LONGEST_LINE)).collect();

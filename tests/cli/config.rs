@@ -162,6 +162,10 @@ fn the_config_is_shown_resolved_and_without_secrets() {
         collect:
           limit_mb: 200
           timeout: 5m
+        history:
+          url: sqlite:config/history.sqlite
+          password: null
+          timeout: 20s
         suites:
           attach:
             list: attach.ntl

@@ -280,6 +280,7 @@ impl Desk {
                 (r"(?m)^\d\d:\d\d:\d\d", "HH:MM:SS"),
                 (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIME"),
                 (r"\d{8}T\d{6}-[0-9a-f]{4}", "RUN"),
+                (r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "DAY HH:MM UTC"),
                 // A step that took no time to speak of is told without it.
                 (r"  \(\d+\.\d s\)", ""),
                 (r"\b\d+\.\d s\b", "0.0 s"),

@@ -66,6 +66,7 @@ fn a_profile_that_openvpn_does_not_accept_ends_the_night() {
         ip -json
         openvpn --pull-filter
         --- changed
+        wrote config/history.sqlite
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
@@ -100,6 +101,7 @@ fn an_openvpn_that_dies_without_a_word_is_said_with_its_exit_status() {
         ip -json
         openvpn --pull-filter
         --- changed
+        wrote config/history.sqlite
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
@@ -130,6 +132,7 @@ fn an_openvpn_that_dies_without_a_word_is_said_with_its_exit_status() {
         ip -json
         openvpn --pull-filter
         --- changed
+        wrote config/history.sqlite
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
@@ -166,6 +169,7 @@ fn an_openvpn_that_never_connects_is_ended_at_the_deadline() {
         ip -json
         openvpn --pull-filter
         --- changed
+        wrote config/history.sqlite
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
@@ -210,6 +214,7 @@ fn a_signal_ends_the_night_and_everything_is_given_back() {
         ip -json
         openvpn --pull-filter
         --- changed
+        wrote config/history.sqlite
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
@@ -342,6 +347,7 @@ fn a_machine_without_openvpn_is_told_so() {
         --- called
         ssh-keygen -y
         --- changed
+        wrote config/history.sqlite
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
@@ -378,6 +384,7 @@ fn a_machine_without_ip_is_told_so() {
         ssh-keygen -y
         openvpn --version
         --- changed
+        wrote config/history.sqlite
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
@@ -414,6 +421,7 @@ fn a_sudo_that_refuses_is_quoted() {
         ssh-keygen -y
         sudo -n
         --- changed
+        wrote config/history.sqlite
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
@@ -455,6 +463,7 @@ fn openvpn_is_run_by_sudo_when_we_are_not_root() {
         sudo -n
         openvpn --pull-filter
         --- changed
+        wrote config/history.sqlite
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
@@ -499,6 +508,7 @@ fn a_machine_without_ssh_is_told_so() {
         HH:MM:SS  ok    disconnect nothing of ours is left
         HH:MM:SS        night      over
         --- changed
+        wrote config/history.sqlite
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
@@ -569,6 +579,7 @@ fn a_host_that_cannot_be_reached_is_named_with_the_cause() {
         ssh -F
         ssh -F
         --- changed
+        wrote config/history.sqlite
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
@@ -644,6 +655,7 @@ fn a_real_ssh_to_a_port_where_nobody_listens_says_so_of_every_host() {
         ssh -F
         ssh -F
         --- changed
+        wrote config/history.sqlite
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml

@@ -4,6 +4,7 @@ mod config;
 mod desk;
 mod errors;
 mod exit_codes;
+mod history;
 mod junit;
 mod machine;
 mod report;

@@ -1,0 +1,177 @@
+//! A night as history keeps it: what was run on what, and every case with all its attempts. No console.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::event::{Case, GatewayOutcome, Judgement};
+use crate::summary::{Counts, GatewayRun, Reason, Status, SuiteRun, Summary};
+
+/// A night that was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    pub run: String,
+    pub setup: Option<String>,
+    pub command: String,
+    /// The version of the program that ran it.
+    pub program: String,
+    /// The address of the CI build, where there was one.
+    pub url: Option<String>,
+    pub status: Status,
+    #[serde(with = "time::serde::rfc3339")]
+    pub started: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub ended: Option<OffsetDateTime>,
+    /// What was asked for, when gateways were upgraded.
+    pub wanted: Option<String>,
+    /// What was tested: the release that the access gateway ran in the end.
+    pub release: Option<String>,
+    pub counts: Counts,
+    pub gateways: Vec<PastGateway>,
+    pub suites: Vec<PastSuite>,
+    pub reasons: Vec<Reason>,
+}
+
+/// What a gateway ran before a night and after it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PastGateway {
+    pub gateway: String,
+    pub before: Option<String>,
+    pub after: Option<String>,
+    /// What the night did to it, in words.
+    pub outcome: Option<String>,
+}
+
+/// A suite of a night that was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PastSuite {
+    pub suite: String,
+    pub list: String,
+    pub host: Option<String>,
+    /// NG40's list verdict.
+    pub verdict: Option<String>,
+    pub planned: Option<u64>,
+    /// In milliseconds.
+    pub took_ms: Option<u64>,
+    /// Why it says nothing as a whole, when it does not.
+    pub problem: Option<String>,
+    pub cases: Vec<PastCase>,
+}
+
+/// One attempt at a case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PastCase {
+    pub case: String,
+    /// Counted from 1.
+    pub attempt: u64,
+    pub judged: Judged,
+    /// NG40's own word.
+    pub verdict: Option<String>,
+    /// In milliseconds.
+    pub took_ms: u64,
+    /// Why it did not pass.
+    pub message: Option<String>,
+}
+
+/// What an attempt came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Judged {
+    Passed,
+    Failed,
+    /// Inconclusive.
+    Error,
+}
+
+impl Judged {
+    /// The word that is kept.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Judged::Passed => "passed",
+            Judged::Failed => "failed",
+            Judged::Error => "error",
+        }
+    }
+
+    pub(super) fn named(name: &str) -> Option<Judged> {
+        [Judged::Passed, Judged::Failed, Judged::Error].into_iter().find(|judged| judged.name() == name)
+    }
+}
+
+impl Entry {
+    /// What is kept of a night; none of one that was never heard of.
+    pub(crate) fn of(summary: &Summary) -> Option<Entry> {
+        let night = summary.night.as_ref()?;
+        Some(Entry {
+            run: night.run.clone(),
+            setup: night.setup.clone(),
+            command: night.command.clone(),
+            program: night.program.clone(),
+            url: night.url.clone(),
+            status: summary.status(),
+            started: summary.started?,
+            ended: summary.ended,
+            wanted: night.wanted.clone(),
+            release: tested(summary),
+            counts: summary.counts(),
+            gateways: summary.gateways.iter().map(PastGateway::of).collect(),
+            suites: summary.suites.iter().map(PastSuite::of).collect(),
+            reasons: summary.reasons(),
+        })
+    }
+}
+
+/// The release that the access gateway runs; the one that was resolved, where only the others were looked at.
+fn tested(summary: &Summary) -> Option<String> {
+    let agw = summary.gateways.iter().find(|gateway| gateway.gateway == "agw");
+    let runs = agw.and_then(GatewayRun::after).map(str::to_owned);
+    runs.or_else(|| summary.release.as_ref().map(|release| release.version.clone()))
+}
+
+impl PastGateway {
+    fn of(run: &GatewayRun) -> PastGateway {
+        PastGateway {
+            gateway: run.gateway.clone(),
+            before: run.before.clone(),
+            after: run.after().map(str::to_owned),
+            outcome: run.outcome.as_ref().map(GatewayOutcome::to_string),
+        }
+    }
+}
+
+impl PastSuite {
+    fn of(run: &SuiteRun) -> PastSuite {
+        let end = run.end.as_ref();
+        PastSuite {
+            suite: run.suite.clone(),
+            list: run.list.clone(),
+            host: run.host.clone(),
+            verdict: end.and_then(|end| end.verdict.clone()),
+            planned: run.planned,
+            took_ms: end.map(|end| millis(end.took)),
+            problem: end.and_then(|end| end.problem.as_ref()).map(crate::event::Problem::line),
+            cases: run.cases.iter().map(PastCase::of).collect(),
+        }
+    }
+}
+
+impl PastCase {
+    fn of(case: &Case) -> PastCase {
+        let (judged, message) = match &case.judgement {
+            Judgement::Passed => (Judged::Passed, None),
+            Judgement::Failed { message } => (Judged::Failed, Some(message.clone())),
+            Judgement::Error { message } => (Judged::Error, Some(message.clone())),
+        };
+        PastCase {
+            case: case.name.clone(),
+            attempt: 1,
+            judged,
+            verdict: case.verdict.clone(),
+            took_ms: millis(case.took),
+            message,
+        }
+    }
+}
+
+fn millis(took: std::time::Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}
