@@ -360,7 +360,7 @@ impl Feg {
         )
     }
 
-    /// Sets aside what would fight us, and keeps it where [`Self::resume_script`] finds it. For scripts under `set -e`, which
+    /// Sets aside what would fight us, waits until what it has started is over, and keeps it where [`Self::resume_script`] finds it. For scripts under `set -e`, which
     /// does not hear of what fails before an `&&`.
     fn quiesce(&self) -> String {
         let mut script = format!("mkdir -p {QUIESCED}\n");
@@ -371,7 +371,7 @@ impl Feg {
                 "if [ -e {file} ]; then\n  cp -p {file} {kept}\n  sync {kept}\n  rm -f {file}\nfi\n"
             ));
         }
-        script
+        script + &include_str!("at_rest.sh").replace("QUIESCED", QUIESCED)
     }
 
     /// Puts back what was set aside, whatever the config says today. For scripts under `set -e`.
@@ -706,6 +706,16 @@ mod tests {
         assert_eq!(said("are_placed=yes; false"), "");
         assert_eq!(said("are_placed=yes; echo A=2 > .env; true"), "");
         assert_eq!(said("are_placed=yes; echo A=2 > .env; false"), "somebody else has written .env meanwhile\n");
+    }
+
+    #[test]
+    fn what_cron_has_started_already_is_waited_for() {
+        let script = "mkdir kept\ncp job job.sh\nchmod +x job.sh\nprintf '%s\\n' \"* * * * * root $PWD/job.sh >/dev/null\" >kept/cron\n\
+                      \"$PWD/job.sh\" &\n";
+        let rests = include_str!("at_rest.sh").replace("QUIESCED", "kept");
+        let job: (&str, &[u8]) = ("job", b"#!/bin/sh\nsleep 1\ntouch done\n");
+        let (_folder, output) = in_folder(&[job], &format!("{script}{rests}cat done && echo over\n"));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "over\n", "{output:?}");
     }
 
     #[test]

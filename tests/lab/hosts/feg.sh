@@ -41,6 +41,16 @@ heal_compose_v2() {
 # The engine starts anew, and all containers with it.
 fault_dockerd_restart() { inside "$1" systemctl restart docker; }
 
+# The site's own job has begun, and looks at .env at the worst moment: as soon as that is another file, or after 12 s.
+fault_cron_at_work() {
+    # shellcheck disable=SC2016
+    inside "$1" sed -i '2i before=$(stat -c %i /var/opt/magma/docker/.env)\
+for _ in $(seq 240); do [ "$(stat -c %i /var/opt/magma/docker/.env)" = "$before" ] || break; sleep 0.05; done' \
+        /var/opt/magma/docker/recreate_services.sh
+    inside "$1" systemd-run --quiet --collect --unit teravm-lab-cron /var/opt/magma/docker/recreate_services.sh
+}
+heal_cron_at_work() { inside "$1" sh -c 'systemctl stop teravm-lab-cron 2>/dev/null; true'; }
+
 # An operator who wants to help.
 fault_operator_recreates() {
     inside "$1" sh -c 'cd /var/opt/magma/docker && docker-compose down && docker-compose up -d'

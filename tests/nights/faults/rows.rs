@@ -255,6 +255,7 @@ fn gateways(rows: &mut Vec<Row>) {
         let row = row.ends(ends).leaves(Leaves::OldOrNew).within(200);
         rows.push(Row { before: Before::InRegistry, ..row });
     }
+    rows.push(row("cron-at-work", "prepare", upgrading, Strike::Fault(&["cron-at-work", "feg1"])).leaves(Leaves::New));
     rows.push(
         row("name-lost", "verify", upgrading, Strike::Fault(&["name-lost", "feg1", "s6a_proxy"]))
             .ends(&[Some(3)])
