@@ -21,9 +21,8 @@ remove_the_others() {
 # With a new start of the Docker engine where nothing else helps.
 bring_back() {
     said_by COMPOSE "$@" && return
-    holds_a_lost_name || return
-    echo "starting it anew"
-    systemctl restart docker 2>&1 && said_by COMPOSE "$@"
+    holds_a_lost_name || did_not_answer || return
+    start_engine_anew && said_by COMPOSE "$@"
 }
 
 remove_the_others
@@ -32,7 +31,7 @@ down=$(known $stopped)
 [ -z "$up" ] || bring_back up -d $up || exit 1
 if [ -n "$down" ]; then
     bring_back up --no-start --no-deps $down || exit 1
-    masked COMPOSE stop $down || exit 1
+    bring_back stop $down || exit 1
 fi
 # What the services that ran depend on may have been started along with them.
 remove_the_others

@@ -68,7 +68,7 @@ impl Feg {
     /// The lines every script begins with: where we are, and what Docker is called. The scripts run as root.
     fn preamble(&self) -> String {
         format!(
-            "export LC_ALL=C\ncd {} || exit 3\ndocker() {{ {} \"$@\"; }}\n\
+            "export LC_ALL=C\ncd {} || exit 3\ndocker() {{ command {} \"$@\"; }}\n\
              value() {{ sed -n \"s/^[[:space:]]*$1[[:space:]]*=[[:space:]]*//p\" .env | tail -n 1 | sed \"s/[[:space:]]*\\$//; s/^\\\"\\(.*\\)\\\"\\$/\\1/; s/^'\\(.*\\)'\\$/\\1/\"; }}\n",
             quote(&self.config.directory),
             self.docker(),
@@ -82,10 +82,9 @@ impl Feg {
     }
 
     /// The Docker client as root calls it: the scripts are root already, so a leading `sudo -n` is not needed.
-    fn docker(&self) -> String {
+    fn docker(&self) -> &str {
         let words = self.config.docker.trim();
-        let words = words.strip_prefix("sudo -n ").or_else(|| words.strip_prefix("sudo ")).unwrap_or(words);
-        format!("command {words}")
+        words.strip_prefix("sudo -n ").or_else(|| words.strip_prefix("sudo ")).unwrap_or(words)
     }
 
     /// Asks what is written in `.env` and which containers run what.
@@ -140,7 +139,7 @@ impl Feg {
         let login = self.login(found).await?;
         for image in &self.config.images {
             let reference = Self::reference(found, image, tag);
-            let command = format!("exec {} system dial-stdio", self.docker().trim_start_matches("command "));
+            let command = format!("exec {} system dial-stdio", self.docker());
             self.ground.commanded(step, &format!("{command} # GET /distribution/{reference}/json"));
             let ask = || registry::ask(&self.ground.host, &command, &reference, login.as_ref());
             let not_asked = || {
@@ -343,7 +342,7 @@ impl Feg {
              said_by {compose} up -d{force} || {{\n  holds_a_lost_name || true\n  exit 1\n}}\n",
             preamble = self.preamble_of_compose(),
             remove = Self::remove(found),
-            witness = include_str!("witness.sh").replace("NEXT", NEXT),
+            witness = include_str!("witness.sh").replace("NEXT", NEXT).replace("DOCKER", self.docker()),
             quiesce = self.quiesce(),
             place = PLACE.replace("NEXT", NEXT),
             compose = found.compose,
@@ -395,10 +394,11 @@ impl Feg {
         let words =
             |services: Vec<&String>| quote(&services.into_iter().map(String::as_str).collect::<Vec<_>>().join(" "));
         format!(
-            "{preamble}{remove}set -e\n{quiesce}set +e\n{name}{place}\
+            "{preamble}{remove}{engine}set -e\n{quiesce}set +e\n{name}{place}\
              {tag}started={started}\nstopped={stopped}\n{go_back}",
             preamble = self.preamble_of_compose(),
             remove = Self::remove(found),
+            engine = include_str!("engine_anew.sh").replace("DOCKER", self.docker()).replace("BACKUP", BACKUP),
             quiesce = self.quiesce(),
             name = Self::name_images(found),
             place = PLACE.replace("NEXT", BACKUP),
@@ -621,6 +621,8 @@ pub(super) fn activation_class(said: &str) -> Class {
             "no space left on device",
             "Cannot connect to the Docker daemon",
             "Error while fetching server API version",
+            "the Docker engine does not answer",
+            "Read timed out",
             "the Docker engine was started anew",
             "somebody else has written .env",
             // What compose has just made, or `prepare` has pulled, is gone again: somebody else is at work here. No release does that.
@@ -696,12 +698,16 @@ mod tests {
 
     #[test]
     fn a_switch_that_fails_says_what_somebody_else_did_meanwhile() {
-        let said = |script: &str| {
-            let witness = include_str!("witness.sh").replace("NEXT", "next");
+        let said_beside = |engine: &str, script: &str| {
+            let witness = include_str!("witness.sh").replace("NEXT", "next").replace("DOCKER", engine);
             let env: &[(&str, &[u8])] = &[(".env", b"A=1\n")];
             let (_folder, output) = in_folder(env, &format!("{witness}mkdir next; cp .env next/\n{script}"));
             String::from_utf8_lossy(&output.stdout).into_owned()
         };
+        let said = |script: &str| said_beside("true", script);
+        assert_eq!(said_beside("false", "true"), "");
+        assert_eq!(said_beside("false", "false"), "the Docker engine does not answer\n");
+        assert_eq!(said_beside("false", "kill $$; true"), "the Docker engine does not answer\n");
         assert_eq!(said("echo A=2 > .env; false"), "");
         assert_eq!(said("are_placed=yes; false"), "");
         assert_eq!(said("are_placed=yes; echo A=2 > .env; true"), "");
@@ -738,6 +744,21 @@ mod tests {
         assert_eq!(
             said(conflict, "false"),
             format!("{lost}the Docker engine holds the name of a container that is gone\n")
+        );
+    }
+
+    #[test]
+    fn an_engine_that_does_not_answer_is_started_anew_and_asked_again() {
+        let engine: (&str, &[u8]) = ("engine", b"#!/bin/sh\n[ -e anew ] || exec sleep 9\necho \"$@\"\n");
+        let script = "chmod +x engine\n\
+             timeout() { shift; if [ \"$1\" = systemctl ]; then \"$@\"; else command timeout 1 \"$@\"; fi; }\n\
+             systemctl() { touch anew; }\n";
+        let anew = include_str!("engine_anew.sh").replace("DOCKER", "./engine");
+        let asked = "ids=$(docker ps -aq); echo \"$ids\"; docker ps\n";
+        let (_folder, output) = in_folder(&[engine], &format!("{script}{anew}{asked}"));
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            "the Docker engine does not answer\nstarting the Docker engine anew\nps -aq\nps\n"
         );
     }
 

@@ -4,7 +4,9 @@ began_with=$(engine)
 are_placed=
 witness() {
     [ $? = 0 ] && return
+    timeout 20 DOCKER ps -q >/dev/null 2>&1 || echo "the Docker engine does not answer"
     [ "$(engine)" = "$began_with" ] || echo "the Docker engine was started anew meanwhile"
     [ -z "$are_placed" ] || cmp -s .env NEXT/.env || echo "somebody else has written .env meanwhile"
 }
 trap witness EXIT
+trap 'exit 143' TERM

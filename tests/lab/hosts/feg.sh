@@ -41,6 +41,10 @@ heal_compose_v2() {
 # The engine starts anew, and all containers with it.
 fault_dockerd_restart() { inside "$1" systemctl restart docker; }
 
+# The engine is there, and answers nothing any more.
+fault_dockerd_stuck() { inside "$1" systemctl kill --kill-who main --signal STOP docker; }
+heal_dockerd_stuck() { inside "$1" systemctl kill --kill-who main --signal CONT docker; }
+
 # The site's own job has begun, and looks at .env at the worst moment: as soon as that is another file, or after 12 s.
 fault_cron_at_work() {
     # shellcheck disable=SC2016

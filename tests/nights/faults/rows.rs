@@ -262,6 +262,10 @@ fn gateways(rows: &mut Vec<Row>) {
             .leaves(Leaves::Old)
             .within(200),
     );
+    for (step, ends) in [("activate", TESTBED), ("verify", TESTBED), ("restore", REFUSED)] {
+        let row = row("dockerd-stuck", step, night_of(step), Strike::Fault(&["dockerd-stuck", "feg1"]));
+        rows.push(row.ends(ends).leaves(Leaves::Old).within(400));
+    }
     for step in ["resolve", "prepare", "activate", "verify"] {
         rows.push(row("clock-agw", step, upgrading, Strike::Fault(&["clock", "agw"])));
         rows.push(row("clock-agw-slow", step, upgrading, Strike::Fault(&["clock", "agw", "-1h"])));
