@@ -1,0 +1,468 @@
+//! The night as a fold over its events, and what it comes to: status and exit code.
+//!
+//! Value in, value out: knows no clock, no file and no display. The reporters show what stands here, so that the console,
+//! JUnit, the record and the exit code cannot disagree.
+
+mod room;
+mod status;
+mod suite;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+#[cfg(test)]
+pub(crate) use room::ROOM;
+pub(crate) use room::head_and_tail;
+pub(crate) use status::{About, Reason, Status};
+pub(crate) use suite::{Counts, OpenCase, SuiteRun};
+
+use room::{ROOM_FOR_OTHERS, ROOM_FOR_PASSED, Taken, keep};
+use status::status_of;
+use suite::new_suite;
+
+use crate::event::{
+    Case, Class, Event, EventKind, GatewayOutcome, Judgement, Level, Night, Problem, Step, StepOutcome, seconds,
+};
+
+/// A night, as far as it has been heard.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Summary {
+    pub night: Option<Night>,
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub started: Option<OffsetDateTime>,
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub ended: Option<OffsetDateTime>,
+    pub release: Option<ReleaseTaken>,
+    pub passed_over: Vec<PassedOver>,
+    pub gateways: Vec<GatewayRun>,
+    pub steps: Vec<StepRun>,
+    pub suites: Vec<SuiteRun>,
+    pub outages: Vec<Outage>,
+    pub notes: Vec<Note>,
+    pub collected: Vec<CollectedPath>,
+    pub interrupted: Option<String>,
+    #[serde(with = "seconds::option")]
+    pub deadline_passed: Option<Duration>,
+    pub reports_failed: Vec<ReportFailure>,
+    #[serde(skip)]
+    taken: Taken,
+}
+
+/// What was asked for, and what that came to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ReleaseTaken {
+    pub wanted: String,
+    pub version: String,
+    pub tag: Option<String>,
+}
+
+/// A release that is newer than the one taken.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct PassedOver {
+    pub version: String,
+    pub reason: String,
+    #[serde(with = "seconds")]
+    pub age: Duration,
+}
+
+/// What a gateway ran before the night, and what the night did to it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct GatewayRun {
+    pub gateway: String,
+    pub before: Option<String>,
+    pub outcome: Option<GatewayOutcome>,
+}
+
+impl GatewayRun {
+    /// What the gateway runs now, as far as it is known.
+    pub(crate) fn after(&self) -> Option<&str> {
+        match &self.outcome {
+            Some(GatewayOutcome::Upgraded { to, .. } | GatewayOutcome::Restored { to }) => Some(to),
+            Some(GatewayOutcome::Unchanged { at }) => Some(at),
+            Some(GatewayOutcome::Mixed { .. }) => None,
+            None => self.before.as_deref(),
+        }
+    }
+}
+
+/// A step on one host, or as a whole.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct StepRun {
+    pub step: Step,
+    pub host: Option<String>,
+    #[serde(with = "time::serde::rfc3339")]
+    pub started: OffsetDateTime,
+    #[serde(with = "seconds::option")]
+    pub took: Option<Duration>,
+    /// None while it is under way.
+    pub outcome: Option<StepOutcome>,
+}
+
+impl StepRun {
+    /// The step and its host in one word or two, the same every night.
+    pub(crate) fn name(&self) -> String {
+        step_name(self.step, self.host.as_deref())
+    }
+}
+
+/// A time without a tunnel.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Outage {
+    #[serde(with = "time::serde::rfc3339")]
+    pub since: OffsetDateTime,
+    pub reason: String,
+    /// None when the tunnel did not come back.
+    #[serde(with = "seconds::option")]
+    pub took: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Note {
+    #[serde(with = "time::serde::rfc3339")]
+    pub time: OffsetDateTime,
+    pub step: Step,
+    pub host: Option<String>,
+    pub level: Level,
+    pub text: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct CollectedPath {
+    pub host: String,
+    pub path: String,
+    pub bytes: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ReportFailure {
+    pub report: String,
+    pub problem: Problem,
+}
+
+impl Summary {
+    /// Takes one more event in.
+    pub(crate) fn hear(&mut self, event: &Event) {
+        match &event.kind {
+            EventKind::NightStarted(night) => {
+                self.started = Some(event.time);
+                self.suites = night.suites.iter().map(|planned| new_suite(&planned.suite, &planned.list)).collect();
+                self.gateways = night.gateways.iter().map(|gateway| new_gateway(gateway)).collect();
+                self.night = Some(night.clone());
+            }
+            EventKind::StepStarted { step, host } => self.steps.push(StepRun {
+                step: *step,
+                host: host.clone(),
+                started: event.time,
+                took: None,
+                outcome: None,
+            }),
+            EventKind::StepFinished { step, host, outcome, took } => {
+                self.finish_step(event.time, *step, host.as_ref(), outcome, *took);
+            }
+            EventKind::Noted { step, host, level, text } => self.notes.push(Note {
+                time: event.time,
+                step: *step,
+                host: host.clone(),
+                level: *level,
+                text: text.clone(),
+            }),
+            EventKind::Output { .. } | EventKind::Commanded { .. } | EventKind::TunnelUp { .. } => {}
+            EventKind::TunnelLost { reason } => {
+                self.outages.push(Outage { since: event.time, reason: reason.clone(), took: None });
+            }
+            EventKind::TunnelBack { after } => {
+                if let Some(outage) = self.outages.last_mut() {
+                    outage.took = Some(*after);
+                }
+            }
+            EventKind::ReleasePassedOver { version, reason, age } => {
+                self.passed_over.push(PassedOver { version: version.clone(), reason: reason.clone(), age: *age });
+            }
+            EventKind::ReleaseResolved { wanted, version, tag } => {
+                self.release =
+                    Some(ReleaseTaken { wanted: wanted.clone(), version: version.clone(), tag: tag.clone() });
+            }
+            EventKind::GatewayFound { gateway, runs } => self.gateway(gateway).before = runs.clone(),
+            EventKind::GatewayFinished { gateway, outcome } => self.gateway(gateway).outcome = Some(outcome.clone()),
+            EventKind::SuiteStarted { suite, list, host } => {
+                let run = self.suite(suite);
+                run.list.clone_from(list);
+                run.host = Some(host.clone());
+                run.started = Some(event.time);
+            }
+            EventKind::SuitePlanned { suite, cases } => self.suite(suite).planned = Some(*cases),
+            EventKind::CaseStarted { suite, number, case } => {
+                self.suite(suite).open.push(OpenCase { number: *number, case: case.clone(), started: event.time });
+            }
+            EventKind::CaseFinished { suite, case } => self.finish_case(suite, case),
+            EventKind::CaseExplained { suite, case } => {
+                // It keeps its place among the cases.
+                self.finish_case(suite, case);
+                let cases = &mut self.suite(suite).cases;
+                let last = cases.len() - 1;
+                if let Some(place) = cases[..last].iter().position(|known| known.name == case.name) {
+                    cases.swap_remove(place);
+                }
+            }
+            EventKind::SuiteFinished { suite, end } => {
+                let run = self.suite(suite);
+                run.planned = end.planned.or(run.planned);
+                run.end = Some(end.clone());
+            }
+            EventKind::Collected { host, path, bytes } => {
+                self.collected.push(CollectedPath { host: host.clone(), path: path.clone(), bytes: *bytes });
+            }
+            EventKind::Interrupted { signal } => self.interrupted = Some(signal.clone()),
+            EventKind::DeadlinePassed { deadline } => self.deadline_passed = Some(*deadline),
+            EventKind::ReportFailed { report, problem } => {
+                self.reports_failed.push(ReportFailure { report: report.clone(), problem: problem.clone() });
+            }
+            EventKind::NightEnded => self.ended = Some(event.time),
+        }
+    }
+
+    /// What the night comes to.
+    pub(crate) fn status(&self) -> Status {
+        status_of(&self.findings())
+    }
+
+    /// Everything that keeps the night from having passed; what decides the status comes first.
+    pub(crate) fn reasons(&self) -> Vec<Reason> {
+        let mut reasons = self.findings();
+        let status = status_of(&reasons);
+        reasons.sort_by_key(|reason| reason.status != status);
+        reasons
+    }
+
+    /// From start to end, once it has ended.
+    pub(crate) fn took(&self) -> Option<Duration> {
+        Duration::try_from(self.ended? - self.started?).ok()
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.suites.iter().map(SuiteRun::counts).fold(Counts::default(), |sum, counts| Counts {
+            passed: sum.passed + counts.passed,
+            failed: sum.failed + counts.failed,
+            errors: sum.errors + counts.errors,
+        })
+    }
+
+    fn findings(&self) -> Vec<Reason> {
+        let mut reasons = Vec::new();
+        self.say_gateways(&mut reasons);
+        self.say_steps(&mut reasons);
+        if let Some(signal) = &self.interrupted {
+            reasons.push(night_reason(Status::Interrupted, format!("interrupted by {signal}")));
+        }
+        if let Some(deadline) = self.cut_off() {
+            let text = format!("cut off by the night's deadline of {}", crate::config::format_duration(deadline));
+            reasons.push(night_reason(Status::Inconclusive, text));
+        }
+        reasons.extend(self.suites.iter().flat_map(SuiteRun::reasons));
+        for failure in &self.reports_failed {
+            let text = format!("`{}`: {}", failure.report, failure.problem.line());
+            reasons.push(night_reason(Status::Report, text));
+        }
+        self.say_silence(&mut reasons);
+        if self.ended.is_none() {
+            reasons.push(night_reason(Status::Inconclusive, "the night has not ended".to_owned()));
+        }
+        reasons
+    }
+
+    /// The deadline, if it has cut something off: when all was done by then, it has not.
+    fn cut_off(&self) -> Option<Duration> {
+        let has_work = !self.suites.is_empty() || !self.gateways.is_empty();
+        // Where nothing is switched, nothing becomes of a gateway.
+        let is_switched = self.night.as_ref().is_some_and(|night| night.wanted.is_some());
+        let is_done = has_work
+            && self.suites.iter().all(|suite| suite.end.is_some())
+            && (!is_switched || self.gateways.iter().all(|gateway| gateway.outcome.is_some()));
+        let is_cut = |run: &StepRun| {
+            let Some(StepOutcome::Failed(problem)) = &run.outcome else { return false };
+            problem.class == Class::Inconclusive && run.step != Step::Collect
+        };
+        self.deadline_passed.filter(|_| !is_done || self.steps.iter().any(is_cut))
+    }
+
+    fn say_gateways(&self, reasons: &mut Vec<Reason>) {
+        for gateway in &self.gateways {
+            if let Some(GatewayOutcome::Mixed { runs }) = &gateway.outcome {
+                reasons.push(gateway_reason(Status::TestbedMixed, gateway, &format!("mixed: {runs}")));
+            }
+        }
+    }
+
+    fn say_steps(&self, reasons: &mut Vec<Reason>) {
+        for run in &self.steps {
+            let Some(StepOutcome::Failed(problem)) = &run.outcome else { continue };
+            // What could not be collected is shown, and never decides.
+            let is_told = self.interrupted.is_some() && problem.class == Class::Interrupted;
+            if run.step == Step::Collect || is_told {
+                continue;
+            }
+            let about = About::Step { step: run.step, host: run.host.clone() };
+            let line = problem.line();
+            // A step that failed on a host fails as a whole with the same words.
+            let is_repeated = reasons.iter().any(|reason| match &reason.about {
+                About::Step { step, host } => {
+                    *step == run.step && (host.is_none() || run.host.is_none()) && reason.text.ends_with(&line)
+                }
+                _ => false,
+            });
+            if !is_repeated {
+                reasons.push(Reason { status: problem.class.into(), about, text: format!("{}: {line}", run.name()) });
+            }
+        }
+    }
+
+    /// Silence is not success: what was planned and never heard of counts against the night, unless it is explained.
+    fn say_silence(&self, reasons: &mut Vec<Reason>) {
+        let Some(night) = &self.night else {
+            reasons.push(night_reason(Status::Inconclusive, "nothing was heard of the night".to_owned()));
+            return;
+        };
+        let is_explained = self.cut_off().is_some()
+            || reasons.iter().any(|reason| {
+                use Status::{Interrupted, Testbed, TestbedMixed, UpgradeFailed};
+                matches!(reason.status, TestbedMixed | Interrupted | UpgradeFailed | Testbed)
+            });
+        for gateway in self.gateways.iter().filter(|_| night.wanted.is_some() && self.ended.is_some()) {
+            match &gateway.outcome {
+                None if self.was_switched(&gateway.gateway) => {
+                    let text = "its switch began, and what it runs now is not known";
+                    reasons.push(gateway_reason(Status::TestbedMixed, gateway, text));
+                }
+                None if !is_explained => {
+                    let text = "nothing is known of its upgrade";
+                    reasons.push(gateway_reason(Status::Inconclusive, gateway, text));
+                }
+                Some(GatewayOutcome::Restored { to }) if !is_explained => {
+                    reasons.push(gateway_reason(Status::UpgradeFailed, gateway, &format!("restored to {to}")));
+                }
+                _ => {}
+            }
+        }
+        if self.ended.is_some() && !is_explained {
+            for run in self.steps.iter().filter(|run| run.outcome.is_none()) {
+                let about = About::Step { step: run.step, host: run.host.clone() };
+                let text = format!("{}: began and did not end", run.name());
+                reasons.push(Reason { status: Status::Inconclusive, about, text });
+            }
+        }
+        if !is_explained {
+            for suite in self.suites.iter().filter(|suite| suite.end.is_none()) {
+                let what = if suite.started.is_some() { "did not finish" } else { "was not started" };
+                let about = About::Suite { suite: suite.suite.clone() };
+                let text = format!("`{}`: {what}", suite.suite);
+                reasons.push(Reason { status: Status::Inconclusive, about, text });
+            }
+            let is_test = night.steps.contains(&Step::Test) || ["test", "report"].contains(&night.command.as_str());
+            if is_test && self.suites.is_empty() {
+                reasons.push(night_reason(Status::Inconclusive, "no suite was run".to_owned()));
+            }
+            if !is_test && self.gateways.is_empty() {
+                reasons.push(night_reason(Status::Inconclusive, "nothing was tested or upgraded".to_owned()));
+            }
+        }
+    }
+
+    fn was_switched(&self, gateway: &str) -> bool {
+        self.steps.iter().any(|run| {
+            run.step == Step::Activate
+                && run.host.as_deref() == Some(gateway)
+                && !matches!(run.outcome, Some(StepOutcome::Skipped { .. }))
+        })
+    }
+
+    fn finish_step(
+        &mut self,
+        time: OffsetDateTime,
+        step: Step,
+        host: Option<&String>,
+        outcome: &StepOutcome,
+        took: Duration,
+    ) {
+        let open = self
+            .steps
+            .iter_mut()
+            .rev()
+            .find(|run| run.step == step && run.host.as_ref() == host && run.outcome.is_none());
+        match open {
+            Some(run) => {
+                run.took = Some(took);
+                run.outcome = Some(outcome.clone());
+            }
+            None => self.steps.push(StepRun {
+                step,
+                host: host.cloned(),
+                started: time - took,
+                took: Some(took),
+                outcome: Some(outcome.clone()),
+            }),
+        }
+    }
+
+    fn finish_case(&mut self, suite: &str, case: &Case) {
+        let mut case = case.clone();
+        let (taken, room) = match case.judgement {
+            Judgement::Passed => (&mut self.taken.by_passed, ROOM_FOR_PASSED),
+            Judgement::Failed { .. } | Judgement::Error { .. } => (&mut self.taken.by_others, ROOM_FOR_OTHERS),
+        };
+        if let Judgement::Failed { message } | Judgement::Error { message } = &mut case.judgement {
+            keep(message, taken, room);
+        }
+        keep(&mut case.details, taken, room);
+        keep(&mut case.console, taken, room);
+        let run = self.suite(suite);
+        let is_it = |open: &OpenCase| open.number == case.number && open.case == case.name;
+        let open = run.open.iter().position(is_it);
+        if let Some(open) = open.or_else(|| run.open.iter().position(|open| open.number == case.number)) {
+            run.open.remove(open);
+        }
+        run.cases.push(case);
+    }
+
+    fn gateway(&mut self, name: &str) -> &mut GatewayRun {
+        let known = self.gateways.iter().position(|gateway| gateway.gateway == name);
+        let index = known.unwrap_or_else(|| {
+            self.gateways.push(new_gateway(name));
+            self.gateways.len() - 1
+        });
+        &mut self.gateways[index]
+    }
+
+    fn suite(&mut self, name: &str) -> &mut SuiteRun {
+        let known = self.suites.iter().position(|suite| suite.suite == name);
+        let index = known.unwrap_or_else(|| {
+            self.suites.push(new_suite(name, ""));
+            self.suites.len() - 1
+        });
+        &mut self.suites[index]
+    }
+}
+
+fn night_reason(status: Status, text: String) -> Reason {
+    Reason { status, about: About::Night, text }
+}
+
+fn gateway_reason(status: Status, gateway: &GatewayRun, text: &str) -> Reason {
+    let about = About::Gateway { gateway: gateway.gateway.clone() };
+    Reason { status, about, text: format!("`{}`: {text}", gateway.gateway) }
+}
+
+fn new_gateway(gateway: &str) -> GatewayRun {
+    GatewayRun { gateway: gateway.to_owned(), before: None, outcome: None }
+}
+
+/// The name of a step on a host, the same every night.
+pub(crate) fn step_name(step: Step, host: Option<&str>) -> String {
+    match host {
+        Some(host) => format!("{step} {host}"),
+        None => step.to_string(),
+    }
+}
