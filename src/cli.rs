@@ -73,6 +73,8 @@ pub enum Command {
     Vpn(VpnArgs),
     /// Show who has the testbed, or give it back
     Lock(LockArgs),
+    /// Ask whether a release may ship: 0 yes, 1 no, 6 not known
+    Gate(GateArgs),
     /// Look at nights that were
     History(HistoryArgs),
     /// Check or show the configuration
@@ -204,24 +206,58 @@ pub struct HistoryArgs {
     pub action: HistoryAction,
 }
 
+#[derive(Debug, Args)]
+pub struct GateArgs {
+    /// The release: `latest` is the newest that was tested; a commit, or a version
+    #[arg(value_name = "RELEASE")]
+    pub release: Wanted,
+    /// How it is printed
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
+    pub format: LogFormat,
+}
+
 #[derive(Debug, Clone, Subcommand)]
 pub enum HistoryAction {
     /// List nights, the newest first
     List(ListArgs),
     /// Show one night
     Show {
-        /// The run's name; `last` is the newest
+        /// The run's name; `last` is the newest, `last-green` the newest that passed
         #[arg(value_name = "RUN", default_value = "last")]
         run: String,
         /// How it is printed
         #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
         format: LogFormat,
     },
-    /// Take in nights that are not there yet: `run.json` of any run
-    Import {
-        #[arg(value_name = "FILE", required = true)]
-        files: Vec<PathBuf>,
+    /// Compare two nights: what is new, fixed, still failing, flaky, slower, missing
+    Compare {
+        /// The earlier night, by its name; `last-green` is the newest that passed
+        #[arg(value_name = "A", default_value = "last-green")]
+        a: String,
+        /// The later night, by its name; `last` is the newest
+        #[arg(value_name = "B", default_value = "last")]
+        b: String,
+        /// How it is printed
+        #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
+        format: LogFormat,
     },
+    /// Take in nights that are not there yet: `run.json`, an NG40 console, or JUnit XML of another run
+    Import(ImportArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ImportArgs {
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// The release that was tested, where the file does not say; `--setup` says where
+    #[arg(long, value_name = "VERSION")]
+    pub release: Option<String>,
+    /// The suite of a console; else the file's stem
+    #[arg(long, value_name = "NAME")]
+    pub suite: Option<String>,
+    /// When it was, where the file does not say: `2026-11-01T23:05:00Z`; else when the file was last written
+    #[arg(long, value_name = "TIME")]
+    pub started: Option<String>,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -17,7 +17,11 @@ use serde::{Deserialize, Serialize};
 pub(crate) use error::ConfigError;
 pub(crate) use words::{Address, Database, Network, format_duration, parse_duration, parse_percentage};
 
+use crate::gate::{self, Flaky, KnownFailure, MaxDuration, Required};
 use crate::secret::SecretRef;
+
+/// What has failed so often will not pass by being run once more.
+const MOST_RETRIES: u32 = 9;
 
 /// Everything the operator can say.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -43,6 +47,10 @@ pub(crate) struct Config {
     pub collect: Collect,
     #[serde(default)]
     pub history: History,
+    #[serde(default)]
+    pub gate: Gate,
+    #[serde(default)]
+    pub links: Links,
     #[serde(deserialize_with = "words::unique_map")]
     pub suites: IndexMap<String, Suite>,
     #[serde(deserialize_with = "words::unique_map")]
@@ -356,6 +364,46 @@ impl Default for History {
     }
 }
 
+/// What counts, in a night and for a release.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Gate {
+    pub known_failures: Vec<KnownFailure>,
+    /// Whether a known failure that passes is an error.
+    pub strict: bool,
+    pub required: Required,
+    pub flaky: Flaky,
+    /// The suites that a release must have passed; those of each setup when it is empty.
+    pub suites: Vec<String>,
+    /// The setups on which it must have passed them; all when it is empty.
+    pub setups: Vec<String>,
+    /// Nights before this time say nothing of a release any more.
+    #[serde(with = "words::duration")]
+    pub max_age: Duration,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Gate {
+            known_failures: Vec::new(),
+            strict: false,
+            required: Required::None,
+            flaky: Flaky::Pass,
+            suites: Vec::new(),
+            setups: Vec::new(),
+            max_age: Duration::from_secs(7 * 24 * 3600),
+        }
+    }
+}
+
+/// Where reports point to.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Links {
+    /// The commits between two releases; `{good}` and `{bad}` stand for theirs.
+    pub compare: Option<String>,
+}
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ExitStatusRule {
@@ -380,6 +428,10 @@ pub(crate) struct Suite {
     pub exit_status: ExitStatusRule,
     /// In percent. A PASS with more loss than this, or without any packet sent, is a failure.
     pub max_packet_loss: Option<f64>,
+    /// How often it is run again when something in it did not pass.
+    #[serde(default)]
+    pub retries: u32,
+    pub max_duration: Option<MaxDuration>,
 }
 
 /// One testbed.
@@ -477,12 +529,22 @@ impl Config {
                 let problem = format!("`{limit}` is not a percentage from 0 to 100");
                 return Err((at(&["suites", name, "max_packet_loss"]), problem));
             }
+            if suite.retries > MOST_RETRIES {
+                let problem = format!("more than {MOST_RETRIES} retries tell nothing new");
+                return Err((at(&["suites", name, "retries"]), problem));
+            }
+            let limits = suite.max_duration.iter().flat_map(|limits| [limits.suite, limits.case]).flatten();
+            if let Some(limit) = limits.into_iter().find(|limit| !(1.0..=1000.0).contains(limit)) {
+                let problem = format!("`{limit}` is not a multiple from 1 to 1000 of what is usual");
+                return Err((at(&["suites", name, "max_duration"]), problem));
+            }
             for file in [Some(&suite.list), suite.params.as_ref()].into_iter().flatten() {
                 if !is_plain_name(file) {
                     return Err((at(&["suites", name]), format!("`{file}` is not a bare file name")));
                 }
             }
         }
+        self.check_gate()?;
         for (name, setup) in &self.setups {
             if !is_plain_name(name) {
                 let problem = format!("the setup name `{name}` must be letters, digits, `.`, `-` and `_`");
@@ -502,6 +564,64 @@ impl Config {
             return Err((at(&["default_setup"]), problem));
         }
         Ok(())
+    }
+
+    /// Names that are not known would let everything through.
+    fn check_gate(&self) -> Result<(), (Vec<String>, String)> {
+        let at = |key: &str| vec!["gate".to_owned(), key.to_owned()];
+        let suite = |key, name: &str| match self.suite(name) {
+            Ok(_) => Ok(()),
+            Err(problem) => Err((at(key), problem)),
+        };
+        for known in &self.gate.known_failures {
+            suite("known_failures", &known.suite)?;
+        }
+        self.gate.suites.iter().try_for_each(|name| suite("suites", name))?;
+        if let Required::Named(named) = &self.gate.required {
+            named.keys().try_for_each(|name| suite("required", name))?;
+        }
+        for name in &self.gate.setups {
+            self.setup(Some(name)).map_err(|problem| (at("setups"), problem))?;
+        }
+        match &self.links.compare {
+            Some(link) if !(link.contains("{good}") && link.contains("{bad}")) => {
+                let problem = "`links.compare` has to hold `{good}` and `{bad}`".to_owned();
+                Err((vec!["links".to_owned(), "compare".to_owned()], problem))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The setups that a release must have been tested on, each with the suites that it must have passed there.
+    pub(crate) fn required_suites(&self) -> Vec<(String, Vec<String>)> {
+        let named = &self.gate.setups;
+        let is_meant = |setup: &&String| named.is_empty() || named.contains(setup);
+        let suites = |setup: &String| match self.gate.suites.as_slice() {
+            [] => self.suites_of(setup).into_iter().map(|(name, _)| name.clone()).collect(),
+            suites => suites.to_vec(),
+        };
+        self.setups.keys().filter(is_meant).map(|setup| (setup.clone(), suites(setup))).collect()
+    }
+
+    /// The rules for all suites.
+    pub(crate) fn gate_of_all(&self) -> gate::Gate {
+        let suites: Vec<(String, Suite)> =
+            self.suites.iter().map(|(name, suite)| (name.clone(), suite.clone())).collect();
+        self.gate_of(&suites)
+    }
+
+    /// What a night on these suites has to obey.
+    pub(crate) fn gate_of(&self, suites: &[(String, Suite)]) -> gate::Gate {
+        let config = &self.gate;
+        let limits = suites.iter().filter_map(|(name, suite)| Some((name.clone(), suite.max_duration?)));
+        let is_meant = |known: &&KnownFailure| suites.iter().any(|(name, _)| *name == known.suite);
+        gate::Gate {
+            known_failures: config.known_failures.iter().filter(is_meant).cloned().collect(),
+            strict: config.strict,
+            required: config.required.clone(),
+            flaky: config.flaky,
+            max_duration: limits.collect(),
+        }
     }
 
     /// The setup that is meant: the named one, else the default, else the only one.

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
+use crate::gate::Gate;
+use crate::memory::Memory;
 use crate::secret::Redactor;
 
 /// The version of the public format of `events.jsonl` and `run.json`.
@@ -32,6 +34,8 @@ pub(crate) struct Event {
 pub(crate) enum EventKind {
     /// The first event of every night.
     NightStarted(Night),
+    /// What history says of the nights before.
+    Remembered(Memory),
     StepStarted {
         step: Step,
         host: Option<String>,
@@ -96,10 +100,14 @@ pub(crate) enum EventKind {
         gateway: String,
         outcome: GatewayOutcome,
     },
+    /// A suite that has ended and is started again is another attempt at it.
     SuiteStarted {
         suite: String,
         list: String,
         host: String,
+        /// From 1.
+        #[serde(default = "first")]
+        attempt: u64,
     },
     SuitePlanned {
         suite: String,
@@ -145,6 +153,10 @@ pub(crate) enum EventKind {
     NightEnded,
 }
 
+fn first() -> u64 {
+    1
+}
+
 /// What a night is, known before anything is touched.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Night {
@@ -164,6 +176,12 @@ pub(crate) struct Night {
     pub suites: Vec<PlannedSuite>,
     /// The steps of this night, in order.
     pub steps: Vec<Step>,
+    /// What counts.
+    #[serde(default)]
+    pub gate: Gate,
+    /// The address of the commits between two releases, with `{good}` and `{bad}` for theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compare: Option<String>,
 }
 
 /// A suite as the plan has it.
@@ -378,6 +396,32 @@ pub(crate) struct Case {
     pub console: String,
 }
 
+impl Case {
+    /// A case that was started, or had to be, and of which no more is known.
+    pub(crate) fn unjudged(number: u64, name: &str, message: &str) -> Case {
+        Case {
+            number,
+            name: name.to_owned(),
+            params: String::new(),
+            verdict: None,
+            judgement: Judgement::Error { message: message.to_owned() },
+            took: Duration::ZERO,
+            details: String::new(),
+            console: String::new(),
+        }
+    }
+
+    /// Whether it had to be there and was not run: what NG40 runs has a number or a verdict.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.number == 0 && self.verdict.is_none() && !self.is_nameless()
+    }
+
+    /// Whether it stands for a whole list, `(suite)`, or for a case whose name is not known, `(case 4 of 5)`.
+    pub(crate) fn is_nameless(&self) -> bool {
+        self.name.starts_with('(')
+    }
+}
+
 /// What a case comes to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "judged", rename_all = "snake_case")]
@@ -470,7 +514,23 @@ impl Events {
 
 /// The fields of an event whose values are words of our own, and no text from outside: a user name that happens to be `connect`
 /// must not take the name of a step along.
-const WORDS: &[&str] = &["event", "step", "steps", "level", "class", "ended", "gateway_is", "judged", "time"];
+const WORDS: &[&str] = &[
+    "event",
+    "step",
+    "steps",
+    "level",
+    "class",
+    "ended",
+    "gateway_is",
+    "judged",
+    "time",
+    "until",
+    "started",
+    "before",
+    "flaky",
+    "exceeded",
+    "required",
+];
 
 /// The event without secrets, in whatever field of it they stand.
 fn without_secrets(kind: EventKind, redactor: &Redactor) -> EventKind {

@@ -10,9 +10,11 @@ mod dry_run;
 mod event;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+mod gate;
 mod gateway;
 mod history;
 mod lock;
+mod memory;
 mod ng40;
 mod offline;
 mod plan;
@@ -62,9 +64,9 @@ async fn carry_out(cli: Cli) -> anyhow::Result<u8> {
         Command::Test(args) => night(Plan::test(&config()?, global, args)?, global, &args.night).await,
         Command::Report(args) => {
             let consoles = offline::open(args, &global.results)?;
-            let args = args.clone();
+            let rules = ng40::outcome::Rules { max_packet_loss: args.max_packet_loss, ..Default::default() };
             let summary = heard(global, Redactor::default(), |events| async move {
-                tokio::task::spawn_blocking(move || offline::read(consoles, &args, &events)).await?;
+                tokio::task::spawn_blocking(move || offline::read(consoles, rules, &events)).await?;
                 Ok(())
             })
             .await?;
@@ -73,6 +75,7 @@ async fn carry_out(cli: Cli) -> anyhow::Result<u8> {
         Command::Check(args) => check::check(&config()?, global, args).await,
         Command::Vpn(args) => desk::vpn(&config()?, global, args).await,
         Command::Lock(args) => desk::lock(&config()?, global, args).await,
+        Command::Gate(args) => history::gate(&config()?, args).await,
         Command::History(args) => history::ask(&config()?, global, args).await,
         Command::Config(args) => desk::config(&config()?, global, args),
     }
@@ -84,8 +87,9 @@ async fn night(plan: Plan, global: &Global, args: &Night) -> anyhow::Result<u8> 
         return dry_run::print_plan(&plan).await;
     }
     let (redactor, history) = (plan.lab.redactor.clone(), plan.history.clone());
+    let memory = plan.recall().await;
     let summary = heard(global, redactor, |events| async move {
-        runner::run(&plan, events).await;
+        runner::run(&plan, memory, events).await;
         Ok(())
     })
     .await?;

@@ -9,10 +9,13 @@ use anyhow::{Context as _, bail};
 
 use crate::cli::ReportArgs;
 use crate::event::{self, EventKind, Events, Night, PlannedSuite, Problem, Step, SuiteEnd};
+use crate::gate::Gate;
 use crate::ng40::outcome::{End, Rules};
 use crate::ng40::reading::{Console, Heard};
 use crate::plan::run_name;
 use crate::report::is_removed;
+use crate::secret::Redactor;
+use crate::summary::Summary;
 
 /// A saved console, opened, so that a path that cannot be read is refused before anything is written.
 #[derive(Debug)]
@@ -66,8 +69,22 @@ fn unique(name: &str, others: &[Saved]) -> String {
     unique
 }
 
+/// Reads one console, and returns what it comes to.
+pub(crate) fn told(path: &Path, suite: Option<&str>) -> anyhow::Result<Summary> {
+    let file = File::open(path).with_context(|| format!("cannot read the console `{}`", path.display()))?;
+    let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let saved = Saved { suite: suite.map_or_else(stem, str::to_owned), path: path.to_owned(), file };
+    let (events, mut inbox) = event::channel(Redactor::default());
+    read(vec![saved], Rules::default(), &events);
+    let mut summary = Summary::default();
+    while let Ok(event) = inbox.try_recv() {
+        summary.hear(&event);
+    }
+    Ok(summary)
+}
+
 /// Reads the consoles to their ends. What they say are events.
-pub(crate) fn read(consoles: Vec<Saved>, args: &ReportArgs, events: &Events) {
+pub(crate) fn read(consoles: Vec<Saved>, rules: Rules, events: &Events) {
     let suites = consoles
         .iter()
         .map(|console| PlannedSuite { suite: console.suite.clone(), list: console.path.display().to_string() });
@@ -82,24 +99,26 @@ pub(crate) fn read(consoles: Vec<Saved>, args: &ReportArgs, events: &Events) {
         gateways: Vec::new(),
         suites: suites.collect(),
         steps: vec![Step::Test],
+        gate: Gate::default(),
+        compare: None,
     }));
     let stage = events.start(Step::Test, None);
     let count = consoles.len();
     for console in consoles {
-        read_one(console, args, events);
+        read_one(console, rules, events);
     }
     stage.done(if count == 1 { "1 console".to_owned() } else { format!("{count} consoles") });
     events.say(EventKind::NightEnded);
 }
 
-fn read_one(saved: Saved, args: &ReportArgs, events: &Events) {
+fn read_one(saved: Saved, rules: Rules, events: &Events) {
     let Saved { suite, path, mut file } = saved;
     events.say(EventKind::SuiteStarted {
         suite: suite.clone(),
         list: path.display().to_string(),
         host: "offline".to_owned(),
+        attempt: 1,
     });
-    let rules = Rules { max_packet_loss: args.max_packet_loss, ..Rules::default() };
     let hear = |heard: Heard| {
         let suite = suite.clone();
         events.say(match heard {

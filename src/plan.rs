@@ -10,7 +10,9 @@ use anyhow::{Context as _, bail};
 
 use crate::cli::{self, Kind};
 use crate::config::{Address, Agw, Collect, Config, Feg, Lock, Ng40, ReleasePolicy, Ssh, Suite, Verify, VpnKind};
-use crate::event::{self, PlannedSuite, Step};
+use crate::event::{self, PlannedSuite, Problem, Step};
+use crate::gate::Gate;
+use crate::memory::Memory;
 use crate::release::Wanted;
 use crate::secret::{Redactor, Secret, SecretRef};
 use crate::{history, vpn};
@@ -61,6 +63,9 @@ pub(crate) struct Plan {
     pub(crate) upgrade: Option<Upgrade>,
     pub(crate) verify: Verify,
     pub(crate) suites: Vec<(String, Suite)>,
+    pub(crate) gate: Gate,
+    /// The address of the commits between two releases.
+    pub(crate) compare: Option<String>,
     pub(crate) collect: Collect,
     pub(crate) results: PathBuf,
     /// Where the night is kept once it has ended.
@@ -225,12 +230,23 @@ impl Plan {
             wait: night.wait.unwrap_or(Duration::ZERO),
             upgrade,
             verify: config.verify.clone(),
+            gate: config.gate_of(&suites),
+            compare: config.links.compare.clone(),
             suites,
             collect: config.collect.clone(),
             results: global.results.clone(),
             history: history::Place::new(&config.history, &lab.redactor)?,
             lab,
         })
+    }
+
+    /// What the nights before say of the cases of this one.
+    pub(crate) async fn recall(&self) -> Result<Option<Memory>, Problem> {
+        if self.suites.is_empty() {
+            return Ok(None);
+        }
+        let suites: Vec<String> = self.suites.iter().map(|(name, _)| name.clone()).collect();
+        self.history.recall(&self.lab.setup, &suites).await.map(Some)
     }
 
     /// The gateways that this night upgrades.
@@ -274,6 +290,8 @@ impl Plan {
                 .map(|(name, suite)| PlannedSuite { suite: name.clone(), list: suite.list.clone() })
                 .collect(),
             steps: self.steps(),
+            gate: self.gate.clone(),
+            compare: self.compare.clone(),
         }
     }
 }

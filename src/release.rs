@@ -27,6 +27,11 @@ impl Release {
         &self.commit
     }
 
+    /// When it was built, in seconds since 1970.
+    pub fn built(&self) -> u64 {
+        self.built
+    }
+
     /// How much later than `other` this one was built; zero when it is the older one.
     pub fn newer_by(&self, other: &Release) -> Duration {
         Duration::from_secs(self.built.saturating_sub(other.built))

@@ -15,9 +15,10 @@ impl Results {
         Results { folder: folder.to_owned() }
     }
 
-    /// The folder of a suite, made if it is not there.
-    pub(crate) fn suite(&self, suite: &str) -> io::Result<PathBuf> {
-        self.made(self.folder.join("suites").join(suite))
+    /// The folder of an attempt at a suite, made if it is not there; that of the first is the suite's own.
+    pub(crate) fn suite(&self, suite: &str, attempt: u64) -> io::Result<PathBuf> {
+        let folder = self.folder.join("suites").join(suite);
+        self.made(if attempt == 1 { folder } else { folder.join(format!("attempt-{attempt}")) })
     }
 
     /// The folder of a host, made if it is not there.
@@ -25,9 +26,9 @@ impl Results {
         self.made(self.folder.join("hosts").join(host))
     }
 
-    /// A suite's console, empty.
-    pub(crate) fn console(&self, suite: &str) -> io::Result<(PathBuf, File)> {
-        let path = self.suite(suite)?.join("console.log");
+    /// The console of an attempt at a suite, empty.
+    pub(crate) fn console(&self, suite: &str, attempt: u64) -> io::Result<(PathBuf, File)> {
+        let path = self.suite(suite, attempt)?.join("console.log");
         let file = File::options().create(true).truncate(true).read(true).write(true).open(&path)?;
         Ok((path, file))
     }

@@ -10,10 +10,11 @@ use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 
 use crate::collect::Traces;
-use crate::config::format_duration;
+use crate::config::{Suite, format_duration};
 use crate::event::{Class, EventKind, Events, Problem, Step};
 use crate::gateway::{Found, Gateway, Refresh};
 use crate::lock::{Lock, Owner, Taken};
+use crate::memory::Memory;
 use crate::ng40::Tester;
 use crate::plan::{Plan, Role};
 use crate::reach::{Lab, reach};
@@ -24,8 +25,13 @@ use crate::upgrade::{Switch, resolve};
 use crate::{remote, vpn};
 
 /// Runs the night to its end. All news, good and bad, are events; nothing else comes back.
-pub(crate) async fn run(plan: &Plan, events: Events) {
+pub(crate) async fn run(plan: &Plan, memory: Result<Option<Memory>, Problem>, events: Events) {
     events.say(EventKind::NightStarted(plan.night()));
+    match memory {
+        Ok(Some(memory)) => events.say(EventKind::Remembered(memory)),
+        Ok(None) => {}
+        Err(problem) => events.warn(Step::Connect, None, problem.text()),
+    }
     vpn::sweep();
     remote::sweep();
     let stop = Stop::default();
@@ -233,11 +239,23 @@ impl Night<'_> {
             if self.stop.reason().is_some() {
                 break;
             }
-            tester.run_suite(name, suite, &self.plan.run, self.stop).await;
+            self.run_suite(&tester, name, suite).await;
         }
         match self.stop.reason() {
             None => stage.done("every suite has ended"),
             Some(problem) => stage.failed(problem),
+        }
+    }
+
+    /// Runs a suite, and again as often as the plan lets it while something did not pass that is not known to fail.
+    async fn run_suite(&self, tester: &Tester, name: &str, suite: &Suite) {
+        let today = time::OffsetDateTime::now_utc().date();
+        for attempt in 1..=u64::from(suite.retries) + 1 {
+            let not_passed = tester.run_suite(name, suite, attempt, &self.plan.run, self.stop).await;
+            let is_worth_it = |case: &String| self.plan.gate.known(name, case, today).is_none();
+            if self.stop.reason().is_some() || !not_passed.is_some_and(|cases| cases.iter().any(is_worth_it)) {
+                return;
+            }
         }
     }
 

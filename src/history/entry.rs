@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::event::{Case, GatewayOutcome, Judgement};
-use crate::summary::{Counts, GatewayRun, Reason, Status, SuiteRun, Summary};
+use crate::gate::CameTo;
+use crate::summary::{Counts, GatewayRun, JudgedSuite, Reason, Standing, Status, Summary};
 
 /// A night that was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,6 +55,8 @@ pub(crate) struct PastSuite {
     pub took_ms: Option<u64>,
     /// Why it says nothing as a whole, when it does not.
     pub problem: Option<String>,
+    /// What it came to.
+    pub status: Status,
     pub cases: Vec<PastCase>,
 }
 
@@ -70,6 +73,8 @@ pub(crate) struct PastCase {
     pub took_ms: u64,
     /// Why it did not pass.
     pub message: Option<String>,
+    /// What the case came to; only in the attempt that is shown, one of each case.
+    pub came_to: Option<CameTo>,
 }
 
 /// What an attempt came to.
@@ -111,20 +116,13 @@ impl Entry {
             started: summary.started?,
             ended: summary.ended,
             wanted: night.wanted.clone(),
-            release: tested(summary),
+            release: summary.tested(),
             counts: summary.counts(),
             gateways: summary.gateways.iter().map(PastGateway::of).collect(),
-            suites: summary.suites.iter().map(PastSuite::of).collect(),
+            suites: summary.judged().map(|suite| PastSuite::of(&suite)).collect(),
             reasons: summary.reasons(),
         })
     }
-}
-
-/// The release that the access gateway runs; the one that was resolved, where only the others were looked at.
-fn tested(summary: &Summary) -> Option<String> {
-    let agw = summary.gateways.iter().find(|gateway| gateway.gateway == "agw");
-    let runs = agw.and_then(GatewayRun::after).map(str::to_owned);
-    runs.or_else(|| summary.release.as_ref().map(|release| release.version.clone()))
 }
 
 impl PastGateway {
@@ -139,7 +137,7 @@ impl PastGateway {
 }
 
 impl PastSuite {
-    fn of(run: &SuiteRun) -> PastSuite {
+    fn of(run: &JudgedSuite<'_>) -> PastSuite {
         let end = run.end.as_ref();
         PastSuite {
             suite: run.suite.clone(),
@@ -149,13 +147,25 @@ impl PastSuite {
             planned: run.planned,
             took_ms: end.map(|end| millis(end.took)),
             problem: end.and_then(|end| end.problem.as_ref()).map(crate::event::Problem::line),
-            cases: run.cases.iter().map(PastCase::of).collect(),
+            status: run.status(),
+            cases: run.standings().iter().flat_map(PastCase::of).collect(),
         }
     }
 }
 
 impl PastCase {
-    fn of(case: &Case) -> PastCase {
+    /// The attempts at a case.
+    fn of(standing: &Standing<'_>) -> Vec<PastCase> {
+        let attempts = standing.attempts.iter().map(|&(number, case)| {
+            let is_shown = std::ptr::eq(case, standing.case);
+            let past = PastCase::attempt(number, case);
+            let message = if is_shown { standing.message.clone() } else { past.message };
+            PastCase { came_to: is_shown.then_some(standing.came_to), message, ..past }
+        });
+        attempts.collect()
+    }
+
+    fn attempt(number: usize, case: &Case) -> PastCase {
         let (judged, message) = match &case.judgement {
             Judgement::Passed => (Judged::Passed, None),
             Judgement::Failed { message } => (Judged::Failed, Some(message.clone())),
@@ -163,7 +173,8 @@ impl PastCase {
         };
         PastCase {
             case: case.name.clone(),
-            attempt: 1,
+            attempt: number as u64,
+            came_to: None,
             judged,
             verdict: case.verdict.clone(),
             took_ms: millis(case.took),

@@ -1,6 +1,11 @@
 //! Nights that were: what history keeps of a night, and where. Knows nothing of the lab, and of a night only its summary.
 
+mod compare;
 mod entry;
+mod import;
+mod past;
+mod rows;
+mod ship;
 mod shown;
 mod store;
 #[cfg(test)]
@@ -13,10 +18,14 @@ use anyhow::{Context as _, bail};
 use time::OffsetDateTime;
 
 pub(crate) use entry::Entry;
-pub(crate) use store::{Kept, Line, Store};
+pub(crate) use rows::Line;
+use ship::{Question, Ships};
+pub(crate) use store::{Kept, Store};
 
-use crate::cli::{Global, HistoryAction, HistoryArgs, ListArgs, LogFormat};
+use crate::cli::{GateArgs, Global, HistoryAction, HistoryArgs, ListArgs, LogFormat};
 use crate::config::{self, Config, Database};
+use crate::event::Problem;
+use crate::memory::Memory;
 use crate::secret::{Redactor, Secret};
 use crate::summary::{Status, Summary};
 use crate::terminal::{print, remark};
@@ -81,6 +90,27 @@ impl Place {
         remark(&format!("warning: {error}\n{causes}  try: teravm-ci history import {}\n", run.display()));
     }
 
+    /// What the nights before say of a night that is about to begin. A history that cannot be asked spoils no night.
+    pub(crate) async fn recall(&self, setup: &str, suites: &[String]) -> Result<Memory, Problem> {
+        // What is only asked is not made.
+        if matches!(&self.database, Database::Sqlite(path) if !path.exists()) {
+            return Ok(Memory::default());
+        }
+        let asked = self.in_time(async {
+            let store = Store::open(&self.database, self.password.as_ref(), self.timeout).await?;
+            let memory = store.recall(setup, suites).await?;
+            store.close().await;
+            Ok(memory)
+        });
+        let problem = |error: HistoryError| {
+            Problem::testbed(
+                "the nights before could not be asked: nothing is known of since when, and there is no baseline",
+            )
+            .because_of(&error)
+        };
+        asked.await.map_err(problem)
+    }
+
     /// Opens the history.
     pub(crate) async fn open(&self) -> Result<Store, HistoryError> {
         self.in_time(Store::open(&self.database, self.password.as_ref(), self.timeout)).await
@@ -119,16 +149,26 @@ pub(crate) async fn ask(config: &Config, global: &Global, args: &HistoryArgs) ->
         }
         HistoryAction::Show { run, format } => {
             let store = place.open().await?;
-            let run = named(&store, global, run).await?;
-            let Some(night) = store.night(&run).await? else { bail!("there is no night `{run}` in the history") };
+            let night = found(&store, config, global, run).await?;
             print(&match format {
                 LogFormat::Text => shown::night(&night),
                 LogFormat::Json => json(&night),
             });
         }
-        HistoryAction::Import { files } => {
+        HistoryAction::Compare { a, b, format } => {
+            let store = place.open().await?;
+            let comparison = {
+                let (a, b) = (found(&store, config, global, a).await?, found(&store, config, global, b).await?);
+                compare::compare(&store, &a, &b, config.links.compare.as_deref()).await?
+            };
+            print(&match format {
+                LogFormat::Text => shown::comparison(&comparison),
+                LogFormat::Json => json(&comparison),
+            });
+        }
+        HistoryAction::Import(args) => {
             // All are read before one is written.
-            let entries = files.iter().map(|file| read(file)).collect::<anyhow::Result<Vec<_>>>()?;
+            let entries = import::read(config, global, args)?;
             let store = place.open().await?;
             for entry in &entries {
                 let kept = store.keep(entry).await?;
@@ -140,22 +180,54 @@ pub(crate) async fn ask(config: &Config, global: &Global, args: &HistoryArgs) ->
     Ok(Status::Passed.code())
 }
 
-/// The run that a name means.
-async fn named(store: &Store, global: &Global, run: &str) -> anyhow::Result<String> {
-    if run != "last" {
-        return Ok(run.to_owned());
-    }
-    let last = Filter { setup: global.setup.clone(), limit: 1, ..Filter::default() };
-    let nights = store.list(&last).await?;
-    nights.into_iter().next().map(|night| night.run).context("the history has no night yet")
+/// Says whether a release may ship.
+pub(crate) async fn gate(config: &Config, args: &GateArgs) -> anyhow::Result<u8> {
+    let place = Place::new(&config.history, &Redactor::default())?;
+    let now = OffsetDateTime::now_utc();
+    let question = Question {
+        wanted: args.release.clone(),
+        required: config.required_suites(),
+        since: now - config.gate.max_age,
+        gate: config.gate_of_all(),
+        today: now.date(),
+    };
+    let store = match place.open().await {
+        Ok(store) => store,
+        // It is not known, and it is not a yes.
+        Err(error) => {
+            let problem = Problem::testbed("it is not known whether the release may ship").because_of(&error);
+            remark(&format!("{}\n", problem.text()));
+            return Ok(Ships::Unknown.code());
+        }
+    };
+    let answer = store.may_ship(&question).await?;
+    print(&match args.format {
+        LogFormat::Text => shown::answer(&answer, config.gate.max_age),
+        LogFormat::Json => json(&answer),
+    });
+    Ok(answer.verdict.code())
 }
 
-/// A night as its `run.json` tells it.
-fn read(file: &Path) -> anyhow::Result<Entry> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-    let summary: Summary =
-        serde_json::from_str(&text).with_context(|| format!("`{}` is no `run.json`", file.display()))?;
-    Entry::of(&summary).with_context(|| format!("`{}` tells of no night", file.display()))
+/// The night that a name means.
+async fn found(store: &Store, config: &Config, global: &Global, name: &str) -> anyhow::Result<Entry> {
+    let run = match name {
+        "last" | "last-green" => {
+            // Where there is one setup, it is the one that is meant; where there are several, all are.
+            let setup = config.setup(global.setup.as_deref()).ok().map(|(name, _)| name.to_owned());
+            let nights = store
+                .list(&Filter { setup: setup.or_else(|| global.setup.clone()), limit: usize::MAX, ..Filter::default() })
+                .await?;
+            let is_meant = |night: &&Line| night.counts.all() > 0 && (name == "last" || night.status == Status::Passed);
+            let meant = nights.iter().find(is_meant).or(nights.first().filter(|_| name == "last"));
+            let night = meant.map(|night| night.run.clone());
+            match name {
+                "last" => night.context("the history has no night yet")?,
+                _ => night.context("the history has no night that passed")?,
+            }
+        }
+        run => run.to_owned(),
+    };
+    store.night(&run).await?.with_context(|| format!("there is no night `{run}` in the history"))
 }
 
 fn filter(global: &Global, args: &ListArgs) -> anyhow::Result<Filter> {

@@ -187,6 +187,8 @@ fn keep<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, rules: Rules, end: End) 
             ExitStatus::Check => ExitStatusRule::Check,
         },
         max_packet_loss: rules.max_packet_loss,
+        retries: 0,
+        max_duration: None,
     };
     let memory =
         rustix::fs::memfd_create("console", rustix::fs::MemfdFlags::CLOEXEC).expect("Linux has files in memory");

@@ -33,9 +33,14 @@ impl Tester {
 }
 
 /// Brings home the logs and captures of a run that began at `start`, and returns the failed cases that their own logs explain.
-pub(super) async fn of_run(tester: &Tester, suite: &str, start: &Clock, failed: Vec<Failed>) -> Vec<event::Case> {
+pub(super) async fn of_run(
+    tester: &Tester,
+    (suite, attempt): (&str, u64),
+    start: &Clock,
+    failed: Vec<Failed>,
+) -> Vec<event::Case> {
     let host = tester.host.name();
-    match fetch(tester, suite, start).await {
+    match fetch(tester, (suite, attempt), start).await {
         Ok(folder) => explain(&folder, failed),
         Err(problem) => {
             tester.events.warn(
@@ -54,7 +59,7 @@ struct Remote {
     size: u64,
 }
 
-async fn fetch(tester: &Tester, suite: &str, start: &Clock) -> anyhow::Result<PathBuf> {
+async fn fetch(tester: &Tester, (suite, attempt): (&str, u64), start: &Clock) -> anyhow::Result<PathBuf> {
     let config = &tester.config;
     let find = |folders: &[String]| {
         let folders: Vec<String> = folders.iter().map(|folder| quote(&format!("./{folder}"))).collect();
@@ -89,7 +94,7 @@ async fn fetch(tester: &Tester, suite: &str, start: &Clock) -> anyhow::Result<Pa
         let text = format!("left on the host, over {} MB: {}", tester.collect.limit_mb, left.join(", "));
         tester.events.warn(Step::Collect, Some(tester.host.name()), text);
     }
-    let folder = tester.results.suite(suite)?.join("logs");
+    let folder = tester.results.suite(suite, attempt)?.join("logs");
     if names.is_empty() {
         return Ok(folder);
     }

@@ -44,6 +44,8 @@ struct Run<'a> {
     tester: &'a Tester,
     name: &'a str,
     suite: &'a Suite,
+    /// From 1.
+    attempt: u64,
     started: Instant,
 }
 
@@ -54,27 +56,39 @@ const HURRY: Duration = Duration::from_secs(120);
 const GRACE: Duration = Duration::from_secs(60);
 
 impl Tester {
-    /// Runs one suite to its end, whatever that is. What happened is said as events.
-    pub(crate) async fn run_suite(&self, name: &str, suite: &Suite, run: &str, stop: &Stop) {
+    /// Runs one suite to its end, whatever that is, and returns the cases that did not pass; nothing where it was not run. What
+    /// happened is said as events.
+    pub(crate) async fn run_suite(
+        &self,
+        name: &str,
+        suite: &Suite,
+        attempt: u64,
+        run: &str,
+        stop: &Stop,
+    ) -> Option<Vec<String>> {
         let started = Instant::now();
         self.events.say(EventKind::SuiteStarted {
             suite: name.to_owned(),
             list: suite.list.clone(),
             host: self.host.name().to_owned(),
+            attempt,
         });
-        let attempt = Run { tester: self, name, suite, started };
-        if let Err(problem) = attempt.to_its_end(run, stop).await {
-            self.events.say(EventKind::SuiteFinished {
-                suite: name.to_owned(),
-                end: SuiteEnd {
-                    verdict: None,
-                    planned: None,
-                    exit: "it was not run".to_owned(),
-                    took: started.elapsed(),
-                    notes: Vec::new(),
-                    problem: Some(problem),
-                },
-            });
+        match (Run { tester: self, name, suite, attempt, started }).to_its_end(run, stop).await {
+            Ok(not_passed) => Some(not_passed),
+            Err(problem) => {
+                self.events.say(EventKind::SuiteFinished {
+                    suite: name.to_owned(),
+                    end: SuiteEnd {
+                        verdict: None,
+                        planned: None,
+                        exit: "it was not run".to_owned(),
+                        took: started.elapsed(),
+                        notes: Vec::new(),
+                        problem: Some(problem),
+                    },
+                });
+                None
+            }
         }
     }
 
@@ -158,11 +172,15 @@ impl Tester {
 }
 
 impl Run<'_> {
-    /// Err where nothing was run at all; how a run that was started ended is said as events.
-    async fn to_its_end(&self, run: &str, stop: &Stop) -> Result<(), Problem> {
+    /// Returns the cases that did not pass. Err where nothing was run at all; how a run that was started ended is said as events.
+    async fn to_its_end(&self, run: &str, stop: &Stop) -> Result<Vec<String>, Problem> {
         let tester = self.tester;
         stop.or(self.get_ready()).await??;
-        let kept = tester.results.console(self.name).map_err(|error| self.hear(Heard::Unkept(error.to_string()))).ok();
+        let kept = tester
+            .results
+            .console(self.name, self.attempt)
+            .map_err(|error| self.hear(Heard::Unkept(error.to_string())))
+            .ok();
         let (path, file) = kept.unzip();
         let mut console = Console::new(file, self.suite, tester.events.redactor());
         let clock = tester.clock().await?;
@@ -183,7 +201,7 @@ impl Run<'_> {
             if stop.is_urgent() {
                 return Vec::new();
             }
-            logs::of_run(tester, self.name, &clock, outcome.failed).await
+            logs::of_run(tester, (self.name, self.attempt), &clock, outcome.failed).await
         };
         for case in explained.await {
             tester.events.say(EventKind::CaseExplained { suite: self.name.to_owned(), case });
@@ -203,7 +221,7 @@ impl Run<'_> {
                 },
             },
         });
-        Ok(())
+        Ok(outcome.not_passed)
     }
 
     async fn get_ready(&self) -> Result<(), Problem> {
@@ -235,7 +253,10 @@ impl Run<'_> {
             command: script.clone(),
         });
         let spec = JobSpec {
-            directory: format!("~/.teravm-ci/jobs/{run}-{}", self.name),
+            directory: match self.attempt {
+                1 => format!("~/.teravm-ci/jobs/{run}-{}", self.name),
+                attempt => format!("~/.teravm-ci/jobs/{run}-{}-{attempt}", self.name),
+            },
             script: format!("{}{script}", tester.fence),
             deadline: self.suite.deadline,
             run_as: As::User,

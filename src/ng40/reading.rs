@@ -40,7 +40,9 @@ pub(crate) struct Outcome {
     pub(crate) verdict: Option<String>,
     pub(crate) planned: Option<u64>,
     pub(crate) notes: Vec<String>,
-    /// The cases that did not pass, for whoever can explain them.
+    /// What did not pass, by name.
+    pub(crate) not_passed: Vec<String>,
+    /// The cases that failed, for whoever can explain them.
     pub(crate) failed: Vec<Failed>,
 }
 
@@ -187,7 +189,11 @@ impl Console {
             .filter(|case| matches!(case.judgement(), case::Judgement::Failed { .. }))
             .map(|case| Failed { case: case.clone(), told: self.told(case) })
             .collect();
+        let bad = outcome.cases.iter().filter(|case| case.judgement() != case::Judgement::Passed).map(Case::full_name);
+        let whole = (!outcome.problems.is_empty()).then(|| outcome::SUITE.to_owned());
+        let not_passed = bad.chain(whole).collect();
         Outcome {
+            not_passed,
             verdict: outcome.verdict.token().map(str::to_owned),
             planned: outcome.planned.map(u64::from),
             notes: outcome.notes,

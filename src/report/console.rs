@@ -16,7 +16,7 @@ use super::{Format, Options, ReportError, Reporter, Verbosity, is_coloured};
 use crate::event::{
     Case, Event, EventKind, GatewayOutcome, Judgement, Level, Night, Problem, Step, StepOutcome, SuiteEnd,
 };
-use crate::summary::{SuiteRun, Summary};
+use crate::summary::{JudgedSuite, Summary};
 
 use line::{Line, Mark, Paint};
 use outcome::outcome;
@@ -164,9 +164,11 @@ impl Console {
             EventKind::GatewayFinished { gateway, outcome } => {
                 Line::new(at, mark_of(outcome), "gateway", format!("{gateway}: {outcome}"))
             }
-            EventKind::SuiteStarted { suite, list, host } => {
-                Line::new(at, Mark::Begin, Step::Test.name(), format!("{suite}: {list} on {host}"))
+            EventKind::SuiteStarted { suite, list, host, attempt } => {
+                let again = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
+                Line::new(at, Mark::Begin, Step::Test.name(), format!("{suite}: {list} on {host}{again}"))
             }
+            EventKind::Remembered(_) => return None,
             EventKind::SuitePlanned { suite, cases } => {
                 let cases = count(usize::try_from(*cases).unwrap_or(usize::MAX), "case");
                 Line::new(at, Mark::Note, Step::Test.name(), format!("{suite}: {cases} planned"))
@@ -309,6 +311,7 @@ fn case_line(at: OffsetDateTime, suite: &str, case: &Case, summary: &Summary) ->
     let number = planned.map(|planned| format!(" {}/{planned}", case.number)).unwrap_or_default();
     let (mark, message) = match &case.judgement {
         Judgement::Passed => (Mark::Done, None),
+        Judgement::Failed { message } if summary.is_known(suite, &case.name) => (Mark::Warning, Some(message)),
         Judgement::Failed { message } => (Mark::Failed, Some(message)),
         Judgement::Error { message } => (Mark::Error, Some(message)),
     };
@@ -317,16 +320,18 @@ fn case_line(at: OffsetDateTime, suite: &str, case: &Case, summary: &Summary) ->
 }
 
 fn suite_line(at: OffsetDateTime, suite: &str, end: &SuiteEnd, summary: &Summary) -> Line {
-    let run = summary.suites.iter().find(|run| run.suite == suite);
-    let mark = match run {
+    let run = summary.judged_suite(suite);
+    let counts = run.as_ref().map(JudgedSuite::counts).unwrap_or_default();
+    let mark = match &run {
         Some(run) if run.is_green() => Mark::Done,
-        Some(run) if run.counts().failed > 0 => Mark::Failed,
+        Some(_) if counts.failed > 0 => Mark::Failed,
         _ => Mark::Error,
     };
-    let counts = run.map(SuiteRun::counts).unwrap_or_default();
     let mut parts = vec![format!("{} passed", counts.passed)];
     parts.extend((counts.failed > 0).then(|| format!("{} failed", counts.failed)));
     parts.extend((counts.errors > 0).then(|| format!("{} inconclusive", counts.errors)));
+    parts.extend((counts.flaky > 0).then(|| format!("{} flaky", counts.flaky)));
+    parts.extend((counts.known > 0).then(|| format!("{} known", counts.known)));
     let mut below: Vec<String> = Vec::new();
     if let Some(problem) = &end.problem {
         below.push(one_line(&problem.message, LONGEST_LINE));

@@ -10,8 +10,11 @@ use junit_report::{Report, TestCase, TestCaseBuilder, TestSuite};
 use time::OffsetDateTime;
 
 use super::text;
-use crate::event::{Case, GatewayOutcome, Judgement, Problem, Step, StepOutcome};
-use crate::summary::{About, Reason, Status, StepRun, SuiteRun, Summary, head_and_tail, step_name};
+use crate::event::{Case, GatewayOutcome, Problem, Step, StepOutcome};
+use crate::gate::{CameTo, Exceeded};
+use crate::summary::{
+    About, JudgedSuite, Reason, Standing, Status, StepRun, SuiteRun, Summary, head_and_tail, step_name,
+};
 
 /// The suite of the steps.
 const PIPELINE: &str = "pipeline";
@@ -31,8 +34,8 @@ const LONGEST_ABOUT: usize = 64 * 1024;
 pub(super) fn document(summary: &Summary) -> String {
     let reasons = summary.reasons();
     let mut report = Report::new();
-    for suite in &summary.suites {
-        report.add_testsuite(test_suite(suite, summary, &reasons));
+    for suite in summary.judged() {
+        report.add_testsuite(test_suite(&suite, summary, &reasons));
     }
     report.add_testsuite(pipeline(summary, &reasons));
     let mut xml = Vec::new();
@@ -41,20 +44,21 @@ pub(super) fn document(summary: &Summary) -> String {
     laid_out(&xml, report.testsuites())
 }
 
-fn test_suite(suite: &SuiteRun, summary: &Summary, reasons: &[Reason]) -> TestSuite {
+fn test_suite(suite: &JudgedSuite<'_>, summary: &Summary, reasons: &[Reason]) -> TestSuite {
     let mut tests = new_suite(&suite.suite, suite.started.or(summary.started));
     tests.hostname = attribute(suite.host.as_deref().unwrap_or("unknown"), LONGEST_NAME);
     let mut names = Names::default();
-    for case in &suite.cases {
-        tests.add_testcase(placed(test_case(&names.give(&case.name), case), suite));
+    let standings = suite.standings();
+    for standing in &standings {
+        tests.add_testcase(placed(test_case(&names.give(&standing.case.name), standing), suite));
     }
     for open in &suite.open {
         let error =
             error_case(&names.give(&open.case), Duration::ZERO, "NO_VERDICT", "no verdict yet", "no verdict yet");
         tests.add_testcase(placed(error, suite));
     }
-    let is_told = suite.cases.iter().any(|case| case.name == SUITE && case.judgement != Judgement::Passed);
-    if let Some((kind, message)) = whole(suite, reasons).filter(|_| !is_told) {
+    let is_told = standings.iter().any(|standing| standing.case.name == SUITE && standing.is_red);
+    if let Some((kind, message)) = whole(suite, &standings, reasons).filter(|_| !is_told) {
         let problem = suite.end.as_ref().and_then(|end| end.problem.as_ref());
         let text = problem.map_or_else(|| message.clone(), Problem::text);
         tests.add_testcase(placed(error_case(&names.give(SUITE), Duration::ZERO, &kind, &message, &text), suite));
@@ -64,7 +68,7 @@ fn test_suite(suite: &SuiteRun, summary: &Summary, reasons: &[Reason]) -> TestSu
 }
 
 /// What is wrong with a suite as a whole, and not with one of its cases.
-fn whole(suite: &SuiteRun, reasons: &[Reason]) -> Option<(String, String)> {
+fn whole(suite: &JudgedSuite<'_>, standings: &[Standing<'_>], reasons: &[Reason]) -> Option<(String, String)> {
     let Some(end) = &suite.end else {
         let what = if suite.started.is_some() { "the suite has not finished" } else { "the suite was not started" };
         let why = reasons.iter().find(|reason| !matches!(&reason.about, About::Suite { .. }));
@@ -74,7 +78,10 @@ fn whole(suite: &SuiteRun, reasons: &[Reason]) -> Option<(String, String)> {
     if let Some(problem) = &end.problem {
         return Some((kind(problem.class.into()), problem.line()));
     }
-    let is_told = suite.cases.iter().any(|case| matches!(case.judgement, Judgement::Error { .. }));
+    if let Some((text, Exceeded::Fail)) = suite.slower() {
+        return Some(("RULE".to_owned(), text));
+    }
+    let is_told = standings.iter().any(|standing| standing.came_to == CameTo::Error);
     let untold = reasons.iter().find(|reason| {
         matches!(&reason.about, About::Suite { suite: name } if *name == suite.suite)
             && reason.status == Status::Inconclusive
@@ -83,24 +90,42 @@ fn whole(suite: &SuiteRun, reasons: &[Reason]) -> Option<(String, String)> {
     untold.map(|reason| (kind(reason.status), reason.text.clone()))
 }
 
-fn test_case(name: &str, case: &Case) -> TestCase {
+fn test_case(name: &str, standing: &Standing<'_>) -> TestCase {
+    let case = standing.case;
     let verdict = case.verdict.as_deref().map_or_else(|| "NO_VERDICT".to_owned(), |word| format!("VERDICT_{word}"));
-    let mut test = match &case.judgement {
-        Judgement::Passed => TestCaseBuilder::success(&attribute(name, LONGEST_NAME), time(case.took)).build(),
-        Judgement::Failed { message } => {
-            // A rule of the config can fail what NG40 has passed.
-            let kind = if verdict == "VERDICT_PASS" { "RULE" } else { &verdict };
-            let (name, message) = (attribute(name, LONGEST_NAME), message.as_str());
-            let line = attribute(message, LONGEST_MESSAGE);
-            let mut test = TestCaseBuilder::failure(&name, time(case.took), &attribute(kind, LONGEST_NAME), &line);
-            test.set_trace(&body(&explained(message, case))).build()
-        }
-        Judgement::Error { message } => error_case(name, case.took, &verdict, message, &explained(message, case)),
+    let message = standing.message.as_deref().unwrap_or_default();
+    let took = standing.took();
+    let failure = |kind: &str| {
+        let (name, line) = (attribute(name, LONGEST_NAME), attribute(message, LONGEST_MESSAGE));
+        let mut test = TestCaseBuilder::failure(&name, time(took), &attribute(kind, LONGEST_NAME), &line);
+        test.set_trace(&body(&explained(message, case))).build()
     };
-    if !case.console.is_empty() {
-        test.set_system_out(&body(&case.console));
+    let mut test = match standing.came_to {
+        CameTo::Flaky if standing.is_red => failure("FLAKY"),
+        CameTo::Passed | CameTo::Flaky => TestCaseBuilder::success(&attribute(name, LONGEST_NAME), time(took)).build(),
+        CameTo::Known => skipped(&attribute(name, LONGEST_NAME), "known failure", message, took),
+        // A rule of the config can fail what NG40 has passed.
+        CameTo::Failed => failure(if verdict == "VERDICT_PASS" { "RULE" } else { &verdict }),
+        CameTo::Error => error_case(name, took, &verdict, message, &explained(message, case)),
+    };
+    let told = told_of(standing);
+    if !told.is_empty() {
+        test.set_system_out(&body(&told));
     }
     test
+}
+
+/// What stands beside a case: how each attempt went, and its console.
+fn told_of(standing: &Standing<'_>) -> String {
+    let mut parts = standing.story();
+    if standing.is_fixed() {
+        parts.extend(standing.known.map(|known| format!("it is a known failure ({}), and passed", known.reason)));
+    }
+    if !parts.is_empty() {
+        parts.push(String::new());
+    }
+    parts.push(standing.case.console.clone());
+    parts.join("\n")
 }
 
 /// The message, and under it what more there is to say of a case.
@@ -144,6 +169,9 @@ fn about(suite: &SuiteRun, summary: &Summary) -> String {
             lines.push(format!("list verdict: {}", end.verdict.as_deref().unwrap_or("none")));
             lines.push(format!("ng40test: {}", end.exit));
             lines.push(format!("took: {}", text::took(end.took)));
+            if !suite.earlier.is_empty() {
+                lines.push(format!("attempts: {}", suite.earlier.len() + 1));
+            }
             lines.extend(end.notes.iter().map(|note| format!("note: {note}")));
         }
     }
@@ -369,6 +397,7 @@ mod tests {
 
     use super::*;
     use crate::event::EventKind;
+    use crate::event::Judgement;
     use crate::report::fuzz::{Teller, read, reports};
     use crate::report::nights::Story;
 

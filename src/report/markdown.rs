@@ -3,8 +3,9 @@
 //! It leads with what the night came to and why. Whatever the lab printed stands in code, where it cannot do anything.
 
 use super::text::{LONGEST_LINE, age, bytes, count, date, one_line, took, visible};
-use crate::event::{Case, GatewayOutcome, Judgement, Level, StepOutcome};
-use crate::summary::{Status, SuiteRun, Summary, head_and_tail};
+use crate::event::{GatewayOutcome, Level, StepOutcome};
+use crate::gate::CameTo;
+use crate::summary::{Counts, Standing, Status, SuiteRun, Summary, head_and_tail};
 
 /// How many cases are told of in full; the others stand in `junit.xml`.
 const MOST_CASES: usize = 30;
@@ -14,9 +15,10 @@ const MOST_DETAILS: usize = 2_000;
 const MOST_LINES: usize = 40;
 
 /// Returns the text of `summary.md`.
-pub(super) fn document(summary: &Summary) -> String {
+pub(crate) fn document(summary: &Summary) -> String {
     let mut page = Page(String::new());
     head(&mut page, summary);
+    morning(&mut page, summary);
     gateways(&mut page, summary);
     suites(&mut page, summary);
     cases(&mut page, summary);
@@ -100,11 +102,14 @@ fn sign(status: Status) -> &'static str {
 
 fn headline(summary: &Summary, status: Status) -> String {
     let counts = summary.counts();
-    let all = counts.passed + counts.failed + counts.errors;
+    let all = counts.all();
     match status {
-        Status::Passed if all > 0 => format!("Passed: {}", count(all, "case")),
+        Status::Passed if all > 0 => format!("Passed: {}{}", count(all, "case"), apart(counts)),
         Status::Passed => "Passed".to_owned(),
-        Status::TestsFailed => format!("Tests failed: {} of {}", counts.failed, count(all, "case")),
+        Status::TestsFailed if counts.failed == 0 => {
+            format!("Tests failed: {} of {}", counts.flaky, count(all, "case"))
+        }
+        Status::TestsFailed => format!("Tests failed: {} of {}{}", counts.failed, count(all, "case"), apart(counts)),
         Status::Usage => "Usage".to_owned(),
         Status::Testbed => "Testbed trouble".to_owned(),
         Status::UpgradeFailed => "Upgrade failed".to_owned(),
@@ -112,6 +117,63 @@ fn headline(summary: &Summary, status: Status) -> String {
         Status::Inconclusive => "Inconclusive".to_owned(),
         Status::Report => "A report could not be written".to_owned(),
         Status::Interrupted => "Interrupted".to_owned(),
+    }
+}
+
+/// What is counted apart.
+fn apart(counts: Counts) -> String {
+    let mut parts = Vec::new();
+    parts.extend((counts.flaky > 0).then(|| format!("{} flaky", counts.flaky)));
+    parts.extend((counts.known > 0).then(|| format!("{} known", counts.known)));
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+}
+
+/// Since when what does not pass does not, and what else is new: this is what is asked first in the morning.
+fn morning(page: &mut Page, summary: &Summary) {
+    let Some(memory) = &summary.memory else { return };
+    let mut lines = Vec::new();
+    for suite in summary.judged() {
+        for standing in suite.standings() {
+            let Some(since) = summary.since(&suite, &standing) else { continue };
+            let sign = if standing.is_red { if since.is_new { "🆕" } else { "❌" } } else { "🔕" };
+            let commits =
+                since.commits.as_ref().map(|link| format!(" ([commits](<{}>))", link.replace(['<', '>', '\n'], "")));
+            let name = format!("{}: {}", plain(&suite.suite), code(&standing.case.name));
+            lines.push((
+                !standing.is_red,
+                !since.is_new,
+                format!("- {sign} {name}: {}{}", plain(&since.text()), commits.unwrap_or_default()),
+            ));
+        }
+    }
+    lines.sort_by_key(|(is_known, is_old, _)| (*is_known, *is_old));
+    let mut lines: Vec<String> = lines.into_iter().map(|(_, _, line)| line).collect();
+    let changes = summary.changes();
+    let named = |sign: &str, what: &str, cases: &[(String, String)]| {
+        let names: Vec<String> =
+            cases.iter().take(MOST_CASES).map(|(suite, case)| format!("{} {}", plain(suite), code(case))).collect();
+        let more =
+            if cases.len() > MOST_CASES { format!(" and {} more", cases.len() - MOST_CASES) } else { String::new() };
+        (!names.is_empty()).then(|| format!("- {sign} {what}: {}{more}", names.join(", ")))
+    };
+    lines.extend(named("🎲", "flaky", &changes.flaky));
+    lines.extend(named("✅", "fixed since the last night", &changes.fixed));
+    lines.extend(named("✅", "known failures that passed, to be taken out of the list", &changes.obsolete));
+    lines.extend(named("👻", "there when the suite last ran, and not tonight", &changes.missing));
+    for (suite, case, text) in changes.slower.iter().take(MOST_CASES) {
+        let case = case.as_ref().map(|case| format!(" {}", code(case))).unwrap_or_default();
+        lines.push(format!("- 🐢 {}{case}: {}", plain(suite), plain(text)));
+    }
+    if lines.is_empty() {
+        return;
+    }
+    let before = memory.previous.as_ref().map(|past| format!(", compared with {}", code(&past.run)));
+    page.title(&format!("Since when{}", before.unwrap_or_default()));
+    for line in lines.iter().take(3 * MOST_CASES) {
+        page.line(line);
+    }
+    if lines.len() > 3 * MOST_CASES {
+        page.line(format!("- … and {} more; `report.html` has them.", lines.len() - 3 * MOST_CASES));
     }
 }
 
@@ -159,9 +221,14 @@ fn suites(page: &mut Page, summary: &Summary) {
         return;
     }
     page.title("Suites");
-    page.line("| | suite | passed | failed | error | took | list verdict |");
-    page.line("| --- | --- | ---: | ---: | ---: | ---: | --- |");
-    for suite in &summary.suites {
+    let all = summary.counts();
+    let (has_flaky, has_known) = (all.flaky > 0, all.known > 0);
+    let apart = |has: bool, text: &str| if has { text.to_owned() } else { String::new() };
+    let heads = [apart(has_flaky, " flaky |"), apart(has_known, " known |")].concat();
+    let rules = [apart(has_flaky, " ---: |"), apart(has_known, " ---: |")].concat();
+    page.line(format!("| | suite | passed | failed | error |{heads} took | list verdict |"));
+    page.line(format!("| --- | --- | ---: | ---: | ---: |{rules} ---: | --- |"));
+    for suite in summary.judged() {
         let counts = suite.counts();
         let sign = match &suite.end {
             Some(_) if suite.is_green() => "✅",
@@ -174,8 +241,10 @@ fn suites(page: &mut Page, summary: &Summary) {
             None => ("—".to_owned(), "not started".to_owned()),
         };
         let name = cell(&suite.suite);
+        let flaky = apart(has_flaky, &format!(" {} |", counts.flaky));
+        let known = apart(has_known, &format!(" {} |", counts.known));
         page.line(format!(
-            "| {sign} | {name} | {} | {} | {} | {length} | {verdict} |",
+            "| {sign} | {name} | {} | {} | {} |{flaky}{known} {length} | {verdict} |",
             counts.passed, counts.failed, counts.errors
         ));
     }
@@ -184,8 +253,9 @@ fn suites(page: &mut Page, summary: &Summary) {
 /// The cases that did not pass.
 fn cases(page: &mut Page, summary: &Summary) {
     let mut left = MOST_CASES;
-    for suite in &summary.suites {
-        let bad: Vec<&Case> = suite.cases.iter().filter(|case| case.judgement != Judgement::Passed).collect();
+    for suite in summary.judged() {
+        let standings = suite.standings();
+        let bad: Vec<&Standing<'_>> = standings.iter().filter(|standing| standing.came_to != CameTo::Passed).collect();
         let problem = suite.end.as_ref().and_then(|end| end.problem.as_ref());
         if bad.is_empty() && problem.is_none() {
             continue;
@@ -195,27 +265,33 @@ fn cases(page: &mut Page, summary: &Summary) {
             page.block("", &head_and_tail(&problem.text(), MOST_DETAILS));
             page.gap();
         }
-        for case in bad.iter().take(left) {
-            tell(page, case);
+        for standing in bad.iter().take(left) {
+            tell(page, standing);
         }
         if bad.len() > left {
             page.line(format!("- … and {}; `junit.xml` has them.", count(bad.len() - left, "more case")));
         }
         left = left.saturating_sub(bad.len());
-        hint(page, suite);
+        hint(page, &suite);
     }
 }
 
-fn tell(page: &mut Page, case: &Case) {
-    let message = match &case.judgement {
-        Judgement::Passed => return,
-        Judgement::Failed { message } | Judgement::Error { message } => message,
+fn tell(page: &mut Page, standing: &Standing<'_>) {
+    let case = standing.case;
+    let message = standing.message.as_deref().unwrap_or_default();
+    let apart = match standing.came_to {
+        CameTo::Flaky => "flaky, ",
+        CameTo::Known => "known, ",
+        CameTo::Passed | CameTo::Failed | CameTo::Error => "",
     };
     let verdict = match &case.verdict {
         Some(verdict) => format!("`VERDICT_{}`", visible(verdict).replace('`', "'")),
         None => "no verdict".to_owned(),
     };
-    page.line(format!("- **{}** ({verdict}, {})", code(&case.name), took(case.took)));
+    page.line(format!("- **{}** ({apart}{verdict}, {})", code(&case.name), took(case.took)));
+    for attempt in standing.story() {
+        page.line(format!("  - {}", prose(&one_line(&attempt, LONGEST_LINE))));
+    }
     let mut text = message.trim().to_owned();
     if !case.details.trim().is_empty() && !text.contains(case.details.trim()) {
         text = format!("{text}\n\n{}", case.details.trim());

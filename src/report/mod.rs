@@ -33,6 +33,8 @@ use document::Document;
 use record::Record;
 
 pub(crate) use folder::is_removed;
+#[cfg(test)]
+pub(crate) use markdown::document as markdown_of;
 
 /// How often reporters are asked whether they have something to do although nothing happened.
 const PULSE: Duration = Duration::from_secs(1);

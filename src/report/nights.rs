@@ -13,6 +13,7 @@ use crate::event::{
     Case, Class, Event, EventKind, FORMAT, GatewayOutcome, Judgement, Level, Night, PlannedSuite, Problem, Step,
     StepOutcome, SuiteEnd,
 };
+use crate::gate::Gate;
 use crate::summary::Summary;
 
 pub(crate) const OLD: &str = "1.8.0-1655110000-3f7c21ab";
@@ -76,6 +77,12 @@ impl Story {
         Story { events: Vec::new(), now: datetime!(2026-11-22 23:05:00 UTC) }
     }
 
+    /// A night that begins at this time.
+    #[cfg(test)]
+    pub(crate) fn at(now: OffsetDateTime) -> Story {
+        Story { events: Vec::new(), now }
+    }
+
     #[cfg(test)]
     pub(crate) fn summary(&self) -> Summary {
         let mut summary = Summary::default();
@@ -116,6 +123,8 @@ impl Story {
                 .map(|&suite| PlannedSuite { suite: suite.to_owned(), list: format!("{suite}.ntl") })
                 .collect(),
             steps,
+            gate: Gate::default(),
+            compare: None,
         }))
     }
 
@@ -148,9 +157,38 @@ impl Story {
         self
     }
 
+    /// Has the night that has begun obey a gate.
+    #[cfg(test)]
+    pub(crate) fn obeys(&mut self, gate: Gate) -> &mut Self {
+        let Some(EventKind::NightStarted(night)) = self.events.first_mut().map(|event| &mut event.kind) else {
+            panic!("a night begins before it obeys");
+        };
+        night.gate = gate;
+        night.run = format!("night-{}", crate::gate::day::text(self.now.date()));
+        night.compare = Some("https://github.com/magma/magma/compare/{good}...{bad}".to_owned());
+        self
+    }
+
+    /// A suite of one attempt: cases with `PASS`, `FAIL` or nothing, and a list verdict.
+    #[cfg(test)]
+    pub(crate) fn attempt(&mut self, suite: &str, cases: &[(&str, &str)]) -> &mut Self {
+        self.suite(suite, cases.len() as u64);
+        for (number, (name, verdict)) in (1..).zip(cases) {
+            let judgement = match *verdict {
+                "PASS" => Judgement::Passed,
+                "FAIL" => Judgement::Failed { message: format!("{name} is wrong") },
+                _ => Judgement::Error { message: "no verdict".to_owned() },
+            };
+            let verdict = Some(*verdict).filter(|verdict| !verdict.is_empty());
+            self.case(suite, number, name, verdict, judgement);
+        }
+        let has_failed = cases.iter().any(|(_, verdict)| *verdict == "FAIL");
+        self.suite_ends(suite, Some(if has_failed { "FAIL" } else { "PASS" }), None)
+    }
+
     pub(crate) fn suite(&mut self, suite: &str, planned: u64) -> &mut Self {
         let (name, list) = (suite.to_owned(), format!("{suite}.ntl"));
-        self.say(EventKind::SuiteStarted { suite: name.clone(), list, host: "ng40".to_owned() });
+        self.say(EventKind::SuiteStarted { suite: name.clone(), list, host: "ng40".to_owned(), attempt: 1 });
         self.after(4_000).say(EventKind::SuitePlanned { suite: name, cases: planned })
     }
 

@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::folder::RECORD;
 use super::{ReportError, Reporter};
 use crate::event::{Event, FORMAT};
-use crate::summary::{Counts, Reason, Status, Summary};
+use crate::gate::CameTo;
+use crate::summary::{Counts, JudgedSuite, Reason, Since, Standing, Status, Summary};
 
 /// `events.jsonl`: one event a line, each there as soon as it is heard.
 pub(super) struct Record {
@@ -71,8 +72,41 @@ struct Run<'a> {
     code: u8,
     reasons: Vec<Reason>,
     counts: Counts,
+    outcomes: Vec<Outcome>,
     #[serde(flatten)]
     summary: &'a Summary,
+}
+
+/// What a case came to, all its attempts taken together; the attempts themselves stand with their suites.
+#[derive(Serialize)]
+struct Outcome {
+    suite: String,
+    case: String,
+    came_to: CameTo,
+    attempts: usize,
+    /// Whether it keeps the night from having passed.
+    is_red: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    /// Since when it does not pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Since>,
+}
+
+fn outcomes(summary: &Summary) -> Vec<Outcome> {
+    let of_suite = |suite: JudgedSuite<'_>| {
+        let outcome = |standing: Standing<'_>| Outcome {
+            suite: suite.suite.clone(),
+            case: standing.case.name.clone(),
+            came_to: standing.came_to,
+            attempts: standing.attempts.len(),
+            is_red: standing.is_red,
+            since: summary.since(&suite, &standing),
+            message: standing.message,
+        };
+        suite.standings().into_iter().map(outcome).collect::<Vec<_>>()
+    };
+    summary.judged().flat_map(of_suite).collect()
 }
 
 /// Returns the text of `run.json`.
@@ -84,6 +118,7 @@ pub(super) fn document(summary: &Summary) -> String {
         code: status.code(),
         reasons: summary.reasons(),
         counts: summary.counts(),
+        outcomes: outcomes(summary),
         summary,
     };
     let mut text = serde_json::to_string_pretty(&run).expect("a summary is plain data");

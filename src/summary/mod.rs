@@ -4,6 +4,8 @@
 //! JUnit, the record and the exit code cannot disagree.
 
 mod room;
+mod since;
+mod standing;
 mod status;
 mod suite;
 #[cfg(test)]
@@ -17,16 +19,21 @@ use time::OffsetDateTime;
 #[cfg(test)]
 pub(crate) use room::ROOM;
 pub(crate) use room::head_and_tail;
+pub(crate) use since::{Since, commits};
+pub(crate) use standing::{SLOWER, Standing};
 pub(crate) use status::{About, Reason, Status};
-pub(crate) use suite::{Counts, OpenCase, SuiteRun};
+pub(crate) use suite::{Counts, JudgedSuite, OpenCase, SuiteRun};
 
 use room::{ROOM_FOR_OTHERS, ROOM_FOR_PASSED, Taken, keep};
 use status::status_of;
 use suite::new_suite;
 
 use crate::event::{
-    Case, Class, Event, EventKind, GatewayOutcome, Judgement, Level, Night, Problem, Step, StepOutcome, seconds,
+    Case, Class, Event, EventKind, GatewayOutcome, Judgement, Level, Night, Problem, Step, StepOutcome, SuiteEnd,
+    seconds,
 };
+use crate::gate::Required;
+use crate::memory::Memory;
 
 /// A night, as far as it has been heard.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -41,6 +48,9 @@ pub(crate) struct Summary {
     pub gateways: Vec<GatewayRun>,
     pub steps: Vec<StepRun>,
     pub suites: Vec<SuiteRun>,
+    /// What history says of the nights before; none where it could not be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Memory>,
     pub outages: Vec<Outage>,
     pub notes: Vec<Note>,
     pub collected: Vec<CollectedPath>,
@@ -188,8 +198,12 @@ impl Summary {
             }
             EventKind::GatewayFound { gateway, runs } => self.gateway(gateway).before = runs.clone(),
             EventKind::GatewayFinished { gateway, outcome } => self.gateway(gateway).outcome = Some(outcome.clone()),
-            EventKind::SuiteStarted { suite, list, host } => {
+            EventKind::Remembered(memory) => self.memory = Some(memory.clone()),
+            EventKind::SuiteStarted { suite, list, host, .. } => {
                 let run = self.suite(suite);
+                if run.end.is_some() {
+                    run.begin_again();
+                }
                 run.list.clone_from(list);
                 run.host = Some(host.clone());
                 run.started = Some(event.time);
@@ -209,6 +223,7 @@ impl Summary {
                 }
             }
             EventKind::SuiteFinished { suite, end } => {
+                self.say_missing(suite, end);
                 let run = self.suite(suite);
                 run.planned = end.planned.or(run.planned);
                 run.end = Some(end.clone());
@@ -244,11 +259,51 @@ impl Summary {
     }
 
     pub(crate) fn counts(&self) -> Counts {
-        self.suites.iter().map(SuiteRun::counts).fold(Counts::default(), |sum, counts| Counts {
-            passed: sum.passed + counts.passed,
-            failed: sum.failed + counts.failed,
-            errors: sum.errors + counts.errors,
-        })
+        self.judged().map(|suite| suite.counts()).sum()
+    }
+
+    /// The suites as the gate sees them.
+    pub(crate) fn judged(&self) -> impl Iterator<Item = JudgedSuite<'_>> {
+        self.suites.iter().map(|run| self.judge(run))
+    }
+
+    pub(crate) fn judged_suite(&self, suite: &str) -> Option<JudgedSuite<'_>> {
+        self.suites.iter().find(|run| run.suite == suite).map(|run| self.judge(run))
+    }
+
+    fn judge<'a>(&'a self, run: &'a SuiteRun) -> JudgedSuite<'a> {
+        let gate = self.night.as_ref().map(|night| &night.gate);
+        let memory = self.memory.as_ref().and_then(|memory| memory.suites.get(&run.suite));
+        JudgedSuite::new(run, gate, memory, self.started.map(OffsetDateTime::date))
+    }
+
+    /// Whether the failure of a case is known.
+    pub(crate) fn is_known(&self, suite: &str, case: &str) -> bool {
+        let day = self.started.map(OffsetDateTime::date);
+        let gate = self.night.as_ref().map(|night| &night.gate);
+        gate.zip(day).is_some_and(|(gate, day)| gate.known(suite, case, day).is_some())
+    }
+
+    /// Says of each case that must be there and is not that it is not known.
+    fn say_missing(&mut self, suite: &str, end: &SuiteEnd) {
+        let Some(night) = self.night.as_ref().filter(|_| end.problem.is_none()) else { return };
+        let required: Vec<String> = match &night.gate.required {
+            Required::None => return,
+            Required::Named(named) => named.get(suite).into_iter().flatten().cloned().collect(),
+            Required::Baseline => {
+                let known = self.memory.as_ref().and_then(|memory| memory.suites.get(suite));
+                let cases = known.into_iter().flat_map(|known| &known.cases);
+                cases.filter(|(_, case)| case.is_baseline).map(|(name, _)| name.clone()).collect()
+            }
+        };
+        let run = self.suite(suite);
+        for name in required {
+            let is_there =
+                run.cases.iter().any(|case| case.name == name) || run.open.iter().any(|open| open.case == name);
+            if !is_there {
+                run.cases.push(Case::unjudged(0, &name, "it must be there (`gate.required`) and was not run"));
+            }
+        }
     }
 
     fn findings(&self) -> Vec<Reason> {
@@ -262,7 +317,7 @@ impl Summary {
             let text = format!("cut off by the night's deadline of {}", crate::config::format_duration(deadline));
             reasons.push(night_reason(Status::Inconclusive, text));
         }
-        reasons.extend(self.suites.iter().flat_map(SuiteRun::reasons));
+        reasons.extend(self.judged().flat_map(|suite| suite.reasons()));
         for failure in &self.reports_failed {
             let text = format!("`{}`: {}", failure.report, failure.problem.line());
             reasons.push(night_reason(Status::Report, text));

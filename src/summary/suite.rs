@@ -1,10 +1,13 @@
 //! A suite of a night, and what it says against the night.
 
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 
+use super::standing::{Judge, Standing, slower};
 use super::{About, Reason, Status};
 use crate::event::{Case, Judgement, SuiteEnd};
+use crate::gate::{CameTo, Exceeded, Gate};
+use crate::memory::{CaseMemory, SuiteMemory};
 
 /// A suite, planned or under way or finished.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -20,6 +23,18 @@ pub(crate) struct SuiteRun {
     pub open: Vec<OpenCase>,
     pub cases: Vec<Case>,
     /// None until it has finished.
+    pub end: Option<SuiteEnd>,
+    /// The attempts before this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<EarlierAttempt>,
+}
+
+/// An attempt at a suite that was run again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct EarlierAttempt {
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub started: Option<OffsetDateTime>,
+    pub cases: Vec<Case>,
     pub end: Option<SuiteEnd>,
 }
 
@@ -37,24 +52,143 @@ pub(crate) struct Counts {
     pub passed: usize,
     pub failed: usize,
     pub errors: usize,
+    #[serde(default)]
+    pub flaky: usize,
+    #[serde(default)]
+    pub known: usize,
 }
 
-impl SuiteRun {
-    pub(crate) fn counts(&self) -> Counts {
+impl Counts {
+    /// One case, by what it came to.
+    pub(crate) fn of(came_to: CameTo) -> Counts {
         let mut counts = Counts::default();
-        for case in &self.cases {
-            match case.judgement {
-                Judgement::Passed => counts.passed += 1,
-                Judgement::Failed { .. } => counts.failed += 1,
-                Judgement::Error { .. } => counts.errors += 1,
-            }
-        }
+        counts.add(came_to);
         counts
     }
 
-    /// Whether it has finished, and nothing but passes has been heard of it.
+    pub(crate) fn all(&self) -> usize {
+        self.passed + self.failed + self.errors + self.flaky + self.known
+    }
+
+    fn add(&mut self, came_to: CameTo) {
+        *match came_to {
+            CameTo::Passed => &mut self.passed,
+            CameTo::Flaky => &mut self.flaky,
+            CameTo::Known => &mut self.known,
+            CameTo::Failed => &mut self.failed,
+            CameTo::Error => &mut self.errors,
+        } += 1;
+    }
+}
+
+impl std::iter::Sum for Counts {
+    fn sum<I: Iterator<Item = Counts>>(counts: I) -> Counts {
+        counts.fold(Counts::default(), |sum, counts| Counts {
+            passed: sum.passed + counts.passed,
+            failed: sum.failed + counts.failed,
+            errors: sum.errors + counts.errors,
+            flaky: sum.flaky + counts.flaky,
+            known: sum.known + counts.known,
+        })
+    }
+}
+
+/// What was heard of one attempt at a suite.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Attempt<'a> {
+    pub(super) cases: &'a [Case],
+    end: Option<&'a SuiteEnd>,
+}
+
+impl Attempt<'_> {
+    /// Whether it went as it should, whatever its cases came to.
+    pub(super) fn is_whole(&self) -> bool {
+        self.end.is_some_and(|end| end.problem.is_none() && end.verdict.is_some())
+            && !self.cases.iter().any(|case| case.is_nameless() && case.judgement != Judgement::Passed)
+    }
+
+    fn has_no_verdict(&self) -> bool {
+        self.end.is_none_or(|end| end.verdict.is_none())
+    }
+}
+
+impl SuiteRun {
+    /// Makes room for another attempt: what was heard of this one is kept.
+    pub(super) fn begin_again(&mut self) {
+        let mut cases = std::mem::take(&mut self.cases);
+        for open in self.open.drain(..) {
+            cases.push(Case::unjudged(open.number, &open.case, "it was started and has no verdict"));
+        }
+        self.earlier.push(EarlierAttempt { started: self.started, cases, end: self.end.take() });
+        self.planned = None;
+    }
+
+    fn attempts(&self) -> Vec<Attempt<'_>> {
+        let earlier = self.earlier.iter().map(|earlier| Attempt { cases: &earlier.cases, end: earlier.end.as_ref() });
+        earlier.chain([Attempt { cases: &self.cases, end: self.end.as_ref() }]).collect()
+    }
+}
+
+/// A suite as the gate sees it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct JudgedSuite<'a> {
+    run: &'a SuiteRun,
+    judge: Judge<'a>,
+}
+
+impl std::ops::Deref for JudgedSuite<'_> {
+    type Target = SuiteRun;
+
+    fn deref(&self) -> &SuiteRun {
+        self.run
+    }
+}
+
+impl<'a> JudgedSuite<'a> {
+    pub(super) fn new(
+        run: &'a SuiteRun,
+        gate: Option<&'a Gate>,
+        memory: Option<&'a SuiteMemory>,
+        day: Option<Date>,
+    ) -> JudgedSuite<'a> {
+        JudgedSuite { run, judge: Judge { suite: &run.suite, gate, memory, day } }
+    }
+
+    /// What each case comes to, in the order in which they were first heard of.
+    pub(crate) fn standings(&self) -> Vec<Standing<'a>> {
+        self.judge.standings(&self.run.attempts())
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        count(&self.standings())
+    }
+
+    /// What history knows of one of its cases.
+    pub(crate) fn remembered(&self, case: &str) -> Option<&'a CaseMemory> {
+        self.judge.remembered(case)
+    }
+
+    /// All that history knows of its cases.
+    pub(crate) fn remembered_cases(&self) -> impl Iterator<Item = (&'a str, &'a CaseMemory)> {
+        let memory = self.judge.memory.into_iter();
+        memory.flat_map(|memory| memory.cases.iter().map(|(name, case)| (name.as_str(), case)))
+    }
+
+    /// Whether it has finished, and nothing but what passes has been heard of it.
     pub(crate) fn is_green(&self) -> bool {
         self.end.is_some() && self.reasons().is_empty()
+    }
+
+    /// That it took longer than usual, if the gate is to say so.
+    pub(crate) fn slower(&self) -> Option<(String, Exceeded)> {
+        let took = self.end.as_ref()?.took;
+        let (usual, exceeded) = self.judge.slower_suite(took)?;
+        Some((slower(took, usual), exceeded))
+    }
+
+    /// What it came to, taken for itself.
+    pub(crate) fn status(&self) -> Status {
+        if self.end.is_none() { Status::Inconclusive } else { super::status::status_of(&self.reasons()) }
     }
 
     /// What this suite says against the night, once it has finished.
@@ -65,40 +199,56 @@ impl SuiteRun {
             let about = About::Suite { suite: self.suite.clone() };
             reasons.push(Reason { status, about, text: format!("`{}`: {text}", self.suite) });
         };
-        let counts = self.counts();
-        let of = self.planned.map_or(0, |planned| usize::try_from(planned).unwrap_or(usize::MAX)).max(self.cases.len());
+        let standings = self.standings();
+        let counts = count(&standings);
+        let planned = self.planned.map_or(0, |planned| usize::try_from(planned).unwrap_or(usize::MAX));
+        let of = planned.max(standings.len());
         if let Some(problem) = &end.problem {
             say(problem.class.into(), problem.line());
         }
         if counts.failed > 0 {
-            let names = self.names(|judgement| matches!(judgement, Judgement::Failed { .. }));
+            let names = names(&standings, |standing| standing.came_to == CameTo::Failed);
             say(Status::TestsFailed, format!("{} of {} failed: {names}", counts.failed, cases(of)));
         }
+        let is_red_flake = |standing: &Standing<'_>| standing.came_to == CameTo::Flaky && standing.is_red;
+        if standings.iter().any(is_red_flake) {
+            let names = names(&standings, is_red_flake);
+            say(Status::TestsFailed, format!("{} of {} flaky: {names}", counts.flaky, cases(of)));
+        }
+        if let Some((text, Exceeded::Fail)) = self.slower() {
+            say(Status::TestsFailed, text);
+        }
         if counts.errors > 0 {
-            let names = self.names(|judgement| matches!(judgement, Judgement::Error { .. }));
+            let names = names(&standings, |standing| standing.came_to == CameTo::Error);
             say(Status::Inconclusive, format!("{} of {} inconclusive: {names}", counts.errors, cases(of)));
         } else if let Some(open) = self.open.first() {
             say(Status::Inconclusive, format!("{} was started and has no verdict", open.case));
-        } else if counts.passed + counts.failed == 0 {
+        } else if counts.all() == 0 {
             say(Status::Inconclusive, "no case passed or failed".to_owned());
-        } else if let Some(planned) = self.planned.filter(|&planned| planned > self.cases.len() as u64) {
-            say(Status::Inconclusive, format!("{} of {} planned cases were judged", self.cases.len(), planned));
-        } else if end.verdict.is_none() && end.problem.is_none() {
+        } else if planned > standings.len() {
+            say(Status::Inconclusive, format!("{} of {planned} planned cases were judged", standings.len()));
+        } else if end.problem.is_none() && self.run.attempts().iter().all(Attempt::has_no_verdict) {
             say(Status::Inconclusive, "the list gave no verdict".to_owned());
         }
         reasons
     }
+}
 
-    fn names(&self, is_meant: impl Fn(&Judgement) -> bool) -> String {
-        const SHOWN: usize = 3;
-        let mut names = self.cases.iter().filter(|case| is_meant(&case.judgement)).map(|case| case.name.as_str());
-        let mut text = names.by_ref().take(SHOWN).collect::<Vec<_>>().join(", ");
-        let more = names.count();
-        if more > 0 {
-            text.push_str(&format!(" and {more} more"));
-        }
-        text
+fn count(standings: &[Standing<'_>]) -> Counts {
+    let mut counts = Counts::default();
+    standings.iter().for_each(|standing| counts.add(standing.came_to));
+    counts
+}
+
+fn names(standings: &[Standing<'_>], is_meant: impl Fn(&Standing<'_>) -> bool) -> String {
+    const SHOWN: usize = 3;
+    let mut names = standings.iter().filter(|standing| is_meant(standing)).map(|standing| standing.case.name.as_str());
+    let mut text = names.by_ref().take(SHOWN).collect::<Vec<_>>().join(", ");
+    let more = names.count();
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
     }
+    text
 }
 
 pub(super) fn new_suite(suite: &str, list: &str) -> SuiteRun {
@@ -111,6 +261,7 @@ pub(super) fn new_suite(suite: &str, list: &str) -> SuiteRun {
         open: Vec::new(),
         cases: Vec::new(),
         end: None,
+        earlier: Vec::new(),
     }
 }
 

@@ -166,6 +166,16 @@ fn the_config_is_shown_resolved_and_without_secrets() {
           url: sqlite:config/history.sqlite
           password: null
           timeout: 20s
+        gate:
+          known_failures: []
+          strict: false
+          required: none
+          flaky: pass
+          suites: []
+          setups: []
+          max_age: 7d
+        links:
+          compare: null
         suites:
           attach:
             list: attach.ntl
@@ -173,12 +183,16 @@ fn the_config_is_shown_resolved_and_without_secrets() {
             deadline: 5m
             exit_status: record
             max_packet_loss: null
+            retries: 0
+            max_duration: null
           handover:
             list: handover.ntl
             params: null
             deadline: 30m
             exit_status: record
             max_packet_loss: null
+            retries: 0
+            max_duration: null
         setups:
           lab:
             agw: 127.0.0.1:1

@@ -32,7 +32,7 @@ fn an_unknown_key_is_answered_with_the_nearest_known_one() {
     assert_snapshot!(refused("deadline: 5m", "xyzzy: 5m"), @"
         exit 2
         --- standard error
-        error: config/tiplab.yaml:16:5: suites.attach: unknown key `xyzzy`; known are `list`, `params`, `deadline`, `exit_status`, `max_packet_loss`
+        error: config/tiplab.yaml:16:5: suites.attach: unknown key `xyzzy`; known are `list`, `params`, `deadline`, `exit_status`, `max_packet_loss`, `retries`, `max_duration`
            15 |     list: attach.ntl
            16 |     xyzzy: 5m
               |     ^

@@ -17,8 +17,8 @@ fn a_night_that_has_ended_is_in_the_history() {
     assert_snapshot!(desk.run("history list"), @"
         exit 0
         --- standard output
-        run                   started               setup  command  status   passed  failed  error  release
-        RUN  DAY HH:MM UTC  lab    test     testbed  0       0       0
+        run                   started               setup  command  status   passed  failed  error  flaky  known  release
+        RUN  DAY HH:MM UTC  lab    test     testbed  0       0       0      0      0
         ");
     assert_snapshot!(desk.run("history show"), @"
         exit 0
@@ -79,12 +79,6 @@ fn a_record_is_taken_in_as_often_as_one_likes_without_doubles() {
         wrote config/history.sqlite
         ");
     assert_eq!(desk.run("history list").stdout.lines().count(), 2);
-    assert_snapshot!(desk.run("history import results/junit.xml"), @"
-        exit 2
-        --- standard error
-        error: `results/junit.xml` is no `run.json`
-          because: expected value at line 1 column 1
-        ");
 }
 
 #[test]
@@ -134,5 +128,115 @@ fn a_password_never_stands_in_the_address_of_a_history() {
            14 |   url: postgres://teravm:***@db.lab/teravm
               |        ^
            15 | suites:
+        ");
+}
+
+/// A desk with the consoles of two releases: one passed both suites, the other failed one.
+fn after_two_releases() -> Desk {
+    let now = time::OffsetDateTime::now_utc();
+    let at = |hours| {
+        let format = &time::format_description::well_known::Rfc3339;
+        (now - time::Duration::hours(hours)).format(format).expect("it is a time")
+    };
+    let console = |file: &str| std::fs::read(format!("tests/fixtures/ng40/{file}.txt")).expect("it is a fixture");
+    let mut again = console("all-pass");
+    again.push(b'\n');
+    let desk = Desk::with_lab()
+        .file("good.log", console("all-pass"))
+        .file("again.log", again)
+        .file("bad.log", console("failure-without-a-reason"));
+    for (file, suite, release, hours) in
+        [("good.log", "attach", OLD, 48), ("again.log", "handover", OLD, 47), ("bad.log", "attach", NEW, 24)]
+    {
+        let words = format!("history import {file} --suite {suite} --release {release} --started {}", at(hours));
+        assert_eq!(desk.run(&words).code, "0", "{words}");
+        assert!(desk.run(&words).stdout.ends_with("known already\n"));
+    }
+    desk
+}
+
+const OLD: &str = "1.8.0-1655110000-3f7c21ab";
+const NEW: &str = "1.9.1-1668500000-5d2e8f90";
+
+#[test]
+fn a_release_ships_when_every_suite_passed_on_it() {
+    let desk = after_two_releases();
+    assert_snapshot!(desk.run(&format!("gate {OLD}")), @"
+        exit 0
+        --- standard output
+        YES  1.8.0-1655110000-3f7c21ab  by the nights of the last 7d
+
+        setup  suite     says    night                     why
+        lab    attach    passed  console-f559bf2c2ba5a38d
+        lab    handover  passed  console-3a44441be94e42f3
+        ");
+    assert_snapshot!(desk.run("gate latest"), @"
+        exit 1
+        --- standard output
+        NO  1.9.1-1668500000-5d2e8f90  by the nights of the last 7d
+
+        setup  suite     says       night                     why
+        lab    attach    failed     console-d95c84f9cf6e1d4b  attach_02
+        lab    handover  not known  —                         it has not been run on this release
+        ");
+    assert_snapshot!(desk.run("gate 0badc0de"), @"
+        exit 6
+        --- standard output
+        NOT KNOWN  0badc0de  by the nights of the last 7d
+
+        setup  suite     says       night  why
+        lab    attach    not known  —      no night has tested this release
+        lab    handover  not known  —      no night has tested this release
+        ");
+    let answer: serde_json::Value =
+        serde_json::from_str(&desk.run("gate 5d2e8f90 --format json").stdout).expect("JSON");
+    assert_eq!((&answer["verdict"], &answer["release"]), (&"no".into(), &NEW.into()));
+}
+
+#[test]
+fn two_nights_are_compared() {
+    let desk = after_two_releases();
+    let said = desk.run("history compare").stdout;
+    let said = regex::Regex::new(r"\d{4}-\d\d-\d\d").expect("it is a pattern").replace_all(&said, "DAY");
+    assert_snapshot!(said, @"
+        run                       started               release
+        console-3a44441be94e42f3  DAY HH:MM UTC  1.8.0-1655110000-3f7c21ab
+        console-d95c84f9cf6e1d4b  DAY HH:MM UTC  1.9.1-1668500000-5d2e8f90
+
+        new failures
+        suite   case       since                passed last  why
+        attach  attach_02  DAY 5d2e8f90  —            NG40 said VERDICT_FAIL
+
+        new cases
+        suite   case       came to
+        attach  attach_01  passed
+        attach  attach_02  failed
+        ");
+    let compared: serde_json::Value =
+        serde_json::from_str(&desk.run("history compare --format json").stdout).expect("JSON");
+    assert_eq!(compared["new"].as_array().map(Vec::len), Some(1));
+    assert_snapshot!(desk.run("history compare last-green never"), @"
+        exit 2
+        --- standard error
+        error: there is no night `never` in the history
+        ");
+}
+
+#[test]
+fn junit_of_a_night_is_taken_in_and_what_is_none_is_refused() {
+    let desk =
+        Desk::with_lab().file("console.log", std::fs::read("tests/fixtures/ng40/all-pass.txt").expect("a fixture"));
+    assert_eq!(desk.run("report console.log --suite attach -q").code, "0");
+    let taken = desk.run("history import results/junit.xml").stdout;
+    assert!(taken.starts_with("junit-") && taken.ends_with("  taken in\n"), "{taken}");
+    assert_snapshot!(desk.run("history import config/tiplab.yaml"), @"
+        exit 2
+        --- standard error
+        error: `config/tiplab.yaml` is neither `run.json` nor JUnit XML, and as a console of NG40 it has no case
+        ");
+    assert_snapshot!(desk.run("history import results/junit.xml --started yesterday"), @"
+        exit 2
+        --- standard error
+        error: `yesterday` is no time; write it like `TIME`
         ");
 }

@@ -479,7 +479,9 @@ fn progress_can_be_the_events_of_the_record() {
     let desk = Desk::new().file("night.txt", RED);
     let ended = desk.run("report --log-format json night.txt");
     assert_eq!(ended.stderr, desk.without_accidents(&desk.read("results/events.jsonl")));
-    assert_snapshot!(ended.stderr.lines().next().expect("the first event"), @r#"{"time":"TIME","event":"night_started","format":1,"run":"RUN","program":"0.1.0","command":"report","setup":null,"url":null,"wanted":null,"gateways":[],"suites":[{"suite":"night","list":"night.txt"}],"steps":["test"]}"#);
+    assert_snapshot!(ended.stderr.lines().next().expect("the first event"), @r#"
+        {"time":"TIME","event":"night_started","format":1,"run":"RUN","program":"0.1.0","command":"report","setup":null,"url":null,"wanted":null,"gateways":[],"suites":[{"suite":"night","list":"night.txt"}],"steps":["test"],"gate":{"known_failures":[],"strict":false,"required":"none","flaky":"pass","max_duration":{}}}
+        "#);
 }
 
 #[test]

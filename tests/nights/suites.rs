@@ -38,8 +38,53 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_list_that_is_missing_is_the_testbeds_fault", a_list_that_is_missing),
     ("a_shell_that_finds_no_ng40test_passes_nothing", a_shell_that_finds_no_ng40test),
     ("a_login_shell_that_talks_says_no_verdict", a_login_shell_that_talks),
+    ("a_suite_that_did_not_pass_is_run_again_and_every_attempt_is_kept", a_suite_is_run_again),
+    ("a_failure_that_is_known_is_no_reason_to_run_a_suite_again", a_known_failure_is_no_reason),
     ("a_pseudo_terminal_gives_the_same_verdicts", a_pseudo_terminal_gives_the_same_verdicts),
 ];
+
+/// A night of the list in which one case fails at first, and one always.
+fn flaky(retries: u32, gate: &str) -> Told {
+    lab::reset();
+    let suites = format!(r#"{{"flaky": {{"list": "flaky.ntl", "retries": {retries}}}}}"#);
+    teravm("test").with("suites", &suites).with("gate", gate).run()
+}
+
+const KNOWN: &str =
+    r#""known_failures": [{"suite": "flaky", "case": "*_03", "reason": "magma#7", "until": "2999-12-31"}]"#;
+
+fn came_to(told: &Told) -> Vec<String> {
+    let outcomes = told.run["outcomes"].as_array().cloned().unwrap_or_default();
+    outcomes
+        .iter()
+        .map(|outcome| format!("{} of {}", outcome["came_to"].as_str().unwrap_or_default(), outcome["attempts"]))
+        .collect()
+}
+
+fn a_suite_is_run_again() {
+    let told = flaky(2, "{}").exits(1);
+    // The one that always fails has the suite run as often as it may.
+    assert_eq!(came_to(&told), ["passed of 3", "flaky of 3", "failed of 3"], "{told}");
+    for console in ["console.log", "attempt-2/console.log", "attempt-3/console.log"] {
+        assert!(told.read(&format!("suites/flaky/{console}")).contains("Verdict(gx_gy_combined_03) = VERDICT_FAIL"));
+    }
+    // Each attempt's own log explains its failure.
+    let junit = told.read("junit.xml");
+    assert!(junit.contains("attempt 1: failed") && junit.contains("attempt 3: passed"), "{junit}");
+    assert!(told.case("gx_gy_combined_03").contains("received_Attach_Rej"), "{told}");
+    assert!(told.read("summary.md").contains("attempt 2: passed"), "{}", told.read("summary.md"));
+    lab::reset();
+}
+
+fn a_known_failure_is_no_reason() {
+    let told = flaky(2, &format!("{{{KNOWN}}}")).exits(0);
+    assert_eq!(came_to(&told), ["passed of 2", "flaky of 2", "known of 2"], "{told}");
+    let strict = flaky(1, &format!(r#"{{{KNOWN}, "flaky": "fail"}}"#)).exits(1);
+    assert_eq!(came_to(&strict), ["passed of 2", "flaky of 2", "known of 2"], "{strict}");
+    let once = flaky(0, &format!("{{{KNOWN}}}")).exits(1);
+    assert_eq!(came_to(&once), ["passed of 1", "failed of 1", "known of 1"], "{once}");
+    lab::reset();
+}
 
 fn run(list: &str) -> Told {
     teravm("test").list(&format!("{list}.ntl")).run()

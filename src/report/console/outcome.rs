@@ -6,9 +6,9 @@ use anstyle::{AnsiColor, Style};
 
 use super::MOST_LINES;
 use super::line::{Mark, Paint};
-use crate::event::Judgement;
+use crate::gate::CameTo;
 use crate::report::text::{LONGEST_LINE, count, first_lines, one_line, took};
-use crate::summary::{Status, SuiteRun, Summary};
+use crate::summary::{Counts, Status, Summary};
 
 /// How many cases that did not pass are shown.
 const MOST_CASES: usize = 20;
@@ -57,50 +57,68 @@ impl Screen {
                 (None, Some(before)) => format!("not switched, at {before}"),
                 (None, None) => "not switched".to_owned(),
             };
-            [one_line(&gateway.gateway, LONGEST_LINE), one_line(&outcome, LONGEST_LINE)]
+            vec![one_line(&gateway.gateway, LONGEST_LINE), one_line(&outcome, LONGEST_LINE)]
         });
-        self.table(["gateway", "release"], &rows.collect::<Vec<_>>());
+        self.table(&["gateway", "release"], &rows.collect::<Vec<_>>());
     }
 
     fn suites(&mut self, summary: &Summary) {
-        let rows = summary.suites.iter().map(|suite| {
+        let has = |count: fn(&Counts) -> usize| summary.judged().any(|suite| count(&suite.counts()) > 0);
+        let (has_flaky, has_known) = (has(|counts| counts.flaky), has(|counts| counts.known));
+        let rows = summary.judged().map(|suite| {
             let counts = suite.counts();
             let length = match &suite.end {
                 Some(end) => took(end.took),
                 None if suite.started.is_some() => "unfinished".to_owned(),
                 None => "not started".to_owned(),
             };
-            let [passed, failed, errors] =
-                [counts.passed, counts.failed, counts.errors].map(|number| number.to_string());
-            [one_line(&suite.suite, LONGEST_LINE), passed, failed, errors, length]
+            let mut cells = vec![one_line(&suite.suite, LONGEST_LINE)];
+            cells.extend([counts.passed, counts.failed, counts.errors].map(|number| number.to_string()));
+            cells.extend(has_flaky.then(|| counts.flaky.to_string()));
+            cells.extend(has_known.then(|| counts.known.to_string()));
+            cells.push(length);
+            cells
         });
-        self.table(["suite", "passed", "failed", "error", "took"], &rows.collect::<Vec<_>>());
+        let mut head = vec!["suite", "passed", "failed", "error"];
+        head.extend(has_flaky.then_some("flaky"));
+        head.extend(has_known.then_some("known"));
+        head.push("took");
+        self.table(&head, &rows.collect::<Vec<_>>());
     }
 
     fn cases(&mut self, summary: &Summary) {
-        let cases = |suite: &SuiteRun| suite.cases.iter().filter(|case| case.judgement != Judgement::Passed).count();
-        let all: usize = summary.suites.iter().map(cases).sum();
-        let cases = summary.suites.iter().flat_map(|suite| suite.cases.iter().map(move |case| (suite, case)));
-        let bad = cases.filter_map(|(suite, case)| match &case.judgement {
-            Judgement::Passed => None,
-            Judgement::Failed { message } => Some((suite, case, Mark::Failed, message)),
-            Judgement::Error { message } => Some((suite, case, Mark::Error, message)),
-        });
-        for (suite, case, mark, message) in bad.take(MOST_CASES) {
+        let standings =
+            summary.judged().flat_map(|suite| suite.standings().into_iter().map(move |standing| (suite, standing)));
+        let bad: Vec<_> = standings.filter(|(_, standing)| standing.came_to != CameTo::Passed).collect();
+        for (suite, standing) in bad.iter().take(MOST_CASES) {
+            let case = standing.case;
+            let mark = match standing.came_to {
+                CameTo::Failed => Mark::Failed,
+                CameTo::Error => Mark::Error,
+                CameTo::Flaky if standing.is_red => Mark::Failed,
+                CameTo::Passed | CameTo::Flaky | CameTo::Known => Mark::Warning,
+            };
             let verdict = match &case.verdict {
                 Some(verdict) => format!("VERDICT_{}", one_line(verdict, LONGEST_LINE)),
                 None => "no verdict".to_owned(),
             };
             let name = format!("{} / {}", one_line(&suite.suite, LONGEST_LINE), one_line(&case.name, LONGEST_LINE));
             self.line("");
-            self.line(&format!("{}  {}", self.paint.bold(&name), self.paint.with(mark.style(), &verdict)));
-            for line in first_lines(message, MOST_LINES) {
+            let also = match standing.came_to {
+                CameTo::Flaky | CameTo::Known => format!("  {}", standing.came_to),
+                CameTo::Passed | CameTo::Failed | CameTo::Error => String::new(),
+            };
+            self.line(&format!("{}  {}{also}", self.paint.bold(&name), self.paint.with(mark.style(), &verdict)));
+            if let Some(since) = summary.since(suite, standing) {
+                self.line(&format!("  {}", one_line(&since.text(), LONGEST_LINE)));
+            }
+            for line in first_lines(standing.message.as_deref().unwrap_or_default(), MOST_LINES) {
                 self.line(&format!("  {line}"));
             }
         }
-        if all > MOST_CASES {
+        if bad.len() > MOST_CASES {
             self.line("");
-            self.line(&format!("… and {}", count(all - MOST_CASES, "more case")));
+            self.line(&format!("… and {}", count(bad.len() - MOST_CASES, "more case")));
         }
     }
 
@@ -113,24 +131,25 @@ impl Screen {
     }
 
     /// A table, if it has rows: the first two columns begin on the left, the numbers after a name end on the right.
-    fn table<const N: usize>(&mut self, head: [&str; N], rows: &[[String; N]]) {
+    fn table(&mut self, head: &[&str], rows: &[Vec<String>]) {
         if rows.is_empty() {
             return;
         }
-        let width: [usize; N] = std::array::from_fn(|column| {
+        let width = |column: usize| {
             let cells = rows.iter().map(|row| row[column].chars().count());
             cells.chain([head[column].len()]).max().unwrap_or(0)
-        });
-        let line = |cells: [&str; N]| {
-            let padded = cells.iter().zip(width).enumerate().map(|(column, (cell, width))| {
-                if N > 2 && column > 0 { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+        };
+        let widths: Vec<usize> = (0..head.len()).map(width).collect();
+        let line = |cells: &[&str]| {
+            let padded = cells.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
+                if head.len() > 2 && column > 0 { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
             });
             padded.collect::<Vec<_>>().join("  ")
         };
         self.line("");
         self.line(&self.paint.dim(line(head).trim_end()));
         for row in rows {
-            self.line(&line(std::array::from_fn(|column| row[column].as_str())));
+            self.line(&line(&row.iter().map(String::as_str).collect::<Vec<_>>()));
         }
     }
 }

@@ -1,0 +1,237 @@
+//! What the nights before say: how each case went over time, and what is usual. Asks the database and decides nothing.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use super::rows::{Line, came_to, count, millis, time_of};
+use super::{HistoryError, Store};
+use crate::gate::CameTo;
+use crate::memory::{CaseMemory, Memory, Past, SuiteMemory};
+use crate::summary::Status;
+use time::OffsetDateTime;
+
+/// How many nights say what is usual, and how a case went before.
+const NIGHTS: usize = 30;
+/// Of how many of them the median is taken.
+const SAMPLES: usize = 10;
+/// Fewer say nothing.
+const LEAST_SAMPLES: usize = 3;
+
+/// What a case came to in a night.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// The night's place among those that were asked for.
+    pub night: usize,
+    pub suite: String,
+    pub case: String,
+    pub came_to: CameTo,
+    pub took: Duration,
+}
+
+/// What a suite came to in a night.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SuiteOutcome {
+    /// The night's place among those that were asked for.
+    pub night: usize,
+    pub suite: String,
+    pub status: Status,
+    pub took: Option<Duration>,
+}
+
+/// Nights that tested, the oldest first, and what was found in them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Nights {
+    pub nights: Vec<Line>,
+    pub suites: Vec<SuiteOutcome>,
+    pub cases: Vec<Outcome>,
+}
+
+/// The condition of a night that tested.
+const TESTED: &str = "passed + failed + errors + flaky + known > 0";
+
+impl Past {
+    pub(super) fn of(line: &Line) -> Past {
+        Past { run: line.run.clone(), started: line.started, release: line.release.clone() }
+    }
+}
+
+impl Store {
+    /// The last nights on a setup that tested, the oldest first.
+    pub(crate) async fn nights(&self, setup: &str, limit: usize) -> Result<Nights, HistoryError> {
+        let chosen = format!("FROM night WHERE setup = $1 AND {TESTED} ORDER BY started DESC, run DESC LIMIT $2");
+        let rows = self.of_setup(format!("SELECT {} {chosen}", Line::COLUMNS), setup, limit).await?;
+        let mut nights = rows.iter().map(Line::read).collect::<Result<Vec<_>, _>>()?;
+        nights.reverse();
+        let places: HashMap<String, usize> = nights.iter().map(|night| night.run.clone()).zip(0..).collect();
+        let place = |row: &AnyRow| -> sqlx::Result<usize> { Ok(places[&row.try_get::<String, _>(0)?]) };
+
+        let sql = format!("SELECT run, suite, status, took FROM night_suite WHERE run IN (SELECT run {chosen})");
+        let rows = self.of_setup(sql, setup, limit).await?;
+        let suite = |row: &AnyRow| -> sqlx::Result<SuiteOutcome> {
+            Ok(SuiteOutcome {
+                night: place(row)?,
+                suite: row.try_get(1)?,
+                status: super::rows::status(row)?,
+                took: row.try_get::<Option<i64>, _>(3)?.map(took),
+            })
+        };
+        let suites = rows.iter().map(suite).collect::<sqlx::Result<Vec<_>>>().map_err(HistoryError::read)?;
+
+        let sql = format!(
+            "SELECT run, suite, name, came_to, took FROM night_case WHERE came_to IS NOT NULL AND run IN (SELECT run {chosen})"
+        );
+        let rows = self.of_setup(sql, setup, limit).await?;
+        let case = |row: &AnyRow| -> sqlx::Result<Option<Outcome>> {
+            let Some(came_to) = came_to(row.try_get(3)?)? else { return Ok(None) };
+            Ok(Some(Outcome {
+                night: place(row)?,
+                suite: row.try_get(1)?,
+                case: row.try_get(2)?,
+                came_to,
+                took: took(row.try_get(4)?),
+            }))
+        };
+        let cases = rows.iter().filter_map(|row| case(row).transpose());
+        let mut cases = cases.collect::<sqlx::Result<Vec<_>>>().map_err(HistoryError::read)?;
+        cases.sort_by_key(|outcome| outcome.night);
+        Ok(Nights { nights, suites, cases })
+    }
+
+    async fn of_setup(&self, sql: String, setup: &str, limit: usize) -> Result<Vec<AnyRow>, HistoryError> {
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(setup.to_owned()).bind(count(limit));
+        query.fetch_all(&self.pool).await.map_err(HistoryError::read)
+    }
+
+    /// What the nights before say of these suites on a setup.
+    pub(crate) async fn recall(&self, setup: &str, suites: &[String]) -> Result<Memory, HistoryError> {
+        let past = self.nights(setup, NIGHTS).await?;
+        let now = OffsetDateTime::now_utc();
+        let mut memory = Memory { previous: past.nights.last().map(Past::of), suites: BTreeMap::new() };
+        for suite in suites {
+            let mut cases = past.remembered(suite);
+            for (name, case) in &mut cases {
+                // What happened before all of these nights is asked for.
+                if case.last_good.is_none() {
+                    let since = self.since(setup, (suite, name), now).await?;
+                    (case.last_good, case.bad_since, case.unknown_since) = (since.good, since.bad, since.unknown);
+                }
+            }
+            for name in self.baseline(setup, suite).await? {
+                cases.entry(name).or_default().is_baseline = true;
+            }
+            memory.suites.insert(suite.clone(), SuiteMemory { usual: past.usual_of_suite(suite), cases });
+        }
+        Ok(memory)
+    }
+
+    /// When a case last passed before a time, and first did not since then.
+    pub(crate) async fn since(
+        &self,
+        setup: &str,
+        (suite, case): (&str, &str),
+        before: OffsetDateTime,
+    ) -> Result<Turn, HistoryError> {
+        let good = "came_to IN ('passed', 'flaky')";
+        let good = self.found(setup, (suite, case), (i64::MIN, millis(before)), good, "DESC").await?;
+        let after = good.as_ref().map_or(i64::MIN, |good| millis(good.started) + 1);
+        let window = (after, millis(before));
+        let bad = self.found(setup, (suite, case), window, "came_to IN ('failed', 'known')", "ASC").await?;
+        let unknown = self.found(setup, (suite, case), window, "came_to IS NOT NULL", "ASC").await?;
+        Ok(Turn { good, bad, unknown })
+    }
+
+    async fn found(
+        &self,
+        setup: &str,
+        (suite, case): (&str, &str),
+        (from, to): (i64, i64),
+        condition: &str,
+        order: &str,
+    ) -> Result<Option<Past>, HistoryError> {
+        let sql = format!(
+            "SELECT run, started, (SELECT release FROM night WHERE night.run = night_case.run) FROM night_case \
+             WHERE setup = $1 AND suite = $2 AND name = $3 AND started >= $4 AND started < $5 AND {condition} \
+             ORDER BY started {order} LIMIT 1"
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(setup.to_owned()).bind(suite.to_owned());
+        let query = query.bind(case.to_owned()).bind(from).bind(to);
+        let row = query.fetch_optional(&self.pool).await.map_err(HistoryError::read)?;
+        let past = |row: AnyRow| -> sqlx::Result<Past> {
+            Ok(Past { run: row.try_get(0)?, started: time_of(row.try_get(1)?), release: row.try_get(2)? })
+        };
+        row.map(past).transpose().map_err(HistoryError::read)
+    }
+
+    /// The cases of the last green night of a suite.
+    async fn baseline(&self, setup: &str, suite: &str) -> Result<BTreeSet<String>, HistoryError> {
+        let query = sqlx::query(
+            "SELECT name FROM night_case WHERE suite = $2 AND came_to IS NOT NULL AND verdict IS NOT NULL AND run = (SELECT run FROM night_suite \
+             WHERE setup = $1 AND suite = $2 AND status = 'passed' ORDER BY started DESC LIMIT 1)",
+        );
+        let query = query.bind(setup.to_owned()).bind(suite.to_owned());
+        let rows = query.fetch_all(&self.pool).await.map_err(HistoryError::read)?;
+        rows.iter().map(|row| row.try_get(0)).collect::<sqlx::Result<_>>().map_err(HistoryError::read)
+    }
+}
+
+/// The turn of a case from good to bad.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Turn {
+    /// The last night in which it passed.
+    pub good: Option<Past>,
+    /// The first night since then in which it failed.
+    pub bad: Option<Past>,
+    /// The first night since then in which it did anything else than pass.
+    pub unknown: Option<Past>,
+}
+
+impl Nights {
+    /// What these nights say of the cases of a suite.
+    fn remembered(&self, suite: &str) -> BTreeMap<String, CaseMemory> {
+        let outcomes = || self.cases.iter().filter(|outcome| outcome.suite == suite);
+        let last = outcomes().map(|outcome| outcome.night).max();
+        let mut cases: BTreeMap<String, CaseMemory> = BTreeMap::new();
+        let mut times: HashMap<&str, Vec<Duration>> = HashMap::new();
+        for outcome in outcomes() {
+            let case = cases.entry(outcome.case.clone()).or_default();
+            let night = Past::of(&self.nights[outcome.night]);
+            case.before = (Some(outcome.night) == last).then_some(outcome.came_to);
+            if outcome.came_to.is_good() {
+                *case = CaseMemory { last_good: Some(night), before: case.before, ..CaseMemory::default() };
+            } else {
+                if matches!(outcome.came_to, CameTo::Failed | CameTo::Known) {
+                    case.bad_since.get_or_insert(night.clone());
+                }
+                case.unknown_since.get_or_insert(night);
+            }
+            if outcome.came_to == CameTo::Passed {
+                times.entry(&outcome.case).or_default().push(outcome.took);
+            }
+        }
+        for (name, times) in times {
+            cases.entry(name.to_owned()).or_default().usual = median(times);
+        }
+        cases
+    }
+
+    fn usual_of_suite(&self, suite: &str) -> Option<Duration> {
+        let mut whole: Vec<&SuiteOutcome> = self.suites.iter().filter(|outcome| outcome.suite == suite).collect();
+        whole.retain(|outcome| matches!(outcome.status, Status::Passed | Status::TestsFailed));
+        whole.sort_by_key(|outcome| outcome.night);
+        median(whole.into_iter().filter_map(|outcome| outcome.took).collect())
+    }
+}
+
+/// The median of the last samples.
+pub(super) fn median(mut times: Vec<Duration>) -> Option<Duration> {
+    times.drain(..times.len().saturating_sub(SAMPLES));
+    times.sort();
+    (times.len() >= LEAST_SAMPLES).then(|| times[times.len() / 2])
+}
+
+fn took(millis: i64) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}

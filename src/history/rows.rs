@@ -1,0 +1,270 @@
+//! What stands in the database, row by row: written and read. Knows the columns, and nothing of who asks.
+
+use sqlx::any::{AnyQueryResult, AnyRow};
+use sqlx::{AnyConnection, Row as _};
+use time::OffsetDateTime;
+
+use super::HistoryError;
+use super::entry::{Entry, Judged, PastCase, PastGateway, PastSuite};
+use crate::gate::CameTo;
+use crate::summary::{Counts, Status};
+
+/// A night in a list.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub(crate) struct Line {
+    pub run: String,
+    pub setup: Option<String>,
+    pub command: String,
+    pub status: Status,
+    #[serde(with = "time::serde::rfc3339")]
+    pub started: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub ended: Option<OffsetDateTime>,
+    pub release: Option<String>,
+    pub counts: Counts,
+    pub url: Option<String>,
+}
+
+impl Line {
+    /// What [`Line::read`] reads, in its order.
+    pub(super) const COLUMNS: &'static str =
+        "run, setup, command, status, started, ended, release, passed, failed, errors, flaky, known, url";
+
+    pub(super) fn read(row: &AnyRow) -> Result<Line, HistoryError> {
+        let read = || -> sqlx::Result<Line> {
+            Ok(Line {
+                run: row.try_get("run")?,
+                setup: row.try_get("setup")?,
+                command: row.try_get("command")?,
+                status: status(row)?,
+                started: time_of(row.try_get("started")?),
+                ended: row.try_get::<Option<i64>, _>("ended")?.map(time_of),
+                release: row.try_get("release")?,
+                counts: counts(row)?,
+                url: row.try_get("url")?,
+            })
+        };
+        read().map_err(HistoryError::read)
+    }
+}
+
+pub(super) async fn write_night(change: &mut AnyConnection, entry: &Entry) -> sqlx::Result<AnyQueryResult> {
+    let reasons = serde_json::to_string(&entry.reasons).expect("reasons are plain data");
+    sqlx::query(
+        "INSERT INTO night (run, setup, command, program, url, status, started, ended, wanted, release, passed, failed, errors, flaky, known, reasons) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (run) DO NOTHING",
+    )
+    .bind(entry.run.clone())
+    .bind(entry.setup.clone())
+    .bind(entry.command.clone())
+    .bind(entry.program.clone())
+    .bind(entry.url.clone())
+    .bind(entry.status.word())
+    .bind(millis(entry.started))
+    .bind(entry.ended.map(millis))
+    .bind(entry.wanted.clone())
+    .bind(entry.release.clone())
+    .bind(count(entry.counts.passed))
+    .bind(count(entry.counts.failed))
+    .bind(count(entry.counts.errors))
+    .bind(count(entry.counts.flaky))
+    .bind(count(entry.counts.known))
+    .bind(reasons)
+    .execute(change)
+    .await
+}
+
+pub(super) async fn write_gateway(
+    change: &mut AnyConnection,
+    run: &str,
+    place: usize,
+    gateway: &PastGateway,
+) -> sqlx::Result<AnyQueryResult> {
+    sqlx::query(
+        "INSERT INTO night_gateway (run, place, gateway, before, after, outcome) VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(run.to_owned())
+    .bind(count(place))
+    .bind(gateway.gateway.clone())
+    .bind(gateway.before.clone())
+    .bind(gateway.after.clone())
+    .bind(gateway.outcome.clone())
+    .execute(change)
+    .await
+}
+
+pub(super) async fn write_suite(
+    change: &mut AnyConnection,
+    entry: &Entry,
+    place: usize,
+    suite: &PastSuite,
+) -> sqlx::Result<AnyQueryResult> {
+    sqlx::query(
+        "INSERT INTO night_suite (run, place, suite, list, host, verdict, planned, took, problem, status, setup, started) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+    )
+    .bind(entry.run.clone())
+    .bind(count(place))
+    .bind(suite.suite.clone())
+    .bind(suite.list.clone())
+    .bind(suite.host.clone())
+    .bind(suite.verdict.clone())
+    .bind(suite.planned.map(number))
+    .bind(suite.took_ms.map(number))
+    .bind(suite.problem.clone())
+    .bind(suite.status.word())
+    .bind(entry.setup.clone())
+    .bind(millis(entry.started))
+    .execute(change)
+    .await
+}
+
+/// Writes many cases with one statement: a database at the other end of a network answers once.
+pub(super) async fn write_cases(
+    change: &mut AnyConnection,
+    entry: &Entry,
+    suite: &str,
+    first: usize,
+    cases: &[PastCase],
+) -> sqlx::Result<AnyQueryResult> {
+    const COLUMNS: usize = 12;
+    let row = |index: usize| {
+        let values: Vec<String> = (1..=COLUMNS).map(|column| format!("${}", index * COLUMNS + column)).collect();
+        format!("({})", values.join(", "))
+    };
+    let rows: Vec<String> = (0..cases.len()).map(row).collect();
+    let sql = format!(
+        "INSERT INTO night_case (run, suite, place, name, attempt, judged, verdict, took, message, setup, started, came_to) VALUES {}",
+        rows.join(", ")
+    );
+    let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+    for (place, case) in (first..).zip(cases) {
+        query = query
+            .bind(entry.run.clone())
+            .bind(suite.to_owned())
+            .bind(count(place))
+            .bind(case.case.clone())
+            .bind(number(case.attempt))
+            .bind(case.judged.name())
+            .bind(case.verdict.clone())
+            .bind(number(case.took_ms))
+            .bind(case.message.clone())
+            .bind(entry.setup.clone())
+            .bind(millis(entry.started))
+            .bind(case.came_to.map(CameTo::name));
+    }
+    query.execute(change).await
+}
+
+pub(super) fn read_night(
+    night: &AnyRow,
+    gateways: &[AnyRow],
+    suites: &[AnyRow],
+    cases: &[AnyRow],
+) -> sqlx::Result<Entry> {
+    let reasons: String = night.try_get("reasons")?;
+    Ok(Entry {
+        run: night.try_get("run")?,
+        setup: night.try_get("setup")?,
+        command: night.try_get("command")?,
+        program: night.try_get("program")?,
+        url: night.try_get("url")?,
+        status: status(night)?,
+        started: time_of(night.try_get("started")?),
+        ended: night.try_get::<Option<i64>, _>("ended")?.map(time_of),
+        wanted: night.try_get("wanted")?,
+        release: night.try_get("release")?,
+        counts: counts(night)?,
+        gateways: gateways.iter().map(read_gateway).collect::<sqlx::Result<_>>()?,
+        suites: suites.iter().map(|suite| read_suite(suite, cases)).collect::<sqlx::Result<_>>()?,
+        reasons: serde_json::from_str(&reasons).map_err(|error| sqlx::Error::Decode(error.into()))?,
+    })
+}
+
+fn read_gateway(row: &AnyRow) -> sqlx::Result<PastGateway> {
+    Ok(PastGateway {
+        gateway: row.try_get("gateway")?,
+        before: row.try_get("before")?,
+        after: row.try_get("after")?,
+        outcome: row.try_get("outcome")?,
+    })
+}
+
+fn read_suite(row: &AnyRow, cases: &[AnyRow]) -> sqlx::Result<PastSuite> {
+    let suite: String = row.try_get("suite")?;
+    let mut own = Vec::new();
+    for case in cases {
+        if case.try_get::<String, _>("suite")? == suite {
+            own.push(read_case(case)?);
+        }
+    }
+    Ok(PastSuite {
+        list: row.try_get("list")?,
+        host: row.try_get("host")?,
+        verdict: row.try_get("verdict")?,
+        planned: unsigned(row, "planned")?,
+        took_ms: unsigned(row, "took")?,
+        problem: row.try_get("problem")?,
+        status: status(row)?,
+        cases: own,
+        suite,
+    })
+}
+
+fn read_case(row: &AnyRow) -> sqlx::Result<PastCase> {
+    let judged: String = row.try_get("judged")?;
+    Ok(PastCase {
+        case: row.try_get("name")?,
+        attempt: unsigned(row, "attempt")?.unwrap_or(1),
+        judged: Judged::named(&judged).ok_or_else(|| unknown("judged", &judged))?,
+        verdict: row.try_get("verdict")?,
+        took_ms: unsigned(row, "took")?.unwrap_or(0),
+        message: row.try_get("message")?,
+        came_to: came_to(row.try_get("came_to")?)?,
+    })
+}
+
+/// What a case came to, in the row of the attempt that is shown.
+pub(super) fn came_to(word: Option<String>) -> sqlx::Result<Option<CameTo>> {
+    word.map(|word| CameTo::named(&word).ok_or_else(|| unknown("came_to", &word))).transpose()
+}
+
+fn counts(row: &AnyRow) -> sqlx::Result<Counts> {
+    let count = |column| -> sqlx::Result<usize> { Ok(usize::try_from(row.try_get::<i64, _>(column)?).unwrap_or(0)) };
+    Ok(Counts {
+        passed: count("passed")?,
+        failed: count("failed")?,
+        errors: count("errors")?,
+        flaky: count("flaky")?,
+        known: count("known")?,
+    })
+}
+
+pub(super) fn status(row: &AnyRow) -> sqlx::Result<Status> {
+    let word: String = row.try_get("status")?;
+    Status::named(&word).ok_or_else(|| unknown("status", &word))
+}
+
+pub(super) fn unknown(what: &str, word: &str) -> sqlx::Error {
+    sqlx::Error::Decode(format!("`{word}` in the column `{what}` is of a newer program").into())
+}
+
+fn unsigned(row: &AnyRow, column: &str) -> sqlx::Result<Option<u64>> {
+    Ok(row.try_get::<Option<i64>, _>(column)?.map(|value| u64::try_from(value).unwrap_or(0)))
+}
+
+pub(super) fn count(value: usize) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+pub(super) fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+pub(super) fn millis(time: OffsetDateTime) -> i64 {
+    i64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
+}
+
+pub(super) fn time_of(millis: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}

@@ -1,0 +1,171 @@
+//! May a release ship? The nights that tested it answer, by the rules of today.
+
+use serde::Serialize;
+use sqlx::Row as _;
+use time::{Date, OffsetDateTime};
+
+use super::entry::{Entry, PastSuite};
+use super::rows::{Line, millis};
+use super::{HistoryError, Store};
+use crate::gate::{CameTo, Flaky, Gate};
+use crate::memory::Past;
+use crate::release::{Release, Wanted};
+use crate::summary::{About, Reason, SLOWER, Status};
+
+/// What is asked of a release.
+#[derive(Debug, Clone)]
+pub(crate) struct Question {
+    pub wanted: Wanted,
+    /// Setups with the suites that must have passed there.
+    pub required: Vec<(String, Vec<String>)>,
+    /// Nights before this time say nothing any more.
+    pub since: OffsetDateTime,
+    pub gate: Gate,
+    pub today: Date,
+}
+
+/// Whether a release may ship, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Answer {
+    /// What was asked for.
+    pub wanted: String,
+    /// The release, where a night has tested it.
+    pub release: Option<String>,
+    pub verdict: Ships,
+    pub suites: Vec<Asked>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Ships {
+    Yes,
+    /// It is not known: something that must have passed has not been run.
+    Unknown,
+    No,
+}
+
+impl Ships {
+    /// The exit code.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Ships::Yes => Status::Passed.code(),
+            Ships::No => Status::TestsFailed.code(),
+            Ships::Unknown => Status::Inconclusive.code(),
+        }
+    }
+}
+
+/// A suite on a setup, and what it says of the release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Asked {
+    pub setup: String,
+    pub suite: String,
+    pub verdict: Ships,
+    /// The night that says so.
+    pub night: Option<Past>,
+    /// What keeps it from having passed: cases, or why nothing is known.
+    pub why: Vec<String>,
+}
+
+impl Store {
+    /// Answers whether a release passed every suite that it must have passed.
+    pub(crate) async fn may_ship(&self, question: &Question) -> Result<Answer, HistoryError> {
+        let release = self.release(question).await?;
+        let mut suites = Vec::new();
+        for (setup, names) in &question.required {
+            for suite in names {
+                let asked = match &release {
+                    Some(release) => self.asked(question, release, setup, suite).await?,
+                    None => Asked::unknown(setup, suite, "no night has tested this release".to_owned()),
+                };
+                suites.push(asked);
+            }
+        }
+        let verdict = suites.iter().map(|asked| asked.verdict).max().unwrap_or(Ships::Unknown);
+        Ok(Answer { wanted: question.wanted.to_string(), release, verdict, suites })
+    }
+
+    /// The release that is meant: the newest by its build that has been tested, or the one that was named.
+    async fn release(&self, question: &Question) -> Result<Option<String>, HistoryError> {
+        let setups: Vec<&str> = question.required.iter().map(|(setup, _)| setup.as_str()).collect();
+        let query = sqlx::query(
+            "SELECT DISTINCT release, setup FROM night WHERE release IS NOT NULL AND setup IS NOT NULL AND started >= $1",
+        );
+        let rows = query.bind(millis(question.since)).fetch_all(&self.pool).await.map_err(HistoryError::read)?;
+        let read = || -> sqlx::Result<Vec<(String, String)>> {
+            rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+        };
+        let known = read().map_err(HistoryError::read)?;
+        let releases = known.iter().filter(|(_, setup)| setups.contains(&setup.as_str()));
+        let meant = releases.filter_map(|(release, _)| release.parse::<Release>().ok());
+        let meant = meant.filter(|release| question.wanted.is(release));
+        Ok(meant.max_by_key(Release::built).map(|release| release.version().to_owned()))
+    }
+
+    /// Asks the newest nights of a release for a verdict on a suite; one that could not tell is passed over.
+    async fn asked(&self, question: &Question, release: &str, setup: &str, suite: &str) -> Result<Asked, HistoryError> {
+        let sql = format!(
+            "SELECT {} FROM night WHERE release = $1 AND setup = $2 AND started >= $3 \
+             AND run IN (SELECT run FROM night_suite WHERE setup = $2 AND suite = $4) ORDER BY started DESC",
+            Line::COLUMNS
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(release.to_owned()).bind(setup.to_owned());
+        let query = query.bind(millis(question.since)).bind(suite.to_owned());
+        let rows = query.fetch_all(&self.pool).await.map_err(HistoryError::read)?;
+        let mut untold = None;
+        for row in &rows {
+            let line = Line::read(row)?;
+            let Some(night) = self.night(&line.run).await? else { continue };
+            let Some(past) = night.suites.iter().find(|past| past.suite == suite) else { continue };
+            let asked = judged(question, &night, past);
+            if asked.verdict != Ships::Unknown {
+                return Ok(asked);
+            }
+            untold.get_or_insert(asked);
+        }
+        Ok(untold.unwrap_or_else(|| Asked::unknown(setup, suite, "it has not been run on this release".to_owned())))
+    }
+}
+
+/// What a suite of a night says, by the rules of today: a failure that is known by now is none, one that is no longer is one.
+fn judged(question: &Question, night: &Entry, suite: &PastSuite) -> Asked {
+    let gate = &question.gate;
+    let (mut failed, mut unknown) = (Vec::new(), Vec::new());
+    for case in &suite.cases {
+        let Some(came_to) = case.came_to else { continue };
+        let is_known = gate.known(&suite.suite, &case.case, question.today).is_some();
+        match came_to {
+            CameTo::Passed => {}
+            CameTo::Failed | CameTo::Known if is_known => {}
+            CameTo::Flaky if gate.flaky == Flaky::Pass || is_known => {}
+            CameTo::Failed | CameTo::Known => failed.push(case.case.clone()),
+            CameTo::Flaky => failed.push(format!("{} (flaky)", case.case)),
+            CameTo::Error => unknown.push(case.case.clone()),
+        }
+    }
+    // A suite may have failed as a whole: it was slower than it may be.
+    let is_slow = |reason: &&Reason| {
+        matches!(&reason.about, About::Suite { suite: name } if *name == suite.suite) && reason.text.contains(SLOWER)
+    };
+    failed.extend(night.reasons.iter().filter(is_slow).map(|reason| reason.text.clone()));
+    let is_untold = !matches!(suite.status, Status::Passed | Status::TestsFailed);
+    if unknown.is_empty() && is_untold {
+        unknown.push(suite.problem.clone().unwrap_or_else(|| suite.status.to_string()));
+    }
+    let (verdict, why) = if !failed.is_empty() {
+        (Ships::No, failed)
+    } else if !unknown.is_empty() {
+        (Ships::Unknown, unknown)
+    } else {
+        (Ships::Yes, Vec::new())
+    };
+    let past = Past { run: night.run.clone(), started: night.started, release: night.release.clone() };
+    let setup = night.setup.clone().unwrap_or_default();
+    Asked { setup, suite: suite.suite.clone(), verdict, night: Some(past), why }
+}
+
+impl Asked {
+    fn unknown(setup: &str, suite: &str, why: String) -> Asked {
+        Asked { setup: setup.to_owned(), suite: suite.to_owned(), verdict: Ships::Unknown, night: None, why: vec![why] }
+    }
+}
