@@ -25,6 +25,7 @@ pub(crate) use store::{Kept, Store};
 use crate::cli::{GateArgs, Global, HistoryAction, HistoryArgs, ListArgs, LogFormat};
 use crate::config::{self, Config, Database};
 use crate::event::Problem;
+use crate::gate::day;
 use crate::memory::Memory;
 use crate::secret::{Redactor, Secret};
 use crate::summary::{Status, Summary};
@@ -128,10 +129,11 @@ impl Place {
         .await
     }
 
-    async fn in_time<T>(&self, work: impl Future<Output = Result<T, HistoryError>>) -> Result<T, HistoryError> {
+    /// Nothing that is asked of a database is waited for without end.
+    async fn in_time<T, E: From<HistoryError>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         tokio::time::timeout(self.timeout, work).await.unwrap_or_else(|_| {
             let timeout = crate::config::format_duration(self.timeout);
-            Err(HistoryError::Late { database: self.database.to_string(), timeout })
+            Err(HistoryError::Late { database: self.database.to_string(), timeout }.into())
         })
     }
 }
@@ -141,26 +143,27 @@ pub(crate) async fn ask(config: &Config, global: &Global, args: &HistoryArgs) ->
     let place = Place::new(&config.history, &Redactor::default())?;
     match &args.action {
         HistoryAction::List(args) => {
-            let nights = place.open().await?.list(&filter(global, args)?).await?;
+            let filter = filter(global, args)?;
+            let nights = place.in_time(async { place.open().await?.list(&filter).await }).await?;
             print(&match args.format {
                 LogFormat::Text => shown::list(&nights),
                 LogFormat::Json => json(&nights),
             });
         }
         HistoryAction::Show { run, format } => {
-            let store = place.open().await?;
-            let night = found(&store, config, global, run).await?;
+            let night = place.in_time(async { found(&place.open().await?, config, global, run).await }).await?;
             print(&match format {
                 LogFormat::Text => shown::night(&night),
                 LogFormat::Json => json(&night),
             });
         }
         HistoryAction::Compare { a, b, format } => {
-            let store = place.open().await?;
-            let comparison = {
+            let compared = async {
+                let store = place.open().await?;
                 let (a, b) = (found(&store, config, global, a).await?, found(&store, config, global, b).await?);
-                compare::compare(&store, &a, &b, config.links.compare.as_deref()).await?
+                Ok::<_, anyhow::Error>(compare::compare(&store, &a, &b, config.links.compare.as_deref()).await?)
             };
+            let comparison = place.in_time(compared).await?;
             print(&match format {
                 LogFormat::Text => shown::comparison(&comparison),
                 LogFormat::Json => json(&comparison),
@@ -171,7 +174,7 @@ pub(crate) async fn ask(config: &Config, global: &Global, args: &HistoryArgs) ->
             let entries = import::read(config, global, args)?;
             let store = place.open().await?;
             for entry in &entries {
-                let kept = store.keep(entry).await?;
+                let kept = place.in_time(store.keep(entry)).await?;
                 print(&format!("{}  {}\n", entry.run, if kept == Kept::New { "taken in" } else { "known already" }));
             }
             store.close().await;
@@ -191,16 +194,15 @@ pub(crate) async fn gate(config: &Config, args: &GateArgs) -> anyhow::Result<u8>
         gate: config.gate_of_all(),
         today: now.date(),
     };
-    let store = match place.open().await {
-        Ok(store) => store,
-        // It is not known, and it is not a yes.
+    let answer = match place.in_time(async { place.open().await?.may_ship(&question).await }).await {
+        Ok(answer) => answer,
+        // It is not known, and that is not a yes.
         Err(error) => {
             let problem = Problem::testbed("it is not known whether the release may ship").because_of(&error);
             remark(&format!("{}\n", problem.text()));
             return Ok(Ships::Unknown.code());
         }
     };
-    let answer = store.may_ship(&question).await?;
     print(&match args.format {
         LogFormat::Text => shown::answer(&answer, config.gate.max_age),
         LogFormat::Json => json(&answer),
@@ -250,8 +252,7 @@ fn filter(global: &Global, args: &ListArgs) -> anyhow::Result<Filter> {
 
 /// A day, or as long ago.
 fn parse_since(text: &str, now: OffsetDateTime) -> Result<OffsetDateTime, String> {
-    let day = time::macros::format_description!("[year]-[month]-[day]");
-    if let Ok(day) = time::Date::parse(text, &day) {
+    if let Ok(day) = day::parse(text) {
         return Ok(day.midnight().assume_utc());
     }
     match config::parse_duration(text) {

@@ -74,6 +74,12 @@ pub(super) async fn write_night(change: &mut AnyConnection, entry: &Entry) -> sq
     .await
 }
 
+/// Takes out a night that had not ended when it was kept, and all that belongs to it.
+pub(super) async fn forget_unfinished(change: &mut AnyConnection, run: &str) -> sqlx::Result<AnyQueryResult> {
+    let statement = "DELETE FROM night WHERE run = $1 AND ended IS NULL";
+    sqlx::query(statement).bind(run.to_owned()).execute(change).await
+}
+
 pub(super) async fn write_gateway(
     change: &mut AnyConnection,
     run: &str,

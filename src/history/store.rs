@@ -6,7 +6,9 @@ use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::{Any, AnyPool, Row as _, Transaction};
 
 use super::entry::Entry;
-use super::rows::{Line, count, millis, read_night, write_cases, write_gateway, write_night, write_suite};
+use super::rows::{
+    Line, count, forget_unfinished, millis, read_night, write_cases, write_gateway, write_night, write_suite,
+};
 use super::{Filter, HistoryError};
 use crate::config::Database;
 use crate::secret::Secret;
@@ -102,7 +104,7 @@ impl Store {
         }
     }
 
-    /// Keeps a night. One that is known already stays as it is.
+    /// Keeps a night. One that is known already stays as it is, unless it had not ended by then.
     pub(crate) async fn keep(&self, entry: &Entry) -> Result<Kept, HistoryError> {
         self.write(entry).await.map_err(|source| HistoryError::Write { run: entry.run.clone(), source })
     }
@@ -110,7 +112,10 @@ impl Store {
     async fn write(&self, entry: &Entry) -> sqlx::Result<Kept> {
         let mut change = self.begin().await?;
         if write_night(&mut change, entry).await?.rows_affected() == 0 {
-            return Ok(Kept::Known);
+            if entry.ended.is_none() || forget_unfinished(&mut change, &entry.run).await?.rows_affected() == 0 {
+                return Ok(Kept::Known);
+            }
+            write_night(&mut change, entry).await?;
         }
         for (place, gateway) in entry.gateways.iter().enumerate() {
             write_gateway(&mut change, &entry.run, place, gateway).await?;

@@ -65,6 +65,13 @@ async fn what_is_kept_comes_back(place: &Place) {
         assert_eq!(store.keep(&entry).await.expect("it is known"), Kept::Known);
         assert_eq!(store.night(run).await.expect("it is read"), Some(entry));
     }
+    // A night that was taken in too early is taken in again once it has ended, and not the other way round.
+    let whole = night("4-early", &red());
+    let early = Entry { ended: None, suites: Vec::new(), ..whole.clone() };
+    for (entry, kept) in [(&early, Kept::New), (&early, Kept::Known), (&whole, Kept::New), (&early, Kept::Known)] {
+        assert_eq!(store.keep(entry).await.expect("it is kept"), kept);
+    }
+    assert_eq!(store.night("4-early").await.expect("it is read"), Some(whole));
     assert_eq!(store.night("never").await.expect("it is read"), None);
     store.close().await;
 }
@@ -99,7 +106,7 @@ async fn a_list_has_what_was_asked_for(place: &Place) {
     };
     let text = |text: &str| Some(text.to_owned());
     let everything = Filter::default();
-    assert_eq!(runs(everything.clone()).await, ["4-late", "5-other", "3-restored", "2-red", "1-green"]);
+    assert_eq!(runs(everything.clone()).await, ["4-late", "5-other", "4-early", "3-restored", "2-red", "1-green"]);
     assert_eq!(runs(Filter { setup: text("setup_2"), ..everything.clone() }).await, ["5-other"]);
     assert_eq!(runs(Filter { status: text("upgrade_failed"), ..everything.clone() }).await, ["3-restored"]);
     assert_eq!(runs(Filter { suite: text("no-such"), ..everything.clone() }).await, [""; 0]);
