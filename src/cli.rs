@@ -77,8 +77,12 @@ pub enum Command {
     Gate(GateArgs),
     /// Look at nights that were
     History(HistoryArgs),
-    /// Check or show the configuration
+    /// Make, check or show the configuration
     Config(ConfigArgs),
+    /// Print the completions for a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page
+    Man,
 }
 
 /// What every command that reaches the lab understands.
@@ -152,6 +156,9 @@ pub struct TestArgs {
     /// The suites; all of the setup when none is named
     #[arg(value_name = "SUITE")]
     pub suites: Vec<String>,
+    /// Only the suites that were not green in the last run, by the reports that are there
+    #[arg(long, conflicts_with = "suites")]
+    pub failed: bool,
 }
 
 #[derive(Debug, Args)]
@@ -283,6 +290,12 @@ pub struct ListArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
 pub struct ConfigArgs {
     #[command(subcommand)]
     pub action: ConfigAction,
@@ -290,6 +303,15 @@ pub struct ConfigArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 pub enum ConfigAction {
+    /// Make a first one from a few answers
+    Init,
+    /// Print one made from the Fabric script's `fabfile_teravm_conf.json`
+    ImportFabfile {
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Print its JSON Schema, by which editors complete it
+    Schema,
     /// Check the file and the secrets that it names
     Check,
     /// Print it resolved, secrets as `***`

@@ -12,9 +12,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use error::ConfigError;
+use words::Written;
 pub(crate) use words::{Address, Database, Network, format_duration, parse_duration, parse_percentage};
 
 use crate::gate::{self, Flaky, KnownFailure, MaxDuration, Required};
@@ -24,7 +26,7 @@ use crate::secret::SecretRef;
 const MOST_RETRIES: u32 = 9;
 
 /// Everything the operator can say.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     #[serde(default)]
@@ -59,11 +61,12 @@ pub(crate) struct Config {
     pub default_setup: Option<String>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Run {
     /// The whole night ends within this time.
     #[serde(with = "words::duration")]
+    #[schemars(with = "Written<Duration>")]
     pub deadline: Duration,
 }
 
@@ -73,14 +76,14 @@ impl Default for Run {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum VpnKind {
     Openvpn,
     None,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Vpn {
     pub kind: VpnKind,
@@ -91,16 +94,18 @@ pub(crate) struct Vpn {
     pub key_passphrase: Option<SecretRef>,
     /// The tunnel is up within this time, or the night ends.
     #[serde(default = "minute", with = "words::duration")]
+    #[schemars(with = "Written<Duration>")]
     pub connect_timeout: Duration,
     /// A drop shorter than this ends nothing.
     #[serde(default = "ten_minutes", with = "words::duration")]
+    #[schemars(with = "Written<Duration>")]
     pub outage: Duration,
     /// What is routed into the tunnel; the setup's hosts, one by one, when it is empty.
     #[serde(default)]
     pub routes: Vec<Network>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ssh {
     /// The private key; the agent's keys when there is none.
@@ -108,21 +113,25 @@ pub(crate) struct Ssh {
     /// The host keys that are accepted, and no others. Relative to the config file.
     pub known_hosts: PathBuf,
     #[serde(default = "twenty_seconds", with = "words::duration")]
+    #[schemars(with = "Written<Duration>")]
     pub connect_timeout: Duration,
     /// How often a silent connection is probed; three probes without an answer end it.
     #[serde(default = "ten_seconds", with = "words::duration")]
+    #[schemars(with = "Written<Duration>")]
     pub keepalive: Duration,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Lock {
     /// The lease's file on the NG40 host; a leading `~/` is the home of the user we log in as.
     pub path: String,
     #[serde(with = "words::duration")]
+    #[schemars(with = "Written<Duration>")]
     pub renew: Duration,
     /// A lease that was not renewed for this long has lapsed.
     #[serde(with = "words::duration")]
+    #[schemars(with = "Written<Duration>")]
     pub expire: Duration,
 }
 
@@ -136,11 +145,12 @@ impl Default for Lock {
     }
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ReleasePolicy {
     /// How much older than the newest package the newest complete release may be.
     #[serde(with = "words::duration")]
+    #[schemars(with = "Written<Duration>")]
     pub max_behind: Duration,
 }
 
@@ -150,14 +160,14 @@ impl Default for ReleasePolicy {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Conffiles {
     New,
     Keep,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Agw {
     pub user: String,
@@ -174,8 +184,10 @@ pub(crate) struct Agw {
     /// A command whose exit status 0 says that the gateway has checked in.
     pub checkin: Option<String>,
     #[serde(with = "words::duration")]
+    #[schemars(with = "Written<Duration>")]
     pub prepare_timeout: Duration,
     #[serde(with = "words::duration")]
+    #[schemars(with = "Written<Duration>")]
     pub activate_timeout: Duration,
 }
 
@@ -196,7 +208,7 @@ impl Default for Agw {
     }
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Feg {
     pub user: String,
@@ -219,8 +231,10 @@ pub(crate) struct Feg {
     /// A command whose exit status 0 says that the gateway has checked in.
     pub checkin: Option<String>,
     #[serde(with = "words::duration")]
+    #[schemars(with = "Written<Duration>")]
     pub prepare_timeout: Duration,
     #[serde(with = "words::duration")]
+    #[schemars(with = "Written<Duration>")]
     pub activate_timeout: Duration,
 }
 
@@ -243,14 +257,16 @@ impl Default for Feg {
     }
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Verify {
     /// For this long nothing may restart.
     #[serde(with = "words::duration")]
+    #[schemars(with = "Written<Duration>")]
     pub stable: Duration,
     /// All is well and stable within this time.
     #[serde(with = "words::duration")]
+    #[schemars(with = "Written<Duration>")]
     pub timeout: Duration,
 }
 
@@ -261,7 +277,7 @@ impl Default for Verify {
 }
 
 /// How it is asked whether NG40 is idle.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Idle {
     /// Empty: not asked.
@@ -271,6 +287,7 @@ pub(crate) struct Idle {
     /// Text that means busy, whatever the exit status; a line that contains it, in any case of letters.
     pub busy: Vec<String>,
     #[serde(with = "words::duration")]
+    #[schemars(with = "Written<Duration>")]
     pub timeout: Duration,
 }
 
@@ -285,7 +302,7 @@ impl Default for Idle {
     }
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Ng40 {
     pub user: String,
@@ -300,10 +317,12 @@ pub(crate) struct Ng40 {
     pub cleanup_before: String,
     /// What NG40 needs after that command before it can be used.
     #[serde(with = "words::duration")]
+    #[schemars(with = "Written<Duration>")]
     pub settle: Duration,
     /// Run after each suite; empty: nothing.
     pub cleanup_after: String,
     #[serde(with = "words::duration")]
+    #[schemars(with = "Written<Duration>")]
     pub cleanup_timeout: Duration,
     /// Folders of the per-case logs, relative to the home of the user.
     pub logs: Vec<String>,
@@ -329,12 +348,13 @@ impl Default for Ng40 {
     }
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Collect {
     /// Bytes kept per suite and per host, before compression; what is over is named and left.
     pub limit_mb: u64,
     #[serde(with = "words::duration")]
+    #[schemars(with = "Written<Duration>")]
     pub timeout: Duration,
 }
 
@@ -345,7 +365,7 @@ impl Default for Collect {
 }
 
 /// Where nights are kept.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct History {
     /// A file is relative to the folder of the config.
@@ -354,6 +374,7 @@ pub(crate) struct History {
     pub password: Option<SecretRef>,
     /// A database that does not answer within this time is not waited for.
     #[serde(with = "words::duration")]
+    #[schemars(with = "Written<Duration>")]
     pub timeout: Duration,
 }
 
@@ -365,7 +386,7 @@ impl Default for History {
 }
 
 /// What counts, in a night and for a release.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Gate {
     pub known_failures: Vec<KnownFailure>,
@@ -379,6 +400,7 @@ pub(crate) struct Gate {
     pub setups: Vec<String>,
     /// Nights before this time say nothing of a release any more.
     #[serde(with = "words::duration")]
+    #[schemars(with = "Written<Duration>")]
     pub max_age: Duration,
 }
 
@@ -397,14 +419,14 @@ impl Default for Gate {
 }
 
 /// Where reports point to.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Links {
     /// The commits between two releases; `{good}` and `{bad}` stand for theirs.
     pub compare: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ExitStatusRule {
     /// The exit status of `ng40test` is shown and decides nothing.
@@ -415,7 +437,7 @@ pub(crate) enum ExitStatusRule {
 }
 
 /// An NG40 test list and its limits.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Suite {
     /// The `.ntl` file, by bare name.
@@ -423,6 +445,7 @@ pub(crate) struct Suite {
     /// A parameter file for `ng40test`, by bare name.
     pub params: Option<String>,
     #[serde(default = "half_hour", with = "words::duration")]
+    #[schemars(with = "Written<Duration>")]
     pub deadline: Duration,
     #[serde(default)]
     pub exit_status: ExitStatusRule,
@@ -435,7 +458,7 @@ pub(crate) struct Suite {
 }
 
 /// One testbed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Setup {
     pub agw: Address,
@@ -468,6 +491,13 @@ fn twenty_seconds() -> Duration {
 }
 
 impl Config {
+    /// The JSON Schema of the file, for editors.
+    pub(crate) fn schema() -> schemars::Schema {
+        let settings = schemars::generate::SchemaSettings::draft07();
+        let settings = settings.with_transform(schemars::transform::RecursiveTransform(with_empty_sections));
+        settings.into_generator().into_root_schema_for::<Config>()
+    }
+
     /// Reads the file and checks all of it. Paths in it are relative to its folder.
     pub(crate) fn load(path: &Path) -> Result<Config, ConfigError> {
         let text = std::fs::read_to_string(path)
@@ -657,6 +687,19 @@ impl Config {
     /// A suite by its name.
     pub(crate) fn suite(&self, name: &str) -> Result<&Suite, String> {
         self.suites.get(name).ok_or_else(|| words::unknown("suite", name, self.suites.keys().map(String::as_str)))
+    }
+}
+
+/// Lets a section that may be left out be empty too: in the example most are, until a key in them is set.
+fn with_empty_sections(schema: &mut schemars::Schema) {
+    let required = schema.get("required").and_then(|names| names.as_array()).cloned().unwrap_or_default();
+    let Some(properties) = schema.get_mut("properties").and_then(|properties| properties.as_object_mut()) else {
+        return;
+    };
+    for (_, section) in properties.iter_mut().filter(|(name, _)| !required.contains(&name.as_str().into())) {
+        if section.get("$ref").or(section.get("allOf")).is_some() {
+            *section = serde_json::json!({"anyOf": [section.take(), {"type": "null"}]});
+        }
     }
 }
 

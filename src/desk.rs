@@ -1,11 +1,15 @@
 //! The small commands of an engineer at a desk: hold the tunnel, look at the lock, look at the config.
 
+use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 
 use anyhow::{Context as _, bail};
+use clap::CommandFactory as _;
 
-use crate::cli::{ConfigAction, ConfigArgs, Global, LockAction, LockArgs, Reach, VpnArgs};
+use crate::adopt;
+use crate::cli::{Cli, CompletionsArgs, ConfigAction, ConfigArgs, Global, LockAction, LockArgs, Reach, VpnArgs};
 use crate::config::Config;
 use crate::event::{self, Problem};
 use crate::lock::Lock;
@@ -161,33 +165,87 @@ fn testbed(problem: &Problem) -> u8 {
     Status::Testbed.code()
 }
 
-/// Checks or shows the config.
-pub(crate) fn config(config: &Config, global: &Global, args: &ConfigArgs) -> anyhow::Result<u8> {
-    match args.action {
-        ConfigAction::Show => print(&serde_yaml::to_string(config).context("the config cannot be shown")?),
-        ConfigAction::Check => {
-            let names: Vec<&String> = match &global.setup {
-                Some(name) => vec![name],
-                None => config.setups.keys().collect(),
-            };
-            for name in &names {
-                let global = Global { setup: Some((*name).clone()), ..global.clone() };
-                let lab = Lab::new(config, &global, &Reach { no_vpn: false })
-                    .with_context(|| format!("the setup `{name}` cannot be used"))?;
-                if let Some(key) = &lab.ssh_key {
-                    drop(Access::open(&lab.ssh, Some(key), lab.outage).with_context(|| "`ssh.key` cannot be used")?);
-                }
-            }
-            let listed = |names: &mut dyn Iterator<Item = &String>| {
-                names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-            };
-            print(&format!(
-                "{} is right, and every secret is there\n  setups: {}\n  suites: {}\n",
-                global.config.display(),
-                listed(&mut names.into_iter()),
-                listed(&mut config.suites.keys())
-            ));
+/// Makes, checks or shows the config.
+pub(crate) fn config(global: &Global, args: &ConfigArgs) -> anyhow::Result<u8> {
+    match &args.action {
+        ConfigAction::Init => init(&global.config)?,
+        ConfigAction::ImportFabfile { file } => {
+            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+            let config = adopt::from_fabfile(&text);
+            print(&config.with_context(|| format!("`{}` is not what the Fabric script reads", file.display()))?);
         }
+        ConfigAction::Schema => {
+            print(&(serde_json::to_string_pretty(&Config::schema()).context("the schema cannot be shown")? + "\n"));
+        }
+        ConfigAction::Show => {
+            let config = Config::load(&global.config)?;
+            print(&serde_yaml::to_string(&config).context("the config cannot be shown")?);
+        }
+        ConfigAction::Check => check(&Config::load(&global.config)?, global)?,
     }
     Ok(Status::Passed.code())
+}
+
+/// Writes a first config, where there is none.
+fn init(path: &Path) -> anyhow::Result<()> {
+    if path.exists() {
+        bail!("`{}` is there already; `--config` names another", path.display());
+    }
+    let text = adopt::from_answers(&mut std::io::stdin().lock(), &mut std::io::stderr())?;
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+    }
+    let mut file = std::fs::File::create_new(path).with_context(|| format!("cannot write `{}`", path.display()))?;
+    file.write_all(text.as_bytes()).with_context(|| format!("cannot write `{}`", path.display()))?;
+    print(&format!("{}\n", path.display()));
+    remark(
+        "next: the hosts' keys (`ssh-keyscan HOST >> known_hosts` beside it, compared by a person), then `teravm-ci check`\n",
+    );
+    Ok(())
+}
+
+/// Prints the completions for a shell.
+pub(crate) fn completions(args: &CompletionsArgs) -> u8 {
+    let mut text = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "teravm-ci", &mut text);
+    print(&String::from_utf8_lossy(&text));
+    Status::Passed.code()
+}
+
+/// Prints the manual page.
+pub(crate) fn man() -> anyhow::Result<u8> {
+    let mut text = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut text).context("the manual page cannot be made")?;
+    let mut page = String::from_utf8_lossy(&text).into_owned();
+    page.push_str(".SH \"EXIT STATUS\"\n");
+    for status in Status::ALL {
+        page.push_str(&format!(".TP\n\\fB{}\\fR\n{}; who gets up: {}\n", status.code(), status.name(), status.whose()));
+    }
+    print(&page);
+    Ok(Status::Passed.code())
+}
+
+/// Whether a config is right, and every secret is there.
+fn check(config: &Config, global: &Global) -> anyhow::Result<()> {
+    let names: Vec<&String> = match &global.setup {
+        Some(name) => vec![name],
+        None => config.setups.keys().collect(),
+    };
+    for name in &names {
+        let global = Global { setup: Some((*name).clone()), ..global.clone() };
+        let lab = Lab::new(config, &global, &Reach { no_vpn: false })
+            .with_context(|| format!("the setup `{name}` cannot be used"))?;
+        if let Some(key) = &lab.ssh_key {
+            drop(Access::open(&lab.ssh, Some(key), lab.outage).with_context(|| "`ssh.key` cannot be used")?);
+        }
+    }
+    let listed =
+        |names: &mut dyn Iterator<Item = &String>| names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    print(&format!(
+        "{} is right, and every secret is there\n  setups: {}\n  suites: {}\n",
+        global.config.display(),
+        listed(&mut names.into_iter()),
+        listed(&mut config.suites.keys())
+    ));
+    Ok(())
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use globset::GlobMatcher;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::Date;
@@ -29,7 +30,7 @@ pub(crate) struct Gate {
 }
 
 /// Cases whose failure is known, and why.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct KnownFailure {
     pub suite: String,
@@ -38,6 +39,7 @@ pub(crate) struct KnownFailure {
     pub reason: String,
     /// The last day on which it is known; from the next on it counts again.
     #[serde(with = "day")]
+    #[schemars(with = "String")]
     pub until: Date,
 }
 
@@ -95,8 +97,18 @@ impl<'de> Deserialize<'de> for Pattern {
     }
 }
 
+impl JsonSchema for Pattern {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Pattern".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "description": "Names of cases, with `*`, `?`, `[ab]` and `{one,other}`"})
+    }
+}
+
 /// What comes of a case that passed in one attempt and not in another.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Flaky {
     #[default]
@@ -145,6 +157,18 @@ impl<'de> Deserialize<'de> for Required {
     }
 }
 
+impl JsonSchema for Required {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Required".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let named =
+            json_schema!({"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}});
+        json_schema!({"anyOf": [{"enum": ["none", "baseline"]}, named]})
+    }
+}
+
 impl Serialize for Required {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -156,7 +180,7 @@ impl Serialize for Required {
 }
 
 /// How long a suite and its cases may take, as a multiple of what was usual in the last nights.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MaxDuration {
     pub suite: Option<f64>,
@@ -166,7 +190,7 @@ pub(crate) struct MaxDuration {
 }
 
 /// What comes of what is slower than usual.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Exceeded {
     #[default]

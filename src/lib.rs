@@ -1,6 +1,7 @@
 //! The way of a night, on one screen: the config is loaded, the plan is made, the reporters are opened, the plan is run while
 //! the reporters listen to its events, and what they add up to is the exit code.
 
+mod adopt;
 mod check;
 pub mod cli;
 mod collect;
@@ -77,7 +78,9 @@ async fn carry_out(cli: Cli) -> anyhow::Result<u8> {
         Command::Lock(args) => desk::lock(&config()?, global, args).await,
         Command::Gate(args) => history::gate(&config()?, args).await,
         Command::History(args) => history::ask(&config()?, global, args).await,
-        Command::Config(args) => desk::config(&config()?, global, args),
+        Command::Config(args) => desk::config(global, args),
+        Command::Completions(args) => Ok(desk::completions(args)),
+        Command::Man => desk::man(),
     }
 }
 

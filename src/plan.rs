@@ -15,6 +15,7 @@ use crate::gate::Gate;
 use crate::memory::Memory;
 use crate::release::Wanted;
 use crate::secret::{Redactor, Secret, SecretRef};
+use crate::summary::Summary;
 use crate::{history, vpn};
 
 /// Where the lab is and how it is reached: what every command needs that goes there.
@@ -187,7 +188,8 @@ impl Plan {
     }
 
     pub(crate) fn test(config: &Config, global: &cli::Global, args: &cli::TestArgs) -> anyhow::Result<Plan> {
-        Plan::new("test", config, global, &args.night, None, Some(&args.suites))
+        let named = if args.failed { not_green(config, global)? } else { args.suites.clone() };
+        Plan::new("test", config, global, &args.night, None, Some(&named))
     }
 
     fn new(
@@ -294,6 +296,24 @@ impl Plan {
             compare: self.compare.clone(),
         }
     }
+}
+
+/// The suites that were not green in the last run on the setup that is meant, by the reports that are there.
+fn not_green(config: &Config, global: &cli::Global) -> anyhow::Result<Vec<String>> {
+    let path = global.results.join("run.json");
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("there is no last run: `{}` cannot be read", path.display()))?;
+    let last: Summary = serde_json::from_str(&text).with_context(|| format!("`{}` tells of no run", path.display()))?;
+    let setup = last.night.as_ref().and_then(|night| night.setup.clone()).unwrap_or_default();
+    let (meant, _) = config.setup(global.setup.as_deref()).map_err(anyhow::Error::msg)?;
+    if setup != meant {
+        bail!("the last run was on `{setup}`, and not on `{meant}`; its suites say nothing of this one");
+    }
+    let bad: Vec<String> = last.judged().filter(|suite| !suite.is_green()).map(|suite| suite.suite.clone()).collect();
+    if bad.is_empty() {
+        bail!("every suite of the last run was green, so there is nothing to run again");
+    }
+    Ok(bad)
 }
 
 /// A name that sorts by time and is not given twice: `20261122T231548-9f3a`.

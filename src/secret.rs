@@ -45,6 +45,24 @@ impl fmt::Debug for Secret {
     }
 }
 
+impl schemars::JsonSchema for SecretRef {
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "object",
+            "description": "Where a secret is, and never the secret itself: `{env: NAME}` or `{file: PATH}`",
+            "properties": {
+                "env": {"type": "string"}, "file": {"type": "string"}, "encoding": {"enum": ["plain", "base64"]},
+            },
+            "oneOf": [{"required": ["env"]}, {"required": ["file"]}],
+            "additionalProperties": false,
+        })
+    }
+}
+
 /// Where the config says that a secret is: `{env: NAME}` or `{file: PATH}`, as it is or in base64.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SecretRef {

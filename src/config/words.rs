@@ -216,8 +216,32 @@ impl fmt::Display for Network {
     }
 }
 
+/// What stands in the file as a text and is something else here.
+pub(super) struct Written<T>(PhantomData<T>);
+
+impl schemars::JsonSchema for Written<Duration> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let pattern = r"^(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?$";
+        schemars::json_schema!({"type": "string", "description": "A time like `90s`, `45m`, `2h45m` or `7d`", "pattern": pattern})
+    }
+}
+
 macro_rules! written_as_text {
     ($type:ty, $what:literal) => {
+        impl schemars::JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({"type": "string", "description": $what})
+            }
+        }
+
         impl Serialize for $type {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)

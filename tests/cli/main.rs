@@ -1,5 +1,6 @@
 //! The real program, quickly and without a lab: what it prints, what it writes, and what it comes to.
 
+mod adopt;
 mod config;
 mod desk;
 mod errors;
