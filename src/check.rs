@@ -3,10 +3,11 @@
 
 use futures_util::future::join_all;
 
-use crate::cli::{CheckArgs, Global};
+use crate::cli::{CheckArgs, Global, LogFormat};
 use crate::config::Config;
 use crate::event::{self, Events, Problem, Step};
 use crate::gateway::{Gateway, Refresh};
+use crate::history::Place;
 use crate::lock::Lock;
 use crate::ng40::Tester;
 use crate::plan::{Lab, Role};
@@ -40,6 +41,8 @@ pub(crate) async fn check(config: &Config, global: &Global, args: &CheckArgs) ->
     let (events, inbox) = event::channel(lab.redactor.clone());
     let listening = tokio::spawn(desk::heard(inbox));
     let mut rows = vec![Row::new("here", "config", Ok(format!("setup `{}`, every secret is there", lab.setup)))];
+    let history = Place::new(&config.history, &lab.redactor)?;
+    rows.push(Row::new("here", "history", Ok(history.state().await)));
     let stop = Stop::default();
     let watch = signals::watch(&stop);
     for program in ["ssh", "openvpn"] {
@@ -77,7 +80,10 @@ pub(crate) async fn check(config: &Config, global: &Global, args: &CheckArgs) ->
         remark(&format!("{}\n", problem.text()));
         return Ok(Status::Interrupted.code());
     }
-    print(&table(&rows));
+    print(&match args.format {
+        LogFormat::Text => table(&rows),
+        LogFormat::Json => document(&rows),
+    });
     let is_fine = rows.iter().all(|row| row.outcome.is_ok());
     Ok(if is_fine { Status::Passed.code() } else { Status::Testbed.code() })
 }
@@ -177,6 +183,21 @@ async fn of_registry(gateways: &[Gateway]) -> Vec<Row> {
         }
     }
     rows
+}
+
+/// The rows for programs.
+fn document(rows: &[Row]) -> String {
+    let row = |row: &Row| {
+        serde_json::json!({
+            "host": row.host,
+            "what": row.what,
+            "is_fine": row.outcome.is_ok(),
+            "said": row.outcome.as_ref().ok(),
+            "problem": row.outcome.as_ref().err(),
+        })
+    };
+    let rows: Vec<_> = rows.iter().map(row).collect();
+    serde_json::to_string_pretty(&rows).expect("rows are plain data") + "\n"
 }
 
 fn table(rows: &[Row]) -> String {

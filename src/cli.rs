@@ -165,6 +165,9 @@ pub struct TestArgs {
 pub struct CheckArgs {
     #[command(flatten)]
     pub reach: Reach,
+    /// How it is printed
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
+    pub format: LogFormat,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -112,6 +112,21 @@ impl Place {
         asked.await.map_err(problem)
     }
 
+    /// How it is, in words: a night runs without it too.
+    pub(crate) async fn state(&self) -> String {
+        if matches!(&self.database, Database::Sqlite(path) if !path.exists()) {
+            return format!("{}, with the first night", self.database);
+        }
+        let last = Filter { limit: 1, ..Filter::default() };
+        match self.in_time(async { self.open().await?.list(&last).await }).await {
+            Ok(nights) => match nights.first() {
+                Some(night) => format!("{}, the last night is {}", self.database, night.run),
+                None => format!("{}, no night yet", self.database),
+            },
+            Err(error) => format!("{error}; nights run, and are not kept"),
+        }
+    }
+
     /// Opens the history.
     pub(crate) async fn open(&self) -> Result<Store, HistoryError> {
         self.in_time(Store::open(&self.database, self.password.as_ref(), self.timeout)).await

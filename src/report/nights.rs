@@ -188,7 +188,9 @@ impl Story {
 
     pub(crate) fn suite(&mut self, suite: &str, planned: u64) -> &mut Self {
         let (name, list) = (suite.to_owned(), format!("{suite}.ntl"));
-        self.say(EventKind::SuiteStarted { suite: name.clone(), list, host: "ng40".to_owned(), attempt: 1 });
+        let is_before = |event: &&Event| matches!(&event.kind, EventKind::SuiteStarted { suite, .. } if *suite == name);
+        let attempt = self.events.iter().filter(is_before).count() as u64 + 1;
+        self.say(EventKind::SuiteStarted { suite: name.clone(), list, host: "ng40".to_owned(), attempt });
         self.after(4_000).say(EventKind::SuitePlanned { suite: name, cases: planned })
     }
 
@@ -363,6 +365,58 @@ pub(crate) fn cut_off() -> Story {
     story.begins("test", &[], &["gxgy", "roaming"]).connects();
     story.start(Step::Test, None).suite("gxgy", 2).passes("gxgy", 1, "gx_gy_combined_04");
     story.case_begins("gxgy", 2, "gx_gy_combined_05_capacity").after(130_000);
+    story
+}
+
+/// A night that remembers those before: something is new, something known, something flaky, fixed, missing, slower.
+#[cfg(test)]
+pub(crate) fn morning() -> Story {
+    use crate::gate::{CameTo, Exceeded, KnownFailure, MaxDuration};
+    use crate::memory::{CaseMemory, Memory, Past, SuiteMemory};
+    let past = |day: i64, release: &str| Past {
+        run: format!("2026111{day}T230500-0001"),
+        started: datetime!(2026-11-10 23:05:00 UTC) + time::Duration::days(day),
+        release: Some(release.to_owned()),
+    };
+    let good = |before| CaseMemory { before: Some(before), last_good: Some(past(9, OLD)), ..CaseMemory::default() };
+    let bad = CaseMemory {
+        last_good: Some(past(4, OLD)),
+        bad_since: Some(past(5, NEW)),
+        unknown_since: Some(past(5, NEW)),
+        ..good(CameTo::Failed)
+    };
+    let usual = CaseMemory { usual: Some(Duration::from_secs(20)), ..good(CameTo::Passed) };
+    let cases = [
+        ("attach", usual),
+        ("handover", good(CameTo::Passed)),
+        ("capacity", bad.clone()),
+        ("roaming", bad),
+        ("paging", good(CameTo::Flaky)),
+        ("detach", good(CameTo::Failed)),
+        ("reboot", good(CameTo::Passed)),
+    ];
+    let cases = cases.into_iter().map(|(name, case)| (name.to_owned(), case)).collect();
+    let suite = SuiteMemory { usual: Some(Duration::from_secs(190)), cases };
+    let reason = "https://github.com/magma/magma/issues/11".to_owned();
+    let case = "roam*".parse().expect("it is a pattern");
+    let until = time::macros::date!(2026 - 12 - 31);
+    let limit = MaxDuration { suite: Some(1.5), case: Some(2.0), exceeded: Exceeded::Warn };
+    let mut story = Story::new();
+    story.begins("run", &["agw"], &["gxgy"]).obeys(Gate {
+        known_failures: vec![KnownFailure { suite: "gxgy".to_owned(), case, reason, until }],
+        max_duration: [("gxgy".to_owned(), limit)].into(),
+        ..Gate::default()
+    });
+    let suites = [("gxgy".to_owned(), suite)].into();
+    story.say(EventKind::Remembered(Memory { previous: Some(past(9, OLD)), suites }));
+    story.connects().gateway("agw", GatewayOutcome::Upgraded { from: Some(OLD.to_owned()), to: NEW.to_owned() });
+    let first = ["attach", "handover", "capacity", "roaming", "paging", "detach"];
+    let verdicts = |failed: &[&str]| first.map(|name| (name, if failed.contains(&name) { "FAIL" } else { "PASS" }));
+    story.start(Step::Test, None);
+    story.attempt("gxgy", &verdicts(&["handover", "capacity", "roaming", "paging"]));
+    story.attempt("gxgy", &verdicts(&["handover", "capacity", "roaming"]));
+    story.end(Step::Test, None, 0, StepOutcome::Done { text: "every suite has ended".to_owned() });
+    story.say(EventKind::NightEnded);
     story
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use super::nights::{Story, cut_off, green, hostile, options, red, restored, watched};
+use super::nights::{Story, cut_off, green, hostile, morning, options, red, restored, watched};
 use super::*;
 use crate::event::{self, Step};
 use crate::secret::Redactor;
@@ -66,6 +66,7 @@ macro_rules! whole_night {
 whole_night!(green);
 whole_night!(red);
 whole_night!(restored);
+whole_night!(morning);
 whole_night!(cut_off);
 whole_night!(hostile);
 

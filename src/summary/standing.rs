@@ -198,8 +198,10 @@ pub(crate) const SLOWER: &str = "slower than usual";
 
 /// That something took longer than usual.
 pub(super) fn slower(took: Duration, usual: Duration) -> String {
+    // Tenths of a second say something of seconds, and nothing of minutes.
+    let parts = if took < Duration::from_secs(10) { 10.0 } else { 1.0 };
     let text =
-        |length: Duration| format_duration(Duration::from_secs_f64((length.as_secs_f64() * 10.0).round() / 10.0));
+        |length: Duration| format_duration(Duration::from_secs_f64((length.as_secs_f64() * parts).round() / parts));
     format!("{SLOWER}: {}, and {} is usual", text(took), text(usual))
 }
 

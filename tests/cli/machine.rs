@@ -236,13 +236,14 @@ fn every_command_that_needs_the_tunnel_says_why_there_is_none() {
         exit 3
         --- standard output
         ok      here  config      setup `lab`, every secret is there
+        ok      here  history     sqlite:config/history.sqlite, with the first night
         ok      here  program     DESK/programs/ssh
         ok      here  program     DESK/programs/openvpn
         FAILED  here  tunnel      no tunnel to `127.0.0.1:1194`
                                      because: OpenVPN may not make a tunnel on this machine: ERROR: Cannot ioctl TUNSETIFF tun: Operation not permitted (errno=1)
                                      try: run it as root with CAP_NET_ADMIN, or let `sudo -n` start `openvpn`
 
-        4 checks, 1 failed: a night would not run.
+        5 checks, 1 failed: a night would not run.
         --- called
         ssh-keygen -y
         openvpn --version
@@ -519,6 +520,7 @@ fn a_machine_without_ssh_is_told_so() {
         exit 3
         --- standard output
         ok      here  config      setup `lab`, every secret is there
+        ok      here  history     sqlite:config/history.sqlite, with the first night
         FAILED  here  program     `ssh` is not installed
         ok      here  program     DESK/programs/openvpn
         ok      here  tunnel      none of ours; the hosts are reached as they are
@@ -535,7 +537,7 @@ fn a_machine_without_ssh_is_told_so() {
                                      because: No such file or directory (os error 2)
                                      try: install OpenSSH's client
 
-        7 checks, 4 failed: a night would not run.
+        8 checks, 4 failed: a night would not run.
         ");
 }
 
