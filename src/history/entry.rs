@@ -1,11 +1,13 @@
 //! A night as history keeps it: what was run on what, and every case with all its attempts. No console.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::event::{Case, GatewayOutcome, Judgement};
+use crate::event::{Case, GatewayOutcome, Judgement, Step};
 use crate::gate::CameTo;
-use crate::summary::{Counts, GatewayRun, JudgedSuite, Reason, Standing, Status, Summary};
+use crate::summary::{Counts, GatewayRun, JudgedSuite, Reason, Standing, Status, StepRun, Summary};
 
 /// A night that was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +28,8 @@ pub(crate) struct Entry {
     pub wanted: Option<String>,
     /// What was tested: the release that the access gateway ran in the end.
     pub release: Option<String>,
+    /// What the upgrade took, in milliseconds, where there was one.
+    pub upgrade_ms: Option<u64>,
     pub counts: Counts,
     pub gateways: Vec<PastGateway>,
     pub suites: Vec<PastSuite>,
@@ -117,12 +121,22 @@ impl Entry {
             ended: summary.ended,
             wanted: night.wanted.clone(),
             release: summary.tested(),
+            upgrade_ms: upgrade(summary).map(millis),
             counts: summary.counts(),
             gateways: summary.gateways.iter().map(PastGateway::of).collect(),
             suites: summary.judged().map(|suite| PastSuite::of(&suite)).collect(),
             reasons: summary.reasons(),
         })
     }
+}
+
+/// From the first gateway that was prepared to the last one verified.
+fn upgrade(summary: &Summary) -> Option<Duration> {
+    let of_upgrade = |run: &&StepRun| matches!(run.step, Step::Prepare | Step::Activate | Step::Verify);
+    let began = summary.steps.iter().filter(of_upgrade).map(|run| run.started).min()?;
+    let verified = summary.steps.iter().filter(|run| run.step == Step::Verify);
+    let ended = verified.filter_map(|run| Some(run.started + run.took?)).max()?;
+    Duration::try_from(ended - began).ok()
 }
 
 impl PastGateway {
@@ -183,6 +197,6 @@ impl PastCase {
     }
 }
 
-fn millis(took: std::time::Duration) -> u64 {
+fn millis(took: Duration) -> u64 {
     u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }

@@ -144,6 +144,7 @@ fn empty() -> Entry {
         ended: None,
         wanted: None,
         release: None,
+        upgrade_ms: None,
         counts: Counts::default(),
         gateways: Vec::new(),
         suites: Vec::new(),

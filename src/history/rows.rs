@@ -21,6 +21,8 @@ pub(crate) struct Line {
     #[serde(with = "time::serde::rfc3339::option")]
     pub ended: Option<OffsetDateTime>,
     pub release: Option<String>,
+    /// What the upgrade took, in milliseconds, where there was one.
+    pub upgrade_ms: Option<u64>,
     pub counts: Counts,
     pub url: Option<String>,
 }
@@ -28,7 +30,7 @@ pub(crate) struct Line {
 impl Line {
     /// What [`Line::read`] reads, in its order.
     pub(super) const COLUMNS: &'static str =
-        "run, setup, command, status, started, ended, release, passed, failed, errors, flaky, known, url";
+        "run, setup, command, status, started, ended, release, passed, failed, errors, flaky, known, url, upgrade";
 
     pub(super) fn read(row: &AnyRow) -> Result<Line, HistoryError> {
         let read = || -> sqlx::Result<Line> {
@@ -42,6 +44,7 @@ impl Line {
                 release: row.try_get("release")?,
                 counts: counts(row)?,
                 url: row.try_get("url")?,
+                upgrade_ms: unsigned(row, "upgrade")?,
             })
         };
         read().map_err(HistoryError::read)
@@ -51,8 +54,8 @@ impl Line {
 pub(super) async fn write_night(change: &mut AnyConnection, entry: &Entry) -> sqlx::Result<AnyQueryResult> {
     let reasons = serde_json::to_string(&entry.reasons).expect("reasons are plain data");
     sqlx::query(
-        "INSERT INTO night (run, setup, command, program, url, status, started, ended, wanted, release, passed, failed, errors, flaky, known, reasons) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (run) DO NOTHING",
+        "INSERT INTO night (run, setup, command, program, url, status, started, ended, wanted, release, passed, failed, errors, flaky, known, reasons, upgrade) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT (run) DO NOTHING",
     )
     .bind(entry.run.clone())
     .bind(entry.setup.clone())
@@ -70,6 +73,7 @@ pub(super) async fn write_night(change: &mut AnyConnection, entry: &Entry) -> sq
     .bind(count(entry.counts.flaky))
     .bind(count(entry.counts.known))
     .bind(reasons)
+    .bind(entry.upgrade_ms.map(number))
     .execute(change)
     .await
 }
@@ -180,6 +184,7 @@ pub(super) fn read_night(
         ended: night.try_get::<Option<i64>, _>("ended")?.map(time_of),
         wanted: night.try_get("wanted")?,
         release: night.try_get("release")?,
+        upgrade_ms: unsigned(night, "upgrade")?,
         counts: counts(night)?,
         gateways: gateways.iter().map(read_gateway).collect::<sqlx::Result<_>>()?,
         suites: suites.iter().map(|suite| read_suite(suite, cases)).collect::<sqlx::Result<_>>()?,

@@ -22,8 +22,15 @@ const FIRST: &str = "
         ('r1', 'cut', 0, 'd', 1, 'passed', 'PASS', 10, NULL, 'lab', 1668500000000);
 ";
 
-async fn is_brought_up_to_date(place: &Place) {
-    Store::make_of_version(place, 1, FIRST).await;
+/// What the second one wrote of the same.
+const SECOND: &str = "
+    UPDATE night_suite SET setup = 'lab', started = 1668500000000,
+        status = CASE suite WHEN 'whole' THEN 'passed' WHEN 'failed' THEN 'tests_failed' ELSE 'inconclusive' END;
+    UPDATE night_case SET came_to = judged;
+";
+
+async fn is_brought_up_to_date(place: &Place, version: usize, filled: &str) {
+    Store::make_of_version(place, version, filled.to_owned()).await;
     for _ in 0..2 {
         let store = open(place).await;
         let night = store.night("r1").await.expect("it is read").expect("it is there");
@@ -49,14 +56,23 @@ async fn is_brought_up_to_date(place: &Place) {
     }
 }
 
-#[tokio::test]
-async fn a_history_of_the_first_version_is_brought_up_to_date_in_sqlite() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    is_brought_up_to_date(&sqlite(folder.path())).await;
+/// A history of every older version: how it was filled.
+fn versions() -> [(usize, String); 2] {
+    [(1, FIRST.to_owned()), (2, format!("{FIRST}{SECOND}"))]
 }
 
 #[tokio::test]
-async fn a_history_of_the_first_version_is_brought_up_to_date_in_postgresql() {
-    let server = Postgres::start();
-    is_brought_up_to_date(&server.place("teravm")).await;
+async fn a_history_of_each_older_version_is_brought_up_to_date_in_sqlite() {
+    for (version, filled) in versions() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        is_brought_up_to_date(&sqlite(folder.path()), version, &filled).await;
+    }
+}
+
+#[tokio::test]
+async fn a_history_of_each_older_version_is_brought_up_to_date_in_postgresql() {
+    for (version, filled) in versions() {
+        let server = Postgres::start();
+        is_brought_up_to_date(&server.place("teravm"), version, &filled).await;
+    }
 }
