@@ -253,6 +253,15 @@ pub enum HistoryAction {
     },
     /// Take in nights that are not there yet: `run.json`, an NG40 console, or JUnit XML of another run
     Import(ImportArgs),
+    /// Write one page with the last nights of a setup: every case, every night, and plots
+    Page {
+        /// The folder in which `index.html` is put; made if it is not there
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// At most so many nights
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        nights: usize,
+    },
 }
 
 #[derive(Debug, Clone, Args)]

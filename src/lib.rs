@@ -39,7 +39,7 @@ use crate::cli::{Cli, Command, Global, Night};
 use crate::config::Config;
 use crate::event::Events;
 use crate::plan::Plan;
-use crate::report::Reporters;
+use crate::report::{Options, Reporters};
 use crate::secret::Redactor;
 use crate::summary::{Status, Summary};
 
@@ -66,7 +66,7 @@ async fn carry_out(cli: Cli) -> anyhow::Result<u8> {
         Command::Report(args) => {
             let consoles = offline::open(args, &global.results)?;
             let rules = ng40::outcome::Rules { max_packet_loss: args.max_packet_loss, ..Default::default() };
-            let summary = heard(global, Redactor::default(), |events| async move {
+            let summary = heard(&terminal::options(global), Redactor::default(), |events| async move {
                 tokio::task::spawn_blocking(move || offline::read(consoles, rules, &events)).await?;
                 Ok(())
             })
@@ -90,8 +90,9 @@ async fn night(plan: Plan, global: &Global, args: &Night) -> anyhow::Result<u8> 
         return dry_run::print_plan(&plan).await;
     }
     let (redactor, history) = (plan.lab.redactor.clone(), plan.history.clone());
-    let memory = plan.recall().await;
-    let summary = heard(global, redactor, |events| async move {
+    let (memory, nights) = plan.recall().await;
+    let options = Options { nights, ..terminal::options(global) };
+    let summary = heard(&options, redactor, |events| async move {
         runner::run(&plan, memory, events).await;
         Ok(())
     })
@@ -104,14 +105,14 @@ async fn night(plan: Plan, global: &Global, args: &Night) -> anyhow::Result<u8> 
 
 /// Has the reporters listen to a piece of work, and returns what they have heard; none when they broke down.
 async fn heard<F>(
-    global: &Global,
+    options: &Options,
     redactor: Redactor,
     work: impl FnOnce(Events) -> F,
 ) -> anyhow::Result<Option<Summary>>
 where
     F: Future<Output = anyhow::Result<()>>,
 {
-    let reporters = Reporters::open(&terminal::options(global))?;
+    let reporters = Reporters::open(options)?;
     let (events, inbox) = event::channel(redactor);
     let listening = tokio::task::spawn_blocking(move || reporters.listen(inbox));
     work(events).await?;

@@ -12,6 +12,7 @@ use crate::cli::{self, Kind};
 use crate::config::{Address, Agw, Collect, Config, Feg, Lock, Ng40, ReleasePolicy, Ssh, Suite, Verify, VpnKind};
 use crate::event::{self, PlannedSuite, Problem, Step};
 use crate::gate::Gate;
+use crate::history::Nights;
 use crate::memory::Memory;
 use crate::release::Wanted;
 use crate::secret::{Redactor, Secret, SecretRef};
@@ -242,13 +243,16 @@ impl Plan {
         })
     }
 
-    /// What the nights before say of the cases of this one.
-    pub(crate) async fn recall(&self) -> Result<Option<Memory>, Problem> {
+    /// What the nights before say of the cases of this one, and these nights themselves; none where they cannot be asked.
+    pub(crate) async fn recall(&self) -> (Result<Option<Memory>, Problem>, Nights) {
         if self.suites.is_empty() {
-            return Ok(None);
+            return (Ok(None), Nights::default());
         }
         let suites: Vec<String> = self.suites.iter().map(|(name, _)| name.clone()).collect();
-        self.history.recall(&self.lab.setup, &suites).await.map(Some)
+        match self.history.recall(&self.lab.setup, &suites).await {
+            Ok((memory, nights)) => (Ok(Some(memory)), nights),
+            Err(problem) => (Err(problem), Nights::default()),
+        }
     }
 
     /// The gateways that this night upgrades.

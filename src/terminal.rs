@@ -6,6 +6,7 @@ use std::io::{IsTerminal as _, Write as _};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{self, Global};
+use crate::history::Nights;
 use crate::report::{Color, Format, Options, Verbosity};
 use crate::summary::Status;
 
@@ -38,6 +39,7 @@ pub(crate) fn options(global: &Global) -> Options {
             cli::Color::Always => Color::Always,
             cli::Color::Never => Color::Never,
         },
+        nights: Nights::default(),
         is_ci: std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false"),
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::event::{Case, GatewayOutcome, Judgement, Step};
+use crate::event::{Case, GatewayOutcome, Judgement};
 use crate::gate::CameTo;
-use crate::summary::{Counts, GatewayRun, JudgedSuite, Reason, Standing, Status, StepRun, Summary};
+use crate::summary::{Counts, GatewayRun, JudgedSuite, Reason, Standing, Status, Summary};
 
 /// A night that was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -121,22 +121,13 @@ impl Entry {
             ended: summary.ended,
             wanted: night.wanted.clone(),
             release: summary.tested(),
-            upgrade_ms: upgrade(summary).map(millis),
+            upgrade_ms: summary.upgrade_took().map(millis),
             counts: summary.counts(),
             gateways: summary.gateways.iter().map(PastGateway::of).collect(),
             suites: summary.judged().map(|suite| PastSuite::of(&suite)).collect(),
             reasons: summary.reasons(),
         })
     }
-}
-
-/// From the first gateway that was prepared to the last one verified.
-fn upgrade(summary: &Summary) -> Option<Duration> {
-    let of_upgrade = |run: &&StepRun| matches!(run.step, Step::Prepare | Step::Activate | Step::Verify);
-    let began = summary.steps.iter().filter(of_upgrade).map(|run| run.started).min()?;
-    let verified = summary.steps.iter().filter(|run| run.step == Step::Verify);
-    let ended = verified.filter_map(|run| Some(run.started + run.took?)).max()?;
-    Duration::try_from(ended - began).ok()
 }
 
 impl PastGateway {

@@ -18,6 +18,9 @@ use anyhow::{Context as _, bail};
 use time::OffsetDateTime;
 
 pub(crate) use entry::Entry;
+pub(crate) use past::Nights;
+#[cfg(test)]
+pub(crate) use past::{Outcome, SuiteOutcome};
 pub(crate) use rows::Line;
 use ship::{Question, Ships};
 pub(crate) use store::{Kept, Store};
@@ -27,9 +30,13 @@ use crate::config::{self, Config, Database};
 use crate::event::Problem;
 use crate::gate::day;
 use crate::memory::Memory;
+use crate::report::{self, page};
 use crate::secret::{Redactor, Secret};
 use crate::summary::{Status, Summary};
 use crate::terminal::{print, remark};
+
+/// How many nights before it the page of a night shows.
+const SHOWN: usize = 100;
 
 /// Where the history is kept.
 #[derive(Debug, Clone)]
@@ -92,16 +99,17 @@ impl Place {
     }
 
     /// What the nights before say of a night that is about to begin. A history that cannot be asked spoils no night.
-    pub(crate) async fn recall(&self, setup: &str, suites: &[String]) -> Result<Memory, Problem> {
+    pub(crate) async fn recall(&self, setup: &str, suites: &[String]) -> Result<(Memory, Nights), Problem> {
         // What is only asked is not made.
         if matches!(&self.database, Database::Sqlite(path) if !path.exists()) {
-            return Ok(Memory::default());
+            return Ok((Memory::default(), Nights::default()));
         }
         let asked = self.in_time(async {
             let store = Store::open(&self.database, self.password.as_ref(), self.timeout).await?;
             let memory = store.recall(setup, suites).await?;
+            let nights = store.nights(setup, SHOWN).await?;
             store.close().await;
-            Ok(memory)
+            Ok((memory, nights))
         });
         let problem = |error: HistoryError| {
             Problem::testbed(
@@ -193,6 +201,21 @@ pub(crate) async fn ask(config: &Config, global: &Global, args: &HistoryArgs) ->
                 print(&format!("{}  {}\n", entry.run, if kept == Kept::New { "taken in" } else { "known already" }));
             }
             store.close().await;
+        }
+        HistoryAction::Page { out, nights } => {
+            let (setup, _) = config.setup(global.setup.as_deref()).map_err(anyhow::Error::msg)?;
+            let asked = async {
+                let store = place.open().await?;
+                let nights = store.nights(setup, *nights).await?;
+                let last = match nights.nights.last() {
+                    Some(last) => store.night(&last.run).await?,
+                    None => None,
+                };
+                Ok::<_, HistoryError>((nights, last))
+            };
+            let (nights, last) = place.in_time(asked).await?;
+            let path = report::put(out, "index.html", &page::of_history(setup, &nights, last.as_ref()))?;
+            print(&format!("{}\n", path.display()));
         }
     }
     Ok(Status::Passed.code())

@@ -369,12 +369,11 @@ fn under_way(summary: &Summary) -> Option<(String, String, OffsetDateTime)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Color;
     use crate::report::nights::{Kept, cut_off};
 
     /// What a console says that has said nothing for a minute.
     fn beats(format: Format, verbosity: Verbosity) -> String {
-        let options = Options { results: "results".into(), verbosity, format, color: Color::Never, is_ci: true };
+        let options = Options { verbosity, format, ..crate::report::nights::options(std::path::Path::new("results")) };
         let err = Kept::default();
         let mut console = Console::new(&options, Box::new(io::sink()), Box::new(err.clone()));
         let story = cut_off();

@@ -21,7 +21,7 @@ const PART: u32 = 20;
 pub(super) struct Document {
     name: &'static str,
     path: PathBuf,
-    render: fn(&Summary) -> String,
+    render: Box<dyn Fn(&Summary) -> String + Send>,
     is_stale: bool,
     /// When it may be written again.
     next: Instant,
@@ -32,9 +32,10 @@ impl Document {
     pub(super) fn open(
         results: &Path,
         name: &'static str,
-        render: fn(&Summary) -> String,
+        render: impl Fn(&Summary) -> String + Send + 'static,
     ) -> Result<Document, ReportError> {
-        let mut document = Document { name, path: results.join(name), render, is_stale: true, next: Instant::now() };
+        let path = results.join(name);
+        let mut document = Document { name, path, render: Box::new(render), is_stale: true, next: Instant::now() };
         document.write(&Summary::default())?;
         document.next = Instant::now();
         Ok(document)
@@ -66,6 +67,14 @@ impl Reporter for Document {
     fn finish(&mut self, summary: &Summary) -> Result<(), ReportError> {
         self.write(summary)
     }
+}
+
+/// Puts a page into a folder, which is made if it is not there, and returns its path.
+pub(crate) fn put(folder: &Path, name: &str, text: &str) -> Result<PathBuf, ReportError> {
+    std::fs::create_dir_all(folder).map_err(ReportError::write(folder))?;
+    let path = folder.join(name);
+    write_whole(&path, text.as_bytes())?;
+    Ok(path)
 }
 
 /// Puts a whole file in the place of the old one. A reader sees the one or the other, and never a part.

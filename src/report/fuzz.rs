@@ -9,6 +9,7 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event as Xml};
 
 use super::nights::{Story, cut_off, green, hostile, options, red, restored, watched};
+use super::page::Page;
 use super::{Options, Verbosity, junit, markdown, record};
 use crate::event::{
     Case, Class, Event, EventKind, FORMAT, GatewayOutcome, Judgement, Level, Night, PlannedSuite, Problem, Step,
@@ -40,8 +41,11 @@ pub fn reports(bytes: &[u8]) {
     assert_json(&summary);
     let page = markdown::document(&summary);
     assert_eq!(page.starts_with("# ✅ "), summary.status() == Status::Passed);
+    let html = Page::default().document(&summary);
+    assert_html(&html);
+    assert_eq!(html.starts_with(GREEN_PAGE), summary.status() == Status::Passed);
     let screen = watched(&story, &Options { verbosity: Verbosity::Verbose, ..options(Path::new("results")) });
-    for text in [page, screen] {
+    for text in [page, html, screen] {
         assert!(
             !text.chars().any(|char| char.is_control() && char != '\n'),
             "it does something to a terminal: {text:?}"
@@ -99,6 +103,74 @@ fn assert_json(summary: &Summary) {
     assert_eq!(value["reasons"].as_array().map(Vec::len), Some(summary.reasons().len()));
     let again: Summary = serde_json::from_str(&text).expect("it was written by us");
     assert_eq!((again.status(), again.counts()), (summary.status(), counts));
+}
+
+/// How `report.html` of a night begins that has passed, and of no other.
+pub(super) const GREEN_PAGE: &str = "<!DOCTYPE html>\n<html lang=\"en\" data-tone=\"good\">\n";
+
+/// The tags that we write, and those of them that hold nothing.
+const TAGS: &str = "html head title style body a button header p h1 h2 h3 span ul ol li dl div dt dd code strong main nav section \
+                    article pre details summary table caption thead tbody tr th td figure figcaption svg desc g rect form \
+                    label input select option output noscript script meta link";
+const VOID: [&str; 3] = ["meta", "link", "input"];
+/// The attributes that we write.
+const ATTRIBUTES: &str = "lang data-tone charset http-equiv content name rel href class id type hidden aria-hidden aria-label \
+                          aria-labelledby role tabindex scope viewBox preserveAspectRatio x y width height autocomplete \
+                          spellcheck placeholder aria-keyshortcuts value for";
+
+/// Checks that a page is made of our own tags and of nothing else: whatever a night says has opened none and leads nowhere.
+pub(super) fn assert_html(page: &str) {
+    let is_one_of = |names: &str, name: &str| names.split_whitespace().any(|known| known == name);
+    let mut open: Vec<&str> = Vec::new();
+    let mut ids: std::collections::HashSet<&str> = std::collections::HashSet::new();
+    let mut rest = page.strip_prefix("<!DOCTYPE html>").expect("it is HTML");
+    while let Some((_, tag)) = rest.split_once('<') {
+        let (tag, after) = tag.split_once('>').expect("a tag ends");
+        rest = after;
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(name));
+            continue;
+        }
+        let (name, attributes) = tag.split_once([' ', '/']).unwrap_or((tag, ""));
+        assert!(is_one_of(TAGS, name), "`<{tag}>` is none of our tags");
+        let mut attributes = attributes.trim_end_matches('/').trim();
+        while !attributes.is_empty() {
+            let (attribute, value) = match attributes.split_once("=\"") {
+                Some((attribute, after)) if !attribute.contains(' ') => {
+                    let (value, after) = after.split_once('"').expect("a value ends");
+                    attributes = after.trim_start();
+                    (attribute, value)
+                }
+                _ => {
+                    let (attribute, after) = attributes.split_once(' ').unwrap_or((attributes, ""));
+                    attributes = after;
+                    (attribute, "")
+                }
+            };
+            assert!(is_one_of(ATTRIBUTES, attribute), "`{attribute}` in `<{tag}>` is none of our attributes");
+            if attribute == "id" {
+                assert!(ids.insert(value), "`{value}` stands once");
+            }
+            if attribute == "href" && name == "a" {
+                let is_web = value.to_ascii_lowercase().starts_with("http");
+                assert!(
+                    is_web || value.starts_with('#') || !value.contains(':') && !value.starts_with('/'),
+                    "`{value}`"
+                );
+            }
+        }
+        if name == "script" || name == "style" {
+            // A reader looks for nothing but its end.
+            let (text, after) = rest.split_once(&format!("</{name}")).expect("it ends");
+            if tag.contains("json") {
+                serde_json::from_str::<serde_json::Value>(text).expect("the data are JSON");
+            }
+            rest = after.strip_prefix('>').expect("it ends once");
+        } else if !VOID.contains(&name) && !tag.ends_with('/') {
+            open.push(name);
+        }
+    }
+    assert!(open.is_empty(), "{open:?}");
 }
 
 /// A suite as a reader of the file sees it: what its tag counts, and what is in it.

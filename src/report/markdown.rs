@@ -62,7 +62,7 @@ fn head(page: &mut Page, summary: &Summary) {
     let night = summary.night.as_ref();
     let setup = night.and_then(|night| night.setup.as_deref());
     let on = setup.map(|setup| format!(" on {}", plain(setup))).unwrap_or_default();
-    page.line(format!("# {} {}{on}", sign(status), headline(summary, status)));
+    page.line(format!("# {} {}{on}", sign(status), headline(status, summary.counts())));
     page.gap();
     match status {
         Status::Passed => page.line("Everything asked for was done, and every test that counts passed."),
@@ -100,8 +100,8 @@ fn sign(status: Status) -> &'static str {
     }
 }
 
-fn headline(summary: &Summary, status: Status) -> String {
-    let counts = summary.counts();
+/// What a night came to, in a line.
+pub(super) fn headline(status: Status, counts: Counts) -> String {
     let all = counts.all();
     match status {
         Status::Passed if all > 0 => format!("Passed: {}{}", count(all, "case"), apart(counts)),

@@ -12,6 +12,7 @@ mod junit;
 mod markdown;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod nights;
+pub(crate) mod page;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -26,12 +27,15 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::event::{Class, Event, EventKind, Problem};
+use crate::history::Nights;
 use crate::summary::Summary;
 
 use console::Console;
 use document::Document;
+use page::Page;
 use record::Record;
 
+pub(crate) use document::put;
 pub(crate) use folder::is_removed;
 #[cfg(test)]
 pub(crate) use markdown::document as markdown_of;
@@ -49,6 +53,8 @@ pub(crate) struct Options {
     pub color: Color,
     /// Whether this is a CI job, whose log is plain although it has a terminal.
     pub is_ci: bool,
+    /// The nights before, for the page; none where history cannot be asked.
+    pub nights: Nights,
 }
 
 /// How much of the night goes to standard error.
@@ -157,6 +163,10 @@ impl Reporters {
             Listener::new(Document::open(results, "run.json", record::document)?),
             Listener::new(Document::open(results, "junit.xml", junit::document)?),
             Listener::new(Document::open(results, "summary.md", markdown::document)?),
+            Listener::new(Document::open(results, "report.html", {
+                let page = Page::new(&options.nights);
+                move |summary| page.document(summary)
+            })?),
         ];
         let console = Console::new(options, Box::new(io::stdout()), Box::new(io::stderr()));
         Ok(Reporters { files, console: Listener::new(console), summary: Summary::default() })

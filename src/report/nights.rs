@@ -14,6 +14,7 @@ use crate::event::{
     StepOutcome, SuiteEnd,
 };
 use crate::gate::Gate;
+use crate::history::Nights;
 use crate::summary::Summary;
 
 pub(crate) const OLD: &str = "1.8.0-1655110000-3f7c21ab";
@@ -50,6 +51,7 @@ pub(super) fn options(results: &Path) -> Options {
         format: Format::Text,
         color: Color::Never,
         is_ci: true,
+        nights: Nights::default(),
     }
 }
 

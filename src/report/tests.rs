@@ -120,10 +120,11 @@ fn every_report_stands_when_the_night_is_over_and_tells_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let results = folder.path().join("results");
     let summary = told(open(&results).unwrap(), &red());
-    assert_eq!(names_in(&results), ["events.jsonl", "junit.xml", "run.json", "summary.md"]);
+    assert_eq!(names_in(&results), ["events.jsonl", "junit.xml", "report.html", "run.json", "summary.md"]);
     let read = |name: &str| std::fs::read_to_string(results.join(name)).unwrap();
     assert_eq!(read("junit.xml"), junit::document(&red().summary()));
     assert_eq!(read("summary.md"), markdown::document(&red().summary()));
+    assert_eq!(read("report.html"), Page::default().document(&red().summary()));
     assert_eq!(read("run.json"), record::document(&summary));
     assert_eq!(read("events.jsonl").lines().count(), red().events.len());
     assert!(read("events.jsonl").lines().next().unwrap().contains(r#""event":"night_started","format":1"#));
@@ -156,7 +157,8 @@ fn the_reports_of_an_earlier_run_are_removed_and_nobody_elses() {
     assert!(is_removed(folder.path(), &folder.path().join("suites/gxgy/console.log")));
     assert!(!is_removed(folder.path(), &folder.path().join("notes.txt")));
     drop(open(folder.path()).unwrap());
-    assert_eq!(names_in(folder.path()), ["events.jsonl", "junit.xml", "notes.txt", "run.json", "summary.md"]);
+    let names = ["events.jsonl", "junit.xml", "notes.txt", "report.html", "run.json", "summary.md"];
+    assert_eq!(names_in(folder.path()), names);
 }
 
 #[test]
@@ -229,6 +231,7 @@ fn a_reporter_that_fails_is_reported_once_by_the_others_and_they_go_on() {
         for name in ["events.jsonl", "junit.xml", "run.json", "summary.md"] {
             assert!(read(name).contains("cannot write the report `frail`"), "{fails_at}: {name}");
         }
+        assert!(read("report.html").contains("cannot write the report <code>frail</code>"), "{fails_at}");
     }
 }
 

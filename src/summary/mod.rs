@@ -258,6 +258,15 @@ impl Summary {
         Duration::try_from(self.ended? - self.started?).ok()
     }
 
+    /// What the upgrade took: from the first gateway that was prepared to the last one verified.
+    pub(crate) fn upgrade_took(&self) -> Option<Duration> {
+        let of_upgrade = |run: &&StepRun| matches!(run.step, Step::Prepare | Step::Activate | Step::Verify);
+        let began = self.steps.iter().filter(of_upgrade).map(|run| run.started).min()?;
+        let verified = self.steps.iter().filter(|run| run.step == Step::Verify);
+        let ended = verified.filter_map(|run| Some(run.started + run.took?)).max()?;
+        Duration::try_from(ended - began).ok()
+    }
+
     pub(crate) fn counts(&self) -> Counts {
         self.judged().map(|suite| suite.counts()).sum()
     }

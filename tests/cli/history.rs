@@ -82,6 +82,33 @@ fn a_record_is_taken_in_as_often_as_one_likes_without_doubles() {
 }
 
 #[test]
+fn the_page_of_a_history_is_one_file_in_a_folder() {
+    let desk = after_a_night();
+    assert_snapshot!(desk.run("history page --out site/lab"), @"
+        exit 0
+        --- standard output
+        site/lab/index.html
+        --- changed
+        wrote site/
+        wrote site/lab/
+        wrote site/lab/index.html
+        ");
+    // No night has tested yet: one that got no further than its tunnel says nothing of a case.
+    assert!(desk.read("site/lab/index.html").contains("<h1>No night has tested yet</h1>"));
+    assert_snapshot!(desk.run("history page --out config/tiplab.yaml/site"), @"
+        exit 2
+        --- standard error
+        error: cannot write the report `config/tiplab.yaml/site`
+          because: Not a directory (os error 20)
+        ");
+    assert_snapshot!(desk.run("history page --out site --setup other"), @"
+        exit 2
+        --- standard error
+        error: there is no setup `other`
+        ");
+}
+
+#[test]
 fn a_history_that_cannot_be_had_never_spoils_a_night() {
     let desk = Desk::with_lab_but("suites:\n", "history:\n  url: sqlite:no-such-folder/history.sqlite\nsuites:\n");
     assert_snapshot!(desk.program("openvpn", "exit 7").run("test -q"), @"
@@ -95,6 +122,7 @@ fn a_history_that_cannot_be_had_never_spoils_a_night() {
         handover       0       0      0  not started
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         --- standard error
@@ -112,6 +140,7 @@ fn a_history_that_cannot_be_had_never_spoils_a_night() {
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");

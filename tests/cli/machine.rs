@@ -50,6 +50,7 @@ fn a_profile_that_openvpn_does_not_accept_ends_the_night() {
         handover       0       0      0  not started
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         --- standard error
@@ -70,6 +71,7 @@ fn a_profile_that_openvpn_does_not_accept_ends_the_night() {
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");
@@ -88,6 +90,7 @@ fn an_openvpn_that_dies_without_a_word_is_said_with_its_exit_status() {
         handover       0       0      0  not started
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         --- standard error
@@ -105,6 +108,7 @@ fn an_openvpn_that_dies_without_a_word_is_said_with_its_exit_status() {
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");
@@ -119,6 +123,7 @@ fn an_openvpn_that_dies_without_a_word_is_said_with_its_exit_status() {
         handover       0       0      0  not started
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         --- standard error
@@ -136,6 +141,7 @@ fn an_openvpn_that_dies_without_a_word_is_said_with_its_exit_status() {
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");
@@ -156,6 +162,7 @@ fn an_openvpn_that_never_connects_is_ended_at_the_deadline() {
         feg1     not switched
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         --- standard error
@@ -173,6 +180,7 @@ fn an_openvpn_that_never_connects_is_ended_at_the_deadline() {
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");
@@ -198,6 +206,7 @@ fn a_signal_ends_the_night_and_everything_is_given_back() {
         handover       0       0      0  not started
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         --- standard error
@@ -218,6 +227,7 @@ fn a_signal_ends_the_night_and_everything_is_given_back() {
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");
@@ -339,6 +349,7 @@ fn a_machine_without_openvpn_is_told_so() {
         handover       0       0      0  not started
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         --- standard error
@@ -352,6 +363,7 @@ fn a_machine_without_openvpn_is_told_so() {
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");
@@ -375,6 +387,7 @@ fn a_machine_without_ip_is_told_so() {
         handover       0       0      0  not started
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         --- standard error
@@ -389,6 +402,7 @@ fn a_machine_without_ip_is_told_so() {
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");
@@ -412,6 +426,7 @@ fn a_sudo_that_refuses_is_quoted() {
         handover       0       0      0  not started
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         --- standard error
@@ -426,6 +441,7 @@ fn a_sudo_that_refuses_is_quoted() {
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");
@@ -449,6 +465,7 @@ fn openvpn_is_run_by_sudo_when_we_are_not_root() {
         handover       0       0      0  not started
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         --- standard error
@@ -468,6 +485,7 @@ fn openvpn_is_run_by_sudo_when_we_are_not_root() {
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");
@@ -488,6 +506,7 @@ fn a_machine_without_ssh_is_told_so() {
         attach       0       0      0  not started
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         --- standard error
@@ -513,6 +532,7 @@ fn a_machine_without_ssh_is_told_so() {
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");
@@ -563,6 +583,7 @@ fn a_host_that_cannot_be_reached_is_named_with_the_cause() {
         attach       0       0      0  not started
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         --- standard error
@@ -585,6 +606,7 @@ fn a_host_that_cannot_be_reached_is_named_with_the_cause() {
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");
@@ -635,6 +657,7 @@ fn a_real_ssh_to_a_port_where_nobody_listens_says_so_of_every_host() {
         attach       0       0      0  not started
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         --- standard error
@@ -661,6 +684,7 @@ fn a_real_ssh_to_a_port_where_nobody_listens_says_so_of_every_host() {
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");

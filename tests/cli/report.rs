@@ -47,6 +47,7 @@ fn a_green_console_is_told_in_full() {
         night       3       0      0  0.0 s
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         --- standard error
@@ -64,6 +65,7 @@ fn a_green_console_is_told_in_full() {
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");
@@ -87,6 +89,7 @@ fn a_red_console_is_told_in_full() {
           verification fail: ((received_Detach_Acc_=7) == 8) => False
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         --- standard error
@@ -106,6 +109,7 @@ fn a_red_console_is_told_in_full() {
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");
@@ -129,6 +133,7 @@ fn a_quiet_report_says_only_what_is_wrong_and_the_outcome() {
           verification fail: ((received_Detach_Acc_=7) == 8) => False
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         --- standard error
@@ -141,6 +146,7 @@ fn a_quiet_report_says_only_what_is_wrong_and_the_outcome() {
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");
@@ -165,6 +171,7 @@ fn several_consoles_in_both_families_are_suites_of_one_report() {
           verification fail: ((received_Detach_Acc_=7) == 8) => False
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         ");
@@ -189,6 +196,7 @@ fn consoles_of_one_name_stay_two_suites() {
           verification fail: ((received_Detach_Acc_=7) == 8) => False
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         ");
@@ -207,6 +215,7 @@ fn consoles_of_one_name_stay_two_suites() {
           verification fail: ((received_Detach_Acc_=7) == 8) => False
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         ");
@@ -231,6 +240,7 @@ fn runs_one_after_the_other_in_one_console_are_all_told() {
           verification fail: ((received_Detach_Acc_=7) == 8) => False
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         --- standard error
@@ -243,6 +253,7 @@ fn runs_one_after_the_other_in_one_console_are_all_told() {
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");
@@ -266,6 +277,7 @@ fn a_console_on_standard_input_is_a_suite() {
           verification fail: ((received_Detach_Acc_=7) == 8) => False
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         --- standard error
@@ -278,6 +290,7 @@ fn a_console_on_standard_input_is_a_suite() {
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");
@@ -290,12 +303,14 @@ fn a_console_on_standard_input_is_a_suite() {
         gxgy        3       0      0  0.0 s
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         --- changed
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");
@@ -316,6 +331,7 @@ fn silence_on_standard_input_is_inconclusive() {
           no test case was run, and nothing was printed; the list has no verdict
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         --- standard error
@@ -326,6 +342,7 @@ fn silence_on_standard_input_is_inconclusive() {
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");
@@ -379,12 +396,14 @@ fn a_console_of_thirty_megabytes_is_read_in_little_memory() {
         flood       3       0      0  0.0 s
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         --- changed
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");
@@ -409,6 +428,7 @@ fn loss_above_the_limit_and_silence_fail_what_ng40_has_passed() {
           NG40 said VERDICT_PASS, but 12.5 % of the packets (620) were lost on the downlink (allowed: 0 %)
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         --- standard error
@@ -419,6 +439,7 @@ fn loss_above_the_limit_and_silence_fail_what_ng40_has_passed() {
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");
@@ -443,17 +464,18 @@ fn a_second_report_removes_what_the_first_wrote_and_nothing_else() {
         green       3       0      0  0.0 s
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         --- changed
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         removed results/hosts/
         removed results/hosts/agw/
         removed results/hosts/agw/journal.gz
-        removed results/report.html
         removed results/suites/
         removed results/suites/red/
         removed results/suites/red/console.log
@@ -496,6 +518,7 @@ fn a_standard_output_that_is_full_is_a_report_that_could_not_be_written() {
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");
@@ -513,6 +536,7 @@ fn whoever_stops_reading_our_standard_output_is_no_failure() {
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");
@@ -535,6 +559,7 @@ fn a_console_that_cannot_be_read_to_its_end_is_inconclusive() {
           no test case was run, and nothing was printed; the list has no verdict
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         --- standard error
@@ -547,6 +572,7 @@ fn a_console_that_cannot_be_read_to_its_end_is_inconclusive() {
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");
@@ -589,6 +615,7 @@ fn reports_that_find_no_room_are_said_and_what_stands_there_is_not_green() {
         exit 7
         --- standard output
         REPORT  exit 7  0.0 s
+          `report.html`: cannot write the report `results/report.html`: File too large (os error 27)
           `events.jsonl`: cannot write the report `results/events.jsonl`: File too large (os error 27)
           `run.json`: cannot write the report `results/run.json`: File too large (os error 27)
           `junit.xml`: cannot write the report `results/junit.xml`: File too large (os error 27)
@@ -597,9 +624,12 @@ fn reports_that_find_no_room_are_said_and_what_stands_there_is_not_green() {
         week        7       0      0  0.0 s
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         --- standard error
+        HH:MM:SS  FAIL  report     report.html: cannot write the report `results/report.html`
+                                   because: File too large (os error 27)
         HH:MM:SS  FAIL  report     events.jsonl: cannot write the report `results/events.jsonl`
                                    because: File too large (os error 27)
         HH:MM:SS  FAIL  report     run.json: cannot write the report `results/run.json`
@@ -610,6 +640,7 @@ fn reports_that_find_no_room_are_said_and_what_stands_there_is_not_green() {
         wrote results/
         wrote results/events.jsonl
         wrote results/junit.xml
+        wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
         ");
@@ -640,6 +671,7 @@ fn a_failed_test_comes_before_a_report_that_found_no_room() {
     assert_snapshot!(ended.stdout, @"
         TESTS FAILED  exit 1  0.0 s
           `week`: 2 of 7 cases failed: attach_02, detach_01
+          `report.html`: cannot write the report `results/report.html`: File too large (os error 27)  (report)
           `events.jsonl`: cannot write the report `results/events.jsonl`: File too large (os error 27)  (report)
           `run.json`: cannot write the report `results/run.json`: File too large (os error 27)  (report)
           `junit.xml`: cannot write the report `results/junit.xml`: File too large (os error 27)  (report)
@@ -654,6 +686,7 @@ fn a_failed_test_comes_before_a_report_that_found_no_room() {
           verification fail: ((received_Detach_Acc_=7) == 8) => False
 
         reports  results/summary.md
+                 results/report.html
                  results/junit.xml
                  results/run.json
         ");

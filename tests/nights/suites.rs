@@ -305,7 +305,9 @@ fn what_a_host_says_to_the_terminal() {
     let says = r"printf '\033[2J\033]0;title\007\033[1;31mred\r\b up\n'; printf '\033]52;c;cHduZWQ=\007\302\2332J no\n' >&2; exit 7";
     let told = teravm("test -v").list("some_fail.ntl").with("ng40.cleanup_before", says).run().exits(3);
     let told = told.says("red").says("no");
-    for text in [&told.stdout, &told.stderr, &told.read("junit.xml"), &told.read("summary.md")] {
+    for text in
+        [&told.stdout, &told.stderr, &told.read("junit.xml"), &told.read("summary.md"), &told.read("report.html")]
+    {
         let odd = text.chars().find(|char| char.is_control() && *char != '\n');
         assert_eq!(odd, None, "{}", text.escape_debug());
     }

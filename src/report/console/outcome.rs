@@ -124,7 +124,7 @@ impl Screen {
 
     fn reports(&mut self, results: &Path) {
         self.line("");
-        for (index, name) in ["summary.md", "junit.xml", "run.json"].into_iter().enumerate() {
+        for (index, name) in ["summary.md", "report.html", "junit.xml", "run.json"].into_iter().enumerate() {
             let head = if index == 0 { "reports" } else { "" };
             self.line(&format!("{}  {}", self.paint.dim(&format!("{head:<7}")), results.join(name).display()));
         }
