@@ -1,7 +1,6 @@
 //! `report.html`: the night and those before it on one page, which needs nothing but itself.
 //!
-//! It asks no network and obeys a policy that lets nothing run but its own script. Without a script the story, what
-//! did not
+//! It asks no network and obeys a policy that lets nothing run but its own script. Without a script the story, what did not
 //! pass and the plots are there all the same.
 
 mod cases;
