@@ -39,7 +39,11 @@ fn word(text: &str) {
 fn accepted(config: &Config) {
     let mut value = serde_yaml::to_value(config).expect("a config is plain data");
     // A secret is written as what hides it, which is no reference.
-    for (room, secrets) in [("vpn", &["profile", "username", "password", "key_passphrase"][..]), ("ssh", &["key"])] {
+    for (room, secrets) in [
+        ("vpn", &["profile", "username", "password", "key_passphrase"][..]),
+        ("ssh", &["key"]),
+        ("history", &["password"]),
+    ] {
         for secret in secrets {
             if !value[room][*secret].is_null() {
                 value[room][*secret] = serde_yaml::from_str("{env: HIDDEN}").expect("a reference");

@@ -15,7 +15,8 @@ use crate::event::{
     Case, Class, Event, EventKind, FORMAT, GatewayOutcome, Judgement, Level, Night, PlannedSuite, Problem, Step,
     StepOutcome, SuiteEnd,
 };
-use crate::gate::{Flaky, Gate, KnownFailure, Required};
+use crate::gate::{CameTo, Exceeded, Flaky, Gate, KnownFailure, MaxDuration, Required};
+use crate::memory::{CaseMemory, Memory, Past, SuiteMemory};
 use crate::summary::{Status, Summary};
 
 /// A night that goes on for longer than this tells nothing new.
@@ -380,13 +381,15 @@ impl Teller<'_> {
         let until = self.one_of(&[time::macros::date!(2026 - 11 - 21), time::macros::date!(2026 - 12 - 31)])?;
         let case = "gx*".parse().expect("it is a pattern");
         let known = KnownFailure { suite: "gxgy".to_owned(), case, reason: self.text()?, until };
+        let exceeded = self.one_of(&[Exceeded::Warn, Exceeded::Fail])?;
+        let limit = MaxDuration { suite: Some(1.5), case: Some(1.5), exceeded };
         let named = [("gxgy".to_owned(), [self.text()?].into())].into();
         Ok(Gate {
             known_failures: if self.0.arbitrary()? { vec![known] } else { Vec::new() },
             strict: self.0.arbitrary()?,
-            required: if self.0.arbitrary()? { Required::Named(named) } else { Required::None },
+            required: self.0.choose(&[Required::Named(named), Required::Baseline, Required::None])?.clone(),
             flaky: self.one_of(&[Flaky::Pass, Flaky::Fail])?,
-            max_duration: std::collections::BTreeMap::new(),
+            max_duration: [("gxgy".to_owned(), limit)].into(),
         })
     }
 
@@ -435,9 +438,26 @@ impl Teller<'_> {
         })
     }
 
+    /// What nights before may have been.
+    fn memory(&mut self) -> Result<Memory> {
+        let started = time::macros::datetime!(2026-11-20 23:05 UTC);
+        let past = |run: String, release| Past { run, started, release };
+        let case = CaseMemory {
+            before: self.one_of(&[None, Some(CameTo::Passed), Some(CameTo::Failed)])?,
+            last_good: if self.0.arbitrary()? { Some(past(self.text()?, self.maybe()?)) } else { None },
+            bad_since: if self.0.arbitrary()? { Some(past(self.text()?, self.maybe()?)) } else { None },
+            unknown_since: None,
+            usual: Some(self.took()?),
+            is_baseline: self.0.arbitrary()?,
+        };
+        let cases = [(self.name(&["gx_gy_combined_04"])?, case)].into();
+        let suite = SuiteMemory { usual: Some(self.took()?), cases };
+        Ok(Memory { previous: Some(past(self.text()?, self.maybe()?)), suites: [("gxgy".to_owned(), suite)].into() })
+    }
+
     /// Something that happens in a night, likely or not.
     fn happening(&mut self) -> Result<EventKind> {
-        Ok(match self.0.int_in_range(0..=23)? {
+        Ok(match self.0.int_in_range(0..=24)? {
             0 => EventKind::NightEnded,
             1 => EventKind::NightStarted(self.night()?),
             2 => EventKind::StepStarted { step: self.step()?, host: self.host()? },
@@ -473,6 +493,7 @@ impl Teller<'_> {
             19 => EventKind::SuiteFinished { suite: self.suite()?, end: self.suite_end()? },
             20 => EventKind::Collected { host: self.gateway()?, path: self.text()?, bytes: self.0.arbitrary()? },
             21 => EventKind::Interrupted { signal: self.text()? },
+            23 => EventKind::Remembered(self.memory()?),
             22 => EventKind::DeadlinePassed { deadline: self.took()? },
             _ => EventKind::ReportFailed { report: self.text()?, problem: self.problem()? },
         })
