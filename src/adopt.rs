@@ -1,5 +1,5 @@
-//! A first configuration: from a few answers, or from what the Fabric script was told. The text that comes out has every key, with a
-//! sentence each: it is the example of this repository, with the operator's own testbeds in it.
+//! A first configuration: from a few answers, or from what the Fabric script was told. It is the example of this repository, which has
+//! every key with a sentence, up to its suites and testbeds: these are the operator's own.
 
 use std::io::{BufRead, Write};
 

@@ -1,4 +1,5 @@
-//! The small commands of an engineer at a desk: hold the tunnel, look at the lock, look at the config.
+//! The small commands of an engineer at a desk: hold the tunnel, look at the lock, make and look at the config, completions, the
+//! manual page.
 
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;

@@ -418,8 +418,13 @@ impl Case {
 
     /// Whether it stands for a whole list, `(suite)`, or for a case whose name is not known, `(case 4 of 5)`.
     pub(crate) fn is_nameless(&self) -> bool {
-        self.name.starts_with('(')
+        is_nameless(&self.name)
     }
+}
+
+/// Whether a name stands for a whole list, or for a case whose own is not known.
+pub(crate) fn is_nameless(case: &str) -> bool {
+    case.starts_with('(')
 }
 
 /// What a case comes to.

@@ -44,7 +44,7 @@ pub(crate) struct KnownFailure {
 }
 
 impl KnownFailure {
-    pub(crate) fn is_about(&self, suite: &str, case: &str) -> bool {
+    fn is_about(&self, suite: &str, case: &str) -> bool {
         self.suite == suite && self.case.0.is_match(case)
     }
 

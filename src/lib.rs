@@ -1,5 +1,5 @@
-//! The way of a night, on one screen: the config is loaded, the plan is made, the reporters are opened, the plan is run while
-//! the reporters listen to its events, and what they add up to is the exit code.
+//! The way of a night, on one screen: the config is loaded, the plan is made, the nights before are asked, the reporters are opened,
+//! the plan is run while the reporters listen to its events, the night is kept, and what the events add up to is the exit code.
 
 mod adopt;
 mod check;

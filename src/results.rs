@@ -10,6 +10,18 @@ pub(crate) struct Results {
     folder: PathBuf,
 }
 
+/// Where the console of an attempt at a suite lies, below the folder of the reports.
+pub(crate) fn console_name(suite: &str, attempt: u64) -> String {
+    format!("{}/{CONSOLE}", folder_of(suite, attempt))
+}
+
+/// The folder of the first attempt is the suite's own.
+fn folder_of(suite: &str, attempt: u64) -> String {
+    if attempt == 1 { format!("suites/{suite}") } else { format!("suites/{suite}/attempt-{attempt}") }
+}
+
+const CONSOLE: &str = "console.log";
+
 impl Results {
     pub(crate) fn new(folder: &Path) -> Results {
         Results { folder: folder.to_owned() }
@@ -17,8 +29,7 @@ impl Results {
 
     /// The folder of an attempt at a suite, made if it is not there; that of the first is the suite's own.
     pub(crate) fn suite(&self, suite: &str, attempt: u64) -> io::Result<PathBuf> {
-        let folder = self.folder.join("suites").join(suite);
-        self.made(if attempt == 1 { folder } else { folder.join(format!("attempt-{attempt}")) })
+        self.made(self.folder.join(folder_of(suite, attempt)))
     }
 
     /// The folder of a host, made if it is not there.
@@ -28,7 +39,7 @@ impl Results {
 
     /// The console of an attempt at a suite, empty.
     pub(crate) fn console(&self, suite: &str, attempt: u64) -> io::Result<(PathBuf, File)> {
-        let path = self.suite(suite, attempt)?.join("console.log");
+        let path = self.suite(suite, attempt)?.join(CONSOLE);
         let file = File::options().create(true).truncate(true).read(true).write(true).open(&path)?;
         Ok((path, file))
     }

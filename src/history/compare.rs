@@ -7,14 +7,13 @@ use serde::Serialize;
 
 use super::entry::{Entry, PastCase};
 use super::{HistoryError, Store};
-use crate::event::seconds;
+use crate::event::{is_nameless, seconds};
 use crate::gate::CameTo;
 use crate::memory::Past;
-use crate::summary::commits;
+use crate::summary::{commits, is_slower};
 
-/// A passing case is slower when it took this much longer, in both ways of counting.
-const SLOWER: f64 = 1.5;
-const LEAST_EXCESS: Duration = Duration::from_secs(1);
+/// A passing case is slower when it took so many times as long.
+const MULTIPLE: f64 = 1.5;
 
 /// What one night found, compared with another.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -44,8 +43,7 @@ pub(crate) struct Comparison {
 pub(crate) struct Found {
     pub suite: String,
     pub case: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub came_to: Option<CameTo>,
+    pub came_to: CameTo,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// The last night before `b` in which it passed.
@@ -71,15 +69,12 @@ pub(crate) struct Slower {
 }
 
 impl Entry {
-    fn past(&self) -> Past {
-        Past { run: self.run.clone(), started: self.started, release: self.release.clone() }
-    }
-
     /// What each case came to: the attempt that is shown.
-    pub(super) fn outcomes(&self) -> BTreeMap<(&str, &str), &PastCase> {
+    fn outcomes(&self) -> BTreeMap<(&str, &str), (CameTo, &PastCase)> {
         let of_suite = self.suites.iter().flat_map(|suite| suite.cases.iter().map(move |case| (suite, case)));
-        let shown = of_suite.filter(|(_, case)| case.came_to.is_some());
-        shown.map(|(suite, case)| ((suite.suite.as_str(), case.case.as_str()), case)).collect()
+        let shown = of_suite
+            .filter_map(|(suite, case)| Some(((suite.suite.as_str(), case.case.as_str()), (case.came_to?, case))));
+        shown.collect()
     }
 }
 
@@ -104,10 +99,9 @@ pub(super) async fn compare(
         missing: Vec::new(),
         added: Vec::new(),
     };
-    for (&(suite, name), case) in &now {
-        let was = before.get(&(suite, name)).and_then(|case| case.came_to);
-        let mut found = Found::new(suite, name, case.came_to, case.message.as_deref());
-        let is = case.came_to.unwrap_or(CameTo::Error);
+    for (&(suite, name), &(is, case)) in &now {
+        let was = before.get(&(suite, name)).map(|(was, _)| *was);
+        let mut found = Found::new(suite, name, is, case.message.as_deref());
         if !is.is_good() {
             found.ask(store, b, link).await?;
         }
@@ -120,7 +114,7 @@ pub(super) async fn compare(
             (CameTo::Passed, Some(CameTo::Failed | CameTo::Error | CameTo::Known)) => comparison.fixed.push(found),
             (CameTo::Passed, _) => {
                 let old = before.get(&(suite, name)).filter(|_| was == Some(CameTo::Passed));
-                comparison.slower.extend(old.and_then(|old| Slower::of(suite, old, case)));
+                comparison.slower.extend(old.and_then(|(_, old)| Slower::of(suite, old, case)));
             }
             (CameTo::Failed | CameTo::Error, Some(CameTo::Failed | CameTo::Error)) => comparison.still.push(found),
             (CameTo::Failed | CameTo::Error, _) => comparison.new.push(found),
@@ -129,12 +123,12 @@ pub(super) async fn compare(
     let ran: Vec<&str> =
         b.suites.iter().filter(|suite| !suite.cases.is_empty()).map(|suite| suite.suite.as_str()).collect();
     let gone = before.iter().filter(|((suite, name), _)| !now.contains_key(&(*suite, *name)) && ran.contains(suite));
-    comparison.missing = gone.map(|((suite, name), case)| Found::new(suite, name, case.came_to, None)).collect();
+    comparison.missing = gone.map(|((suite, name), (came_to, _))| Found::new(suite, name, *came_to, None)).collect();
     Ok(comparison)
 }
 
 impl Found {
-    fn new(suite: &str, case: &str, came_to: Option<CameTo>, message: Option<&str>) -> Found {
+    fn new(suite: &str, case: &str, came_to: CameTo, message: Option<&str>) -> Found {
         Found {
             suite: suite.to_owned(),
             case: case.to_owned(),
@@ -148,12 +142,12 @@ impl Found {
 
     /// Asks since when it is so, as it was known in the night `b`.
     async fn ask(&mut self, store: &Store, b: &Entry, link: Option<&str>) -> Result<(), HistoryError> {
-        let Some(setup) = b.setup.as_deref().filter(|_| !self.case.starts_with('(')) else { return Ok(()) };
+        let Some(setup) = b.setup.as_deref().filter(|_| !is_nameless(&self.case)) else { return Ok(()) };
         // The night itself is one in which it did not pass.
         let until = b.started + Duration::from_millis(1);
         let turn = store.since(setup, (&self.suite, &self.case), until).await?;
         self.last_good = turn.good;
-        self.bad_since = if self.came_to == Some(CameTo::Error) { turn.unknown } else { turn.bad };
+        self.bad_since = if self.came_to == CameTo::Error { turn.unknown } else { turn.bad };
         let between = self.last_good.as_ref().zip(self.bad_since.as_ref());
         self.commits = link.zip(between).and_then(|(link, (good, bad))| commits(link, good, bad));
         Ok(())
@@ -163,8 +157,11 @@ impl Found {
 impl Slower {
     fn of(suite: &str, old: &PastCase, new: &PastCase) -> Option<Slower> {
         let (before, took) = (Duration::from_millis(old.took_ms), Duration::from_millis(new.took_ms));
-        let is_slower =
-            took.as_secs_f64() > before.as_secs_f64() * SLOWER && took.saturating_sub(before) >= LEAST_EXCESS;
-        is_slower.then(|| Slower { suite: suite.to_owned(), case: new.case.clone(), took, before })
+        is_slower(took, before, MULTIPLE).then(|| Slower {
+            suite: suite.to_owned(),
+            case: new.case.clone(),
+            took,
+            before,
+        })
     }
 }

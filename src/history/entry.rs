@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use crate::event::{Case, GatewayOutcome, Judgement};
 use crate::gate::CameTo;
+use crate::memory::Past;
 use crate::summary::{Counts, GatewayRun, JudgedSuite, Reason, Standing, Status, Summary};
 
 /// A night that was.
@@ -107,6 +108,11 @@ impl Judged {
 }
 
 impl Entry {
+    /// The night in short.
+    pub(super) fn past(&self) -> Past {
+        Past { run: self.run.clone(), started: self.started, release: self.release.clone() }
+    }
+
     /// What is kept of a night; none of one that was never heard of.
     pub(crate) fn of(summary: &Summary) -> Option<Entry> {
         let night = summary.night.as_ref()?;

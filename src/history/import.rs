@@ -17,10 +17,8 @@ use crate::cli::{Global, ImportArgs};
 use crate::config::Config;
 use crate::gate::CameTo;
 use crate::offline;
+use crate::report::{KNOWN, PIPELINE};
 use crate::summary::{Counts, Status, Summary};
-
-/// The suite of the steps, in our own JUnit XML: it is no test.
-const PIPELINE: &str = "pipeline";
 
 /// Reads the night of every file.
 pub(super) fn read(config: &Config, global: &Global, args: &ImportArgs) -> anyhow::Result<Vec<Entry>> {
@@ -184,10 +182,10 @@ fn mark(case: &mut PastCase, kind: &[u8], tag: &BytesStart<'_>) -> bool {
     case.message = attribute(tag, "message").filter(|message| !message.is_empty());
     (case.judged, case.came_to) = match kind {
         b"failure" => (Judged::Failed, Some(CameTo::Failed)),
-        b"skipped" if why == "known failure" => (Judged::Failed, Some(CameTo::Known)),
+        b"skipped" if why == KNOWN => (Judged::Failed, Some(CameTo::Known)),
         _ => (Judged::Error, Some(CameTo::Error)),
     };
-    kind != b"skipped" || why == "known failure"
+    kind != b"skipped" || why == KNOWN
 }
 
 /// Puts a case that was run into its suite.

@@ -106,8 +106,8 @@ impl Place {
         }
         let asked = self.in_time(async {
             let store = Store::open(&self.database, self.password.as_ref(), self.timeout).await?;
-            let memory = store.recall(setup, suites).await?;
             let nights = store.nights(setup, SHOWN).await?;
+            let memory = store.recall(setup, suites, &nights).await?;
             store.close().await;
             Ok((memory, nights))
         });

@@ -13,9 +13,7 @@ use crate::memory::{CaseMemory, Memory, Past, SuiteMemory};
 use crate::summary::Status;
 use time::OffsetDateTime;
 
-/// How many nights say what is usual, and how a case went before.
-const NIGHTS: usize = 30;
-/// Of how many of them the median is taken.
+/// Of how many nights the median is taken.
 const SAMPLES: usize = 10;
 /// Fewer say nothing.
 const LEAST_SAMPLES: usize = 3;
@@ -105,9 +103,8 @@ impl Store {
         query.fetch_all(&self.pool).await.map_err(HistoryError::read)
     }
 
-    /// What the nights before say of these suites on a setup.
-    pub(crate) async fn recall(&self, setup: &str, suites: &[String]) -> Result<Memory, HistoryError> {
-        let past = self.nights(setup, NIGHTS).await?;
+    /// What the last nights on a setup, and those before them, say of these suites.
+    pub(crate) async fn recall(&self, setup: &str, suites: &[String], past: &Nights) -> Result<Memory, HistoryError> {
         let now = OffsetDateTime::now_utc();
         let mut memory = Memory { previous: past.nights.last().map(Past::of), suites: BTreeMap::new() };
         for suite in suites {
@@ -219,14 +216,14 @@ impl Nights {
 
     fn usual_of_suite(&self, suite: &str) -> Option<Duration> {
         let mut whole: Vec<&SuiteOutcome> = self.suites.iter().filter(|outcome| outcome.suite == suite).collect();
-        whole.retain(|outcome| matches!(outcome.status, Status::Passed | Status::TestsFailed));
+        whole.retain(|outcome| outcome.status.is_verdict());
         whole.sort_by_key(|outcome| outcome.night);
         median(whole.into_iter().filter_map(|outcome| outcome.took).collect())
     }
 }
 
 /// The median of the last samples.
-pub(super) fn median(mut times: Vec<Duration>) -> Option<Duration> {
+fn median(mut times: Vec<Duration>) -> Option<Duration> {
     times.drain(..times.len().saturating_sub(SAMPLES));
     times.sort();
     (times.len() >= LEAST_SAMPLES).then(|| times[times.len() / 2])

@@ -256,7 +256,7 @@ pub(super) fn status(row: &AnyRow) -> sqlx::Result<Status> {
     Status::named(&word).ok_or_else(|| unknown("status", &word))
 }
 
-pub(super) fn unknown(what: &str, word: &str) -> sqlx::Error {
+fn unknown(what: &str, word: &str) -> sqlx::Error {
     sqlx::Error::Decode(format!("`{word}` in the column `{what}` is of a newer program").into())
 }
 
@@ -268,7 +268,7 @@ pub(super) fn count(value: usize) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-pub(super) fn number(value: u64) -> i64 {
+fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 

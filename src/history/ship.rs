@@ -10,7 +10,7 @@ use super::{HistoryError, Store};
 use crate::gate::{CameTo, Flaky, Gate};
 use crate::memory::Past;
 use crate::release::{Release, Wanted};
-use crate::summary::{About, Reason, SLOWER, Status};
+use crate::summary::{About, Reason, Status};
 
 /// What is asked of a release.
 #[derive(Debug, Clone)]
@@ -144,11 +144,10 @@ fn judged(question: &Question, night: &Entry, suite: &PastSuite) -> Asked {
         }
     }
     // A suite may have failed as a whole: it was slower than it may be.
-    let is_slow = |reason: &&Reason| {
-        matches!(&reason.about, About::Suite { suite: name } if *name == suite.suite) && reason.text.contains(SLOWER)
-    };
+    let is_slow =
+        |reason: &&Reason| matches!(&reason.about, About::Suite { suite: name, is_slow: true } if *name == suite.suite);
     failed.extend(night.reasons.iter().filter(is_slow).map(|reason| reason.text.clone()));
-    let is_untold = !matches!(suite.status, Status::Passed | Status::TestsFailed);
+    let is_untold = !suite.status.is_verdict();
     if unknown.is_empty() && is_untold {
         unknown.push(suite.problem.clone().unwrap_or_else(|| suite.status.to_string()));
     }
@@ -159,9 +158,8 @@ fn judged(question: &Question, night: &Entry, suite: &PastSuite) -> Asked {
     } else {
         (Ships::Yes, Vec::new())
     };
-    let past = Past { run: night.run.clone(), started: night.started, release: night.release.clone() };
     let setup = night.setup.clone().unwrap_or_default();
-    Asked { setup, suite: suite.suite.clone(), verdict, night: Some(past), why }
+    Asked { setup, suite: suite.suite.clone(), verdict, night: Some(night.past()), why }
 }
 
 impl Asked {

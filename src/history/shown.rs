@@ -111,10 +111,7 @@ pub(super) fn comparison(comparison: &Comparison) -> String {
         ("missing", &comparison.missing),
         ("new cases", &comparison.added),
     ] {
-        let row = |found: &Found| {
-            let came_to = found.came_to.map(CameTo::name).unwrap_or_default();
-            vec![found.suite.clone(), found.case.clone(), came_to.to_owned()]
-        };
+        let row = |found: &Found| vec![found.suite.clone(), found.case.clone(), found.came_to.name().to_owned()];
         titled(&mut page, title, &["suite", "case", "came to"], &found.iter().map(row).collect::<Vec<_>>());
     }
     let slower = comparison.slower.iter().map(|slower| {

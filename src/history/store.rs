@@ -14,12 +14,11 @@ use crate::config::Database;
 use crate::secret::Secret;
 
 /// The steps from one version of the schema to the next.
-pub(super) const SCHEMA: &[&str] =
-    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
+const SCHEMA: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 /// The key under which PostgreSQL has one program after the other change the schema.
 const SCHEMA_LOCK: i64 = 0x7465_7261_766d;
 /// PostgreSQL takes 65535 values in a statement, SQLite 32766.
-pub(super) const CASES_AT_ONCE: usize = 1000;
+const CASES_AT_ONCE: usize = 1000;
 
 /// A database that is open.
 #[derive(Debug)]

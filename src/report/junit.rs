@@ -17,7 +17,9 @@ use crate::summary::{
 };
 
 /// The suite of the steps.
-const PIPELINE: &str = "pipeline";
+pub(crate) const PIPELINE: &str = "pipeline";
+/// What a known failure is skipped as.
+pub(crate) const KNOWN: &str = "known failure";
 /// The case that stands for the night itself.
 const NIGHT: &str = "night";
 /// The case that stands for a suite as a whole.
@@ -83,7 +85,7 @@ fn whole(suite: &JudgedSuite<'_>, standings: &[Standing<'_>], reasons: &[Reason]
     }
     let is_told = standings.iter().any(|standing| standing.came_to == CameTo::Error);
     let untold = reasons.iter().find(|reason| {
-        matches!(&reason.about, About::Suite { suite: name } if *name == suite.suite)
+        matches!(&reason.about, About::Suite { suite: name, .. } if *name == suite.suite)
             && reason.status == Status::Inconclusive
             && !is_told
     });
@@ -103,7 +105,7 @@ fn test_case(name: &str, standing: &Standing<'_>) -> TestCase {
     let mut test = match standing.came_to {
         CameTo::Flaky if standing.is_red => failure("FLAKY"),
         CameTo::Passed | CameTo::Flaky => TestCaseBuilder::success(&attribute(name, LONGEST_NAME), time(took)).build(),
-        CameTo::Known => skipped(&attribute(name, LONGEST_NAME), "known failure", message, took),
+        CameTo::Known => skipped(&attribute(name, LONGEST_NAME), KNOWN, message, took),
         // A rule of the config can fail what NG40 has passed.
         CameTo::Failed => failure(if verdict == "VERDICT_PASS" { "RULE" } else { &verdict }),
         CameTo::Error => error_case(name, took, &verdict, message, &explained(message, case)),

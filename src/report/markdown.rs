@@ -5,6 +5,7 @@
 use super::text::{LONGEST_LINE, age, bytes, count, date, one_line, took, visible};
 use crate::event::{GatewayOutcome, Level, StepOutcome};
 use crate::gate::CameTo;
+use crate::results::console_name;
 use crate::summary::{Counts, Standing, Status, SuiteRun, Summary, head_and_tail};
 
 /// How many cases are told of in full; the others stand in `junit.xml`.
@@ -157,7 +158,7 @@ fn morning(page: &mut Page, summary: &Summary) {
         (!names.is_empty()).then(|| format!("- {sign} {what}: {}{more}", names.join(", ")))
     };
     lines.extend(named("🎲", "flaky", &changes.flaky));
-    lines.extend(named("✅", "fixed since the last night", &changes.fixed));
+    lines.extend(named("✅", "fixed since the suite last ran", &changes.fixed));
     lines.extend(named("✅", "known failures that passed, to be taken out of the list", &changes.obsolete));
     lines.extend(named("👻", "there when the suite last ran, and not tonight", &changes.missing));
     for (suite, case, text) in changes.slower.iter().take(MOST_CASES) {
@@ -272,7 +273,7 @@ fn cases(page: &mut Page, summary: &Summary) {
             page.line(format!("- … and {}; `junit.xml` has them.", count(bad.len() - left, "more case")));
         }
         left = left.saturating_sub(bad.len());
-        hint(page, &suite);
+        hint(page, summary, &suite);
     }
 }
 
@@ -299,10 +300,13 @@ fn tell(page: &mut Page, standing: &Standing<'_>) {
     page.block("  ", &head_and_tail(&text, MOST_DETAILS));
 }
 
-fn hint(page: &mut Page, suite: &SuiteRun) {
-    if suite.started.is_some() {
+/// Where the consoles are. One that was read offline lies where it was, and not beside the reports.
+fn hint(page: &mut Page, summary: &Summary, suite: &SuiteRun) {
+    let is_kept = summary.night.as_ref().is_some_and(|night| night.command != "report");
+    if suite.started.is_some() && is_kept {
+        let consoles = (1..=suite.earlier.len() as u64 + 1).map(|attempt| code(&console_name(&suite.suite, attempt)));
         page.gap();
-        page.line(format!("The whole console: {}", code(&format!("suites/{}/console.log", suite.suite))));
+        page.line(format!("The whole console: {}", consoles.collect::<Vec<_>>().join(", ")));
     }
 }
 

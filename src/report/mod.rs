@@ -37,6 +37,7 @@ use record::Record;
 
 pub(crate) use document::put;
 pub(crate) use folder::is_removed;
+pub(crate) use junit::{KNOWN, PIPELINE};
 #[cfg(test)]
 pub(crate) use markdown::document as markdown_of;
 

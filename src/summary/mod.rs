@@ -20,7 +20,7 @@ use time::OffsetDateTime;
 pub(crate) use room::ROOM;
 pub(crate) use room::head_and_tail;
 pub(crate) use since::{Since, commits};
-pub(crate) use standing::{SLOWER, Standing};
+pub(crate) use standing::{Standing, is_slower};
 pub(crate) use status::{About, Reason, Status};
 pub(crate) use suite::{Counts, JudgedSuite, OpenCase, SuiteRun};
 
@@ -421,7 +421,7 @@ impl Summary {
         if !is_explained {
             for suite in self.suites.iter().filter(|suite| suite.end.is_none()) {
                 let what = if suite.started.is_some() { "did not finish" } else { "was not started" };
-                let about = About::Suite { suite: suite.suite.clone() };
+                let about = About::Suite { suite: suite.suite.clone(), is_slow: false };
                 let text = format!("`{}`: {what}", suite.suite);
                 reasons.push(Reason { status: Status::Inconclusive, about, text });
             }

@@ -6,7 +6,7 @@ pub(super) const MOST_OF_A_CASE: usize = 64 * 1024;
 /// that room never runs out, and cases that passed cannot take it from those that did not.
 pub(super) const ROOM_FOR_PASSED: usize = 4 * 1024 * 1024;
 pub(super) const ROOM_FOR_OTHERS: usize = 12 * 1024 * 1024;
-pub(super) const SHARE: usize = 16;
+const SHARE: usize = 16;
 /// What every report that shows all of it has to have room for.
 #[cfg(test)]
 pub(crate) const ROOM: usize = ROOM_FOR_PASSED + ROOM_FOR_OTHERS;

@@ -189,12 +189,13 @@ impl<'a> Judge<'a> {
     }
 }
 
-fn is_slower(took: Duration, usual: Duration, limit: f64) -> bool {
+/// Whether something took so many times as long as is usual, and not only a moment longer.
+pub(crate) fn is_slower(took: Duration, usual: Duration, limit: f64) -> bool {
     took.as_secs_f64() > usual.as_secs_f64() * limit && took.saturating_sub(usual) >= LEAST_EXCESS
 }
 
 /// How it is said that something took longer than usual.
-pub(crate) const SLOWER: &str = "slower than usual";
+const SLOWER: &str = "slower than usual";
 
 /// That something took longer than usual.
 pub(super) fn slower(took: Duration, usual: Duration) -> String {

@@ -73,6 +73,11 @@ impl Status {
         Status::ALL.into_iter().find(|status| status.word() == word)
     }
 
+    /// Whether it says something of the product: everything was judged.
+    pub(crate) fn is_verdict(self) -> bool {
+        matches!(self, Status::Passed | Status::TestsFailed)
+    }
+
     /// Who gets up.
     pub(crate) fn whose(self) -> &'static str {
         match self {
@@ -121,9 +126,19 @@ pub(crate) struct Reason {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum About {
     Night,
-    Step { step: Step, host: Option<String> },
-    Gateway { gateway: String },
-    Suite { suite: String },
+    Step {
+        step: Step,
+        host: Option<String>,
+    },
+    Gateway {
+        gateway: String,
+    },
+    Suite {
+        suite: String,
+        /// Whether it was slower than it may be, and not one of its cases is meant.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_slow: bool,
+    },
 }
 
 /// When several are true, the first of them in the order of who has to act first.

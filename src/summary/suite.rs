@@ -195,10 +195,11 @@ impl<'a> JudgedSuite<'a> {
     pub(super) fn reasons(&self) -> Vec<Reason> {
         let Some(end) = &self.end else { return Vec::new() };
         let mut reasons = Vec::new();
-        let mut say = |status, text: String| {
-            let about = About::Suite { suite: self.suite.clone() };
-            reasons.push(Reason { status, about, text: format!("`{}`: {text}", self.suite) });
+        let reason = |is_slow, status, text: String| {
+            let about = About::Suite { suite: self.suite.clone(), is_slow };
+            Reason { status, about, text: format!("`{}`: {text}", self.suite) }
         };
+        let mut say = |status, text| reasons.push(reason(false, status, text));
         let standings = self.standings();
         let counts = count(&standings);
         let planned = self.planned.map_or(0, |planned| usize::try_from(planned).unwrap_or(usize::MAX));
@@ -215,9 +216,6 @@ impl<'a> JudgedSuite<'a> {
             let names = names(&standings, is_red_flake);
             say(Status::TestsFailed, format!("{} of {} flaky: {names}", counts.flaky, cases(of)));
         }
-        if let Some((text, Exceeded::Fail)) = self.slower() {
-            say(Status::TestsFailed, text);
-        }
         if counts.errors > 0 {
             let names = names(&standings, |standing| standing.came_to == CameTo::Error);
             say(Status::Inconclusive, format!("{} of {} inconclusive: {names}", counts.errors, cases(of)));
@@ -229,6 +227,9 @@ impl<'a> JudgedSuite<'a> {
             say(Status::Inconclusive, format!("{} of {planned} planned cases were judged", standings.len()));
         } else if end.problem.is_none() && self.run.attempts().iter().all(Attempt::has_no_verdict) {
             say(Status::Inconclusive, "the list gave no verdict".to_owned());
+        }
+        if let Some((text, Exceeded::Fail)) = self.slower() {
+            reasons.push(reason(true, Status::TestsFailed, text));
         }
         reasons
     }

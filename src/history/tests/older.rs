@@ -39,7 +39,8 @@ async fn is_brought_up_to_date(place: &Place, version: usize, filled: &str) {
             night.suites.iter().map(|suite| (suite.suite.as_str(), suite.status)).collect();
         assert_eq!(suites, [("whole", Status::Passed), ("failed", Status::TestsFailed), ("cut", Status::Inconclusive)]);
         assert_eq!(night.suites[1].cases[1].came_to, Some(CameTo::Failed));
-        let memory = store.recall("lab", &["failed".to_owned()]).await.expect("it is read");
+        let nights = store.nights("lab", 100).await.expect("it is read");
+        let memory = store.recall("lab", &["failed".to_owned()], &nights).await.expect("it is read");
         let c = &memory.suites["failed"].cases["c"];
         assert_eq!(c.bad_since.as_ref().map(|past| past.run.as_str()), Some("r1"));
         let question = Question {

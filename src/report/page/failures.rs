@@ -7,6 +7,7 @@ use super::grid::{letter, sign, word};
 use super::morning::line_of_since;
 use crate::gate::CameTo;
 use crate::history::Entry;
+use crate::results::console_name;
 use crate::summary::{JudgedSuite, Standing, Summary, head_and_tail};
 
 /// How many cases are told of in full, and how many at all; the others stand in `junit.xml`.
@@ -143,12 +144,11 @@ pub(super) fn console(summary: &Summary, suite: &JudgedSuite<'_>, attempt: usize
     if !is_kept || suite.started.is_none() {
         return None;
     }
-    let (folder, name) = match attempt {
-        1 if is_numbered => (String::new(), "console of attempt 1".to_owned()),
-        1 => (String::new(), "whole console".to_owned()),
-        attempt => (format!("attempt-{attempt}/"), format!("console of attempt {attempt}")),
+    let name = match attempt {
+        1 if !is_numbered => "whole console".to_owned(),
+        attempt => format!("console of attempt {attempt}"),
     };
-    Some(file(&format!("suites/{}/{folder}console.log", suite.suite), &name))
+    Some(file(&console_name(&suite.suite, attempt as u64), &name))
 }
 
 /// The cases of the last night that did not simply pass, as history has them.

@@ -106,7 +106,7 @@ impl Grid {
         let mut grid = Grid { columns, ..Grid::default() };
         for outcome in &nights.suites {
             let suite = grid.suite(&outcome.suite);
-            let is_whole = matches!(outcome.status, Status::Passed | Status::TestsFailed);
+            let is_whole = outcome.status.is_verdict();
             grid.suites[suite].took[outcome.night] = outcome.took.map(|took| (took, is_whole));
         }
         for outcome in &nights.cases {
@@ -134,7 +134,7 @@ impl Grid {
         grid.rows.iter_mut().for_each(|row| row.nights.push(None));
         for suite in summary.judged() {
             let place = grid.suite(&suite.suite);
-            let is_whole = matches!(suite.status(), Status::Passed | Status::TestsFailed);
+            let is_whole = suite.status().is_verdict();
             grid.suites[place].took[tonight] = suite.end.as_ref().map(|end| (end.took, is_whole));
             for standing in suite.standings() {
                 grid.put(&suite.suite, &standing.case.name, tonight, standing.came_to, standing.took());
