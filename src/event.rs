@@ -176,6 +176,9 @@ pub(crate) struct Night {
     pub suites: Vec<PlannedSuite>,
     /// The steps of this night, in order.
     pub steps: Vec<Step>,
+    /// The tag that a FEG's images have in a release, with `{commit}` and the like for its parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
     /// What counts.
     #[serde(default)]
     pub gate: Gate,
@@ -394,6 +397,9 @@ pub(crate) struct Case {
     /// What the console showed while the case ran, capped: head and tail.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub console: String,
+    /// Whether it had to be there and was not run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_missing: bool,
 }
 
 impl Case {
@@ -408,12 +414,8 @@ impl Case {
             took: Duration::ZERO,
             details: String::new(),
             console: String::new(),
+            is_missing: false,
         }
-    }
-
-    /// Whether it had to be there and was not run: what NG40 runs has a number or a verdict.
-    pub(crate) fn is_missing(&self) -> bool {
-        self.number == 0 && self.verdict.is_none() && !self.is_nameless()
     }
 
     /// Whether it stands for a whole list, `(suite)`, or for a case whose name is not known, `(case 4 of 5)`.

@@ -99,6 +99,7 @@ pub(crate) fn read(consoles: Vec<Saved>, rules: Rules, events: &Events) {
         gateways: Vec::new(),
         suites: suites.collect(),
         steps: vec![Step::Test],
+        tag: None,
         gate: Gate::default(),
         compare: None,
     }));

@@ -296,6 +296,7 @@ impl Plan {
                 .map(|(name, suite)| PlannedSuite { suite: name.clone(), list: suite.list.clone() })
                 .collect(),
             steps: self.steps(),
+            tag: Some(self.lab.feg.tag.clone()),
             gate: self.gate.clone(),
             compare: self.compare.clone(),
         }

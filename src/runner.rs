@@ -201,6 +201,11 @@ impl Night<'_> {
         let Some(upgrade) = &self.plan.upgrade else { return true };
         let meant: Vec<(&Gateway, &Found)> =
             gateways.iter().zip(found).filter(|(gateway, _)| gateway.is_meant(upgrade)).collect();
+        // What the others run is tested too.
+        for (gateway, found) in gateways.iter().zip(found).filter(|(gateway, _)| !gateway.is_meant(upgrade)) {
+            let runs = gateway.release_of(found);
+            self.events.say(EventKind::GatewayFound { gateway: gateway.name().to_owned(), runs });
+        }
         let stage = self.events.start(Step::Resolve, None);
         let target = self
             .stop

@@ -29,6 +29,8 @@ pub(crate) struct Entry {
     pub wanted: Option<String>,
     /// What was tested: the release that the access gateway ran in the end.
     pub release: Option<String>,
+    /// The gateways that did not run it, in words; none where all did.
+    pub strangers: Option<String>,
     /// What the upgrade took, in milliseconds, where there was one.
     pub upgrade_ms: Option<u64>,
     pub counts: Counts,
@@ -127,6 +129,7 @@ impl Entry {
             ended: summary.ended,
             wanted: night.wanted.clone(),
             release: summary.tested(),
+            strangers: Some(summary.strangers().join(", ")).filter(|strangers| !strangers.is_empty()),
             upgrade_ms: summary.upgrade_took().map(millis),
             counts: summary.counts(),
             gateways: summary.gateways.iter().map(PastGateway::of).collect(),

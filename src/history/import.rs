@@ -105,8 +105,8 @@ fn junit(text: &str) -> anyhow::Result<Entry> {
                         }
                     }
                     kind @ (b"failure" | b"error" | b"skipped") => {
-                        if let Some((case, counts)) = &mut case {
-                            *counts = mark(case, kind, tag);
+                        if let Some((case, was_run)) = &mut case {
+                            *was_run &= mark(case, kind, tag);
                         }
                     }
                     _ => {}
@@ -118,6 +118,12 @@ fn junit(text: &str) -> anyhow::Result<Entry> {
         }
     }
     entry.suites.extend(suite.map(judged));
+    // Of a night of ours that was red as a whole, no suite passed.
+    let is_red = |suite: &PastSuite| suite.suite == PIPELINE && suite.cases.iter().any(PastCase::is_bad);
+    if entry.suites.iter().any(is_red) {
+        let passed = entry.suites.iter_mut().filter(|suite| suite.status == Status::Passed);
+        passed.for_each(|suite| suite.status = Status::Inconclusive);
+    }
     entry.suites.retain(|suite| suite.suite != PIPELINE && !suite.cases.is_empty());
     if entry.suites.is_empty() {
         bail!("it has no test suite with a case");
@@ -142,6 +148,7 @@ fn empty() -> Entry {
         ended: None,
         wanted: None,
         release: None,
+        strangers: None,
         upgrade_ms: None,
         counts: Counts::default(),
         gateways: Vec::new(),
@@ -176,9 +183,12 @@ fn new_case(tag: &BytesStart<'_>) -> PastCase {
     }
 }
 
-/// Takes in what became of a case, and returns whether it was run at all.
+/// Takes in what became of a case, of several things the worst, and returns whether it was run at all.
 fn mark(case: &mut PastCase, kind: &[u8], tag: &BytesStart<'_>) -> bool {
     let why = attribute(tag, "type").unwrap_or_default();
+    if case.came_to == Some(CameTo::Failed) {
+        return true;
+    }
     case.message = attribute(tag, "message").filter(|message| !message.is_empty());
     (case.judged, case.came_to) = match kind {
         b"failure" => (Judged::Failed, Some(CameTo::Failed)),
@@ -188,19 +198,27 @@ fn mark(case: &mut PastCase, kind: &[u8], tag: &BytesStart<'_>) -> bool {
     kind != b"skipped" || why == KNOWN
 }
 
-/// Puts a case that was run into its suite.
+/// Puts a case into its suite.
 fn keep(suite: &mut Option<PastSuite>, case: Option<(PastCase, bool)>) -> anyhow::Result<()> {
-    let Some((case, true)) = case else { return Ok(()) };
+    let Some((case, was_run)) = case else { return Ok(()) };
     let suite = suite.as_mut().context("a case stands outside of every suite")?;
-    suite.cases.push(case);
+    // One that was not run was planned all the same.
+    suite.planned = Some(suite.planned.unwrap_or(0) + 1);
+    suite.cases.extend(was_run.then_some(case));
     Ok(())
+}
+
+impl PastCase {
+    fn is_bad(&self) -> bool {
+        matches!(self.came_to, Some(CameTo::Failed | CameTo::Error))
+    }
 }
 
 fn judged(suite: PastSuite) -> PastSuite {
     let has = |came_to| suite.cases.iter().any(|case| case.came_to == Some(came_to));
     let status = if has(CameTo::Failed) {
         Status::TestsFailed
-    } else if has(CameTo::Error) || suite.cases.is_empty() {
+    } else if has(CameTo::Error) || suite.planned.is_none_or(|planned| planned > suite.cases.len() as u64) {
         Status::Inconclusive
     } else {
         Status::Passed
@@ -259,6 +277,19 @@ mod tests {
         assert_eq!((entry.suites.len(), entry.status), (1, Status::TestsFailed));
         assert_eq!((entry.counts.passed, entry.counts.failed, entry.counts.known), (1, 1, 1));
         assert_eq!((entry.suites[0].took_ms, entry.suites[0].cases[0].took_ms), (Some(3500), 1250));
+    }
+
+    #[test]
+    fn what_was_not_run_or_failed_in_any_way_has_not_passed() {
+        let status = |cases: &str| {
+            let entry = junit(&format!("<testsuite name=\"a\"><testcase name=\"b\"/>{cases}</testsuite>"));
+            entry.expect("it is JUnit").status
+        };
+        assert_eq!(status(""), Status::Passed);
+        assert_eq!(status("<testcase name=\"c\"><skipped/></testcase>"), Status::Inconclusive);
+        assert_eq!(status("<testcase name=\"c\"><failure/><skipped/></testcase>"), Status::TestsFailed);
+        let red = "</testsuite><testsuite name=\"pipeline\"><testcase name=\"night\"><error/></testcase>";
+        assert_eq!(status(red), Status::Inconclusive);
     }
 
     #[test]

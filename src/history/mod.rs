@@ -18,6 +18,8 @@ use anyhow::{Context as _, bail};
 use time::OffsetDateTime;
 
 pub(crate) use entry::Entry;
+#[cfg(test)]
+pub(crate) use entry::Judged;
 pub(crate) use past::Nights;
 #[cfg(test)]
 pub(crate) use past::{Outcome, SuiteOutcome};

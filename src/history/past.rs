@@ -6,7 +6,8 @@ use std::time::Duration;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-use super::rows::{Line, came_to, count, millis, time_of};
+use super::entry::Judged;
+use super::rows::{Line, came_to, count, judged, millis, time_of};
 use super::{HistoryError, Store};
 use crate::gate::CameTo;
 use crate::memory::{CaseMemory, Memory, Past, SuiteMemory};
@@ -27,6 +28,8 @@ pub(crate) struct Outcome {
     pub case: String,
     pub came_to: CameTo,
     pub took: Duration,
+    /// What the attempt that is shown came to by itself.
+    pub judged: Judged,
 }
 
 /// What a suite came to in a night.
@@ -79,7 +82,7 @@ impl Store {
         let suites = rows.iter().map(suite).collect::<sqlx::Result<Vec<_>>>().map_err(HistoryError::read)?;
 
         let sql = format!(
-            "SELECT run, suite, name, came_to, took FROM night_case WHERE came_to IS NOT NULL AND run IN (SELECT run {chosen})"
+            "SELECT run, suite, name, came_to, took, judged FROM night_case WHERE came_to IS NOT NULL AND run IN (SELECT run {chosen})"
         );
         let rows = self.of_setup(sql, setup, limit).await?;
         let case = |row: &AnyRow| -> sqlx::Result<Option<Outcome>> {
@@ -90,6 +93,7 @@ impl Store {
                 case: row.try_get(2)?,
                 came_to,
                 took: took(row.try_get(4)?),
+                judged: judged(&row.try_get::<String, _>(5)?)?,
             }))
         };
         let cases = rows.iter().filter_map(|row| case(row).transpose());
@@ -131,11 +135,12 @@ impl Store {
         (suite, case): (&str, &str),
         before: OffsetDateTime,
     ) -> Result<Turn, HistoryError> {
-        let good = "came_to IN ('passed', 'flaky')";
+        // What the gate makes of a case that passed is not the case's doing.
+        let good = "(came_to IN ('passed', 'flaky') OR came_to IS NOT NULL AND judged = 'passed')";
         let good = self.found(setup, (suite, case), (i64::MIN, millis(before)), good, "DESC").await?;
         let after = good.as_ref().map_or(i64::MIN, |good| millis(good.started) + 1);
         let window = (after, millis(before));
-        let bad = self.found(setup, (suite, case), window, "came_to IN ('failed', 'known')", "ASC").await?;
+        let bad = self.found(setup, (suite, case), window, "came_to IS NOT NULL AND judged = 'failed'", "ASC").await?;
         let unknown = self.found(setup, (suite, case), window, "came_to IS NOT NULL", "ASC").await?;
         Ok(Turn { good, bad, unknown })
     }
@@ -162,11 +167,12 @@ impl Store {
         row.map(past).transpose().map_err(HistoryError::read)
     }
 
-    /// The cases of the last green night of a suite.
+    /// The cases of the last green night of a suite: those that NG40 has judged in any attempt. What is imported need not be whole.
     async fn baseline(&self, setup: &str, suite: &str) -> Result<BTreeSet<String>, HistoryError> {
         let query = sqlx::query(
-            "SELECT name FROM night_case WHERE suite = $2 AND came_to IS NOT NULL AND verdict IS NOT NULL AND run = (SELECT run FROM night_suite \
-             WHERE setup = $1 AND suite = $2 AND status = 'passed' ORDER BY started DESC LIMIT 1)",
+            "SELECT DISTINCT name FROM night_case WHERE suite = $2 AND judged IN ('passed', 'failed') AND run = \
+             (SELECT s.run FROM night_suite s JOIN night n ON n.run = s.run WHERE s.setup = $1 AND s.suite = $2 \
+             AND s.status = 'passed' AND n.command NOT IN ('import', 'report') ORDER BY s.started DESC LIMIT 1)",
         );
         let query = query.bind(setup.to_owned()).bind(suite.to_owned());
         let rows = query.fetch_all(&self.pool).await.map_err(HistoryError::read)?;
@@ -196,10 +202,10 @@ impl Nights {
             let case = cases.entry(outcome.case.clone()).or_default();
             let night = Past::of(&self.nights[outcome.night]);
             case.before = (Some(outcome.night) == last).then_some(outcome.came_to);
-            if outcome.came_to.is_good() {
+            if outcome.came_to.is_good() || outcome.judged == Judged::Passed {
                 *case = CaseMemory { last_good: Some(night), before: case.before, ..CaseMemory::default() };
             } else {
-                if matches!(outcome.came_to, CameTo::Failed | CameTo::Known) {
+                if outcome.judged == Judged::Failed {
                     case.bad_since.get_or_insert(night.clone());
                 }
                 case.unknown_since.get_or_insert(night);

@@ -54,8 +54,8 @@ impl Line {
 pub(super) async fn write_night(change: &mut AnyConnection, entry: &Entry) -> sqlx::Result<AnyQueryResult> {
     let reasons = serde_json::to_string(&entry.reasons).expect("reasons are plain data");
     sqlx::query(
-        "INSERT INTO night (run, setup, command, program, url, status, started, ended, wanted, release, passed, failed, errors, flaky, known, reasons, upgrade) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT (run) DO NOTHING",
+        "INSERT INTO night (run, setup, command, program, url, status, started, ended, wanted, release, passed, failed, errors, flaky, known, reasons, upgrade, strangers) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT (run) DO NOTHING",
     )
     .bind(entry.run.clone())
     .bind(entry.setup.clone())
@@ -74,6 +74,7 @@ pub(super) async fn write_night(change: &mut AnyConnection, entry: &Entry) -> sq
     .bind(count(entry.counts.known))
     .bind(reasons)
     .bind(entry.upgrade_ms.map(number))
+    .bind(entry.strangers.clone())
     .execute(change)
     .await
 }
@@ -184,6 +185,7 @@ pub(super) fn read_night(
         ended: night.try_get::<Option<i64>, _>("ended")?.map(time_of),
         wanted: night.try_get("wanted")?,
         release: night.try_get("release")?,
+        strangers: night.try_get("strangers")?,
         upgrade_ms: unsigned(night, "upgrade")?,
         counts: counts(night)?,
         gateways: gateways.iter().map(read_gateway).collect::<sqlx::Result<_>>()?,
@@ -223,16 +225,20 @@ fn read_suite(row: &AnyRow, cases: &[AnyRow]) -> sqlx::Result<PastSuite> {
 }
 
 fn read_case(row: &AnyRow) -> sqlx::Result<PastCase> {
-    let judged: String = row.try_get("judged")?;
     Ok(PastCase {
         case: row.try_get("name")?,
         attempt: unsigned(row, "attempt")?.unwrap_or(1),
-        judged: Judged::named(&judged).ok_or_else(|| unknown("judged", &judged))?,
+        judged: judged(&row.try_get::<String, _>("judged")?)?,
         verdict: row.try_get("verdict")?,
         took_ms: unsigned(row, "took")?.unwrap_or(0),
         message: row.try_get("message")?,
         came_to: came_to(row.try_get("came_to")?)?,
     })
+}
+
+/// What an attempt came to.
+pub(super) fn judged(word: &str) -> sqlx::Result<Judged> {
+    Judged::named(word).ok_or_else(|| unknown("judged", word))
 }
 
 /// What a case came to, in the row of the attempt that is shown.

@@ -7,7 +7,7 @@ use time::{Date, OffsetDateTime};
 use super::entry::{Entry, PastSuite};
 use super::rows::{Line, millis};
 use super::{HistoryError, Store};
-use crate::gate::{CameTo, Flaky, Gate};
+use crate::gate::{CameTo, Flaky, Gate, Required};
 use crate::memory::Past;
 use crate::release::{Release, Wanted};
 use crate::summary::{About, Reason, Status};
@@ -130,11 +130,21 @@ impl Store {
 /// What a suite of a night says, by the rules of today: a failure that is known by now is none, one that is no longer is one.
 fn judged(question: &Question, night: &Entry, suite: &PastSuite) -> Asked {
     let gate = &question.gate;
+    // What failed there may be the doing of a gateway that ran something else.
+    if let Some(strangers) = &night.strangers {
+        return Asked::says(night, suite, Ships::Unknown, vec![strangers.clone()]);
+    }
     let (mut failed, mut unknown) = (Vec::new(), Vec::new());
+    if let Required::Named(named) = &gate.required {
+        let is_there = |name: &&String| suite.cases.iter().any(|case| case.case == **name && case.came_to.is_some());
+        let missing = named.get(&suite.suite).into_iter().flatten().filter(|name| !is_there(name));
+        unknown.extend(missing.map(|name| format!("{name} was not run")));
+    }
     for case in &suite.cases {
         let Some(came_to) = case.came_to else { continue };
         let is_known = gate.known(&suite.suite, &case.case, question.today).is_some();
         match came_to {
+            CameTo::Passed if is_known && gate.strict => unknown.push(format!("{} (known, and passed)", case.case)),
             CameTo::Passed => {}
             CameTo::Failed | CameTo::Known if is_known => {}
             CameTo::Flaky if gate.flaky == Flaky::Pass || is_known => {}
@@ -158,11 +168,16 @@ fn judged(question: &Question, night: &Entry, suite: &PastSuite) -> Asked {
     } else {
         (Ships::Yes, Vec::new())
     };
-    let setup = night.setup.clone().unwrap_or_default();
-    Asked { setup, suite: suite.suite.clone(), verdict, night: Some(night.past()), why }
+    Asked::says(night, suite, verdict, why)
 }
 
 impl Asked {
+    /// What a suite of a night says.
+    fn says(night: &Entry, suite: &PastSuite, verdict: Ships, why: Vec<String>) -> Asked {
+        let setup = night.setup.clone().unwrap_or_default();
+        Asked { setup, suite: suite.suite.clone(), verdict, night: Some(night.past()), why }
+    }
+
     fn unknown(setup: &str, suite: &str, why: String) -> Asked {
         Asked { setup: setup.to_owned(), suite: suite.to_owned(), verdict: Ships::Unknown, night: None, why: vec![why] }
     }

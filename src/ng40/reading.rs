@@ -181,6 +181,7 @@ impl Console {
                 took: Duration::ZERO,
                 details: messages.join("\n"),
                 console: self.excerpt(&(0..self.kept)),
+                is_missing: false,
             }));
         }
         let failed = outcome
@@ -238,6 +239,7 @@ impl Console {
             took: case.took.unwrap_or_default(),
             details: case.details(),
             console: case.console.as_ref().map(|range| self.excerpt(range)).unwrap_or_default(),
+            is_missing: false,
         }
     }
 

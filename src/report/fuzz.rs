@@ -17,7 +17,7 @@ use crate::event::{
 };
 use crate::gate::{CameTo, Exceeded, Flaky, Gate, KnownFailure, MaxDuration, Required};
 use crate::memory::{CaseMemory, Memory, Past, SuiteMemory};
-use crate::summary::{Status, Summary};
+use crate::summary::{JudgedSuite, Status, Summary};
 
 /// A night that goes on for longer than this tells nothing new.
 const MOST_EVENTS: usize = 100;
@@ -86,7 +86,9 @@ pub(super) fn assert_xml(summary: &Summary) {
     assert_eq!(suites.len(), summary.suites.len() + 1);
     let counts = summary.counts();
     let is_flake_red = summary.night.as_ref().is_some_and(|night| night.gate.flaky == Flaky::Fail);
-    let failures = counts.failed + if is_flake_red { counts.flaky } else { 0 };
+    let is_slow = |suite: &JudgedSuite<'_>| matches!(suite.slower(), Some((_, Exceeded::Fail)));
+    let slow = summary.judged().filter(is_slow).count();
+    let failures = counts.failed + slow + if is_flake_red { counts.flaky } else { 0 };
     assert_eq!(suites.iter().map(|suite| suite.seen[1]).sum::<usize>(), failures);
     let is_red = suites.iter().any(|suite| suite.seen[1] + suite.seen[2] > 0);
     assert_eq!(is_red, summary.status() != Status::Passed, "{:?}", summary.reasons());
@@ -372,6 +374,7 @@ impl Teller<'_> {
             gateways: self.names(Self::gateway)?,
             suites: suites.into_iter().map(planned).collect(),
             steps: (0..self.0.int_in_range(0..=3)?).map(|_| self.step()).collect::<Result<_>>()?,
+            tag: None,
             gate: self.gate()?,
             compare: None,
         })
@@ -424,6 +427,7 @@ impl Teller<'_> {
             took: self.took()?,
             details: self.text()?,
             console: self.text()?,
+            is_missing: false,
         })
     }
 

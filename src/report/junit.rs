@@ -25,6 +25,9 @@ const NIGHT: &str = "night";
 /// The case that stands for a suite as a whole.
 const SUITE: &str = "(suite)";
 
+/// The case that stands for what a suite as a whole took.
+const DURATION: &str = "(duration)";
+
 /// The longest message; it is shown on one line.
 const LONGEST_MESSAGE: usize = 1_000;
 /// The longest name of a case, and the longest path.
@@ -65,6 +68,11 @@ fn test_suite(suite: &JudgedSuite<'_>, summary: &Summary, reasons: &[Reason]) ->
         let text = problem.map_or_else(|| message.clone(), Problem::text);
         tests.add_testcase(placed(error_case(&names.give(SUITE), Duration::ZERO, &kind, &message, &text), suite));
     }
+    if let Some((text, Exceeded::Fail)) = suite.slower() {
+        let (name, line) = (names.give(DURATION), attribute(&text, LONGEST_MESSAGE));
+        let mut slow = TestCaseBuilder::failure(&name, time(Duration::ZERO), "RULE", &line);
+        tests.add_testcase(placed(slow.set_trace(&body(&text)).build(), suite));
+    }
     tests.set_system_out(&body(&head_and_tail(&about(suite, summary), LONGEST_ABOUT)));
     tests
 }
@@ -79,9 +87,6 @@ fn whole(suite: &JudgedSuite<'_>, standings: &[Standing<'_>], reasons: &[Reason]
     };
     if let Some(problem) = &end.problem {
         return Some((kind(problem.class.into()), problem.line()));
-    }
-    if let Some((text, Exceeded::Fail)) = suite.slower() {
-        return Some(("RULE".to_owned(), text));
     }
     let is_told = standings.iter().any(|standing| standing.came_to == CameTo::Error);
     let untold = reasons.iter().find(|reason| {
@@ -216,8 +221,10 @@ fn pipeline(summary: &Summary, reasons: &[Reason]) -> TestSuite {
 /// The names that a step has when it is taken: one for each gateway that it works on.
 fn names_of(step: Step, summary: &Summary) -> Vec<String> {
     match step {
-        Step::Prepare | Step::Activate | Step::Verify if !summary.gateways.is_empty() => {
-            summary.gateways.iter().map(|gateway| step_name(step, Some(&gateway.gateway))).collect()
+        Step::Prepare | Step::Activate | Step::Verify => {
+            let meant = summary.night.iter().flat_map(|night| &night.gateways);
+            let names: Vec<String> = meant.map(|gateway| step_name(step, Some(gateway))).collect();
+            if names.is_empty() { vec![step_name(step, None)] } else { names }
         }
         _ => vec![step_name(step, None)],
     }

@@ -282,8 +282,7 @@ impl Summary {
 
     fn judge<'a>(&'a self, run: &'a SuiteRun) -> JudgedSuite<'a> {
         let gate = self.night.as_ref().map(|night| &night.gate);
-        let memory = self.memory.as_ref().and_then(|memory| memory.suites.get(&run.suite));
-        JudgedSuite::new(run, gate, memory, self.started.map(OffsetDateTime::date))
+        JudgedSuite::new(run, gate, self.memory.as_ref(), self.started.map(OffsetDateTime::date))
     }
 
     /// Whether the failure of a case is known.
@@ -310,7 +309,8 @@ impl Summary {
             let is_there =
                 run.cases.iter().any(|case| case.name == name) || run.open.iter().any(|open| open.case == name);
             if !is_there {
-                run.cases.push(Case::unjudged(0, &name, "it must be there (`gate.required`) and was not run"));
+                let why = "it must be there (`gate.required`) and was not run";
+                run.cases.push(Case { is_missing: true, ..Case::unjudged(0, &name, why) });
             }
         }
     }
@@ -345,12 +345,18 @@ impl Summary {
         let is_switched = self.night.as_ref().is_some_and(|night| night.wanted.is_some());
         let is_done = has_work
             && self.suites.iter().all(|suite| suite.end.is_some())
-            && (!is_switched || self.gateways.iter().all(|gateway| gateway.outcome.is_some()));
+            && (!is_switched || self.meant().all(|gateway| gateway.outcome.is_some()));
         let is_cut = |run: &StepRun| {
             let Some(StepOutcome::Failed(problem)) = &run.outcome else { return false };
             problem.class == Class::Inconclusive && run.step != Step::Collect
         };
         self.deadline_passed.filter(|_| !is_done || self.steps.iter().any(is_cut))
+    }
+
+    /// The gateways that the night was to switch; of the others only what they run is heard.
+    fn meant(&self) -> impl Iterator<Item = &GatewayRun> {
+        let meant = self.night.as_ref().map(|night| night.gateways.as_slice()).unwrap_or_default();
+        self.gateways.iter().filter(|gateway| meant.contains(&gateway.gateway))
     }
 
     fn say_gateways(&self, reasons: &mut Vec<Reason>) {
@@ -395,7 +401,7 @@ impl Summary {
                 use Status::{Interrupted, Testbed, TestbedMixed, UpgradeFailed};
                 matches!(reason.status, TestbedMixed | Interrupted | UpgradeFailed | Testbed)
             });
-        for gateway in self.gateways.iter().filter(|_| night.wanted.is_some() && self.ended.is_some()) {
+        for gateway in self.meant().filter(|_| night.wanted.is_some() && self.ended.is_some()) {
             match &gateway.outcome {
                 None if self.was_switched(&gateway.gateway) => {
                     let text = "its switch began, and what it runs now is not known";

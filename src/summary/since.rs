@@ -4,10 +4,13 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::standing::slower;
-use super::{JudgedSuite, Standing, Summary};
+use super::{GatewayRun, JudgedSuite, Standing, Summary};
 use crate::gate::{CameTo, day};
 use crate::memory::Past;
 use crate::release::Release;
+
+/// The name of the access gateway.
+const AGW: &str = "agw";
 
 /// Since when a case does not pass, by this night and those before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -96,7 +99,7 @@ impl Summary {
     pub(crate) fn since(&self, suite: &JudgedSuite<'_>, standing: &Standing<'_>) -> Option<Since> {
         // The first night of all compares with nothing.
         self.memory.as_ref()?.previous.as_ref()?;
-        if standing.came_to.is_good() || standing.case.is_nameless() {
+        if standing.came_to.is_good() || standing.is_passed() || standing.case.is_nameless() {
             return None;
         }
         let night = self.night.as_ref()?;
@@ -118,11 +121,25 @@ impl Summary {
         Some(Since { good, bad, is_new, is_known: remembered.is_some(), commits })
     }
 
-    /// The release that was tested: what the access gateway runs, else what was resolved.
+    /// The release that was tested: what the access gateway runs.
     pub(crate) fn tested(&self) -> Option<String> {
-        let agw = self.gateways.iter().find(|gateway| gateway.gateway == "agw");
-        let runs = agw.and_then(super::GatewayRun::after).map(str::to_owned);
-        runs.or_else(|| self.release.as_ref().map(|release| release.version.clone()))
+        let agw = self.gateways.iter().find(|gateway| gateway.gateway == AGW);
+        agw.and_then(GatewayRun::after).map(str::to_owned)
+    }
+
+    /// The gateways that do not run the release of the access gateway, with what they run: a night on these says nothing of it.
+    pub(crate) fn strangers(&self) -> Vec<String> {
+        let template = self.night.as_ref().and_then(|night| night.tag.as_deref()).unwrap_or("{commit}");
+        let release = self.tested().and_then(|release| release.parse::<Release>().ok());
+        let tag = release.map(|release| release.fill(template));
+        // A tag that has moved is told with its image behind it.
+        let is_of_it = |runs: &str| tag.as_deref() == runs.split(' ').next();
+        let others = self.gateways.iter().filter(|gateway| gateway.gateway != AGW);
+        let strangers = others.filter(|gateway| !gateway.after().is_some_and(is_of_it));
+        let told = |gateway: &GatewayRun| {
+            format!("`{}` ran {}", gateway.gateway, gateway.after().unwrap_or("nothing that is known"))
+        };
+        strangers.map(told).collect()
     }
 }
 

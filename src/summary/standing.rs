@@ -38,9 +38,14 @@ impl Standing<'_> {
         passed.map_or(self.case.took, |(_, case)| case.took)
     }
 
+    /// Whether it passed each time, whatever the gate makes of that.
+    pub(crate) fn is_passed(&self) -> bool {
+        self.attempts.iter().all(|(_, case)| case.judgement == Judgement::Passed)
+    }
+
     /// Whether a failure is known of it, and it passed.
     pub(crate) fn is_fixed(&self) -> bool {
-        self.known.is_some() && self.attempts.iter().all(|(_, case)| case.judgement == Judgement::Passed)
+        self.known.is_some() && self.is_passed()
     }
 
     /// Each attempt in a line, where there were several.
@@ -68,6 +73,8 @@ pub(super) struct Judge<'a> {
     pub(super) memory: Option<&'a SuiteMemory>,
     /// The day on which the night began.
     pub(super) day: Option<Date>,
+    /// Whether history would have to say which cases must be there, and could not be asked.
+    pub(super) is_blind: bool,
 }
 
 impl<'a> Judge<'a> {
@@ -87,17 +94,21 @@ impl<'a> Judge<'a> {
                 heard[place].push((number, case));
             }
         }
-        // What stands for a whole list, or for a case without a name, is settled by an attempt that went as it should.
-        let is_settled = attempts.iter().any(Attempt::is_whole);
-        heard.into_iter().map(|attempts| self.standing(attempts, is_settled)).collect()
+        // What is wrong with a whole list, or with a case without a name, is settled by a later attempt that went as it should,
+        // with as many cases as any attempt has announced.
+        let planned = attempts.iter().filter_map(|attempt| attempt.planned).max().unwrap_or(0);
+        let is_settling = |attempt: &&Attempt<'_>| attempt.is_whole() && attempt.named() >= planned;
+        let settled = (1..).zip(attempts).filter(|(_, attempt)| is_settling(attempt)).map(|(number, _)| number).last();
+        heard.into_iter().map(|attempts| self.standing(attempts, settled.unwrap_or(0))).collect()
     }
 
-    fn standing(&self, attempts: Vec<(usize, &'a Case)>, is_settled: bool) -> Standing<'a> {
-        let (_, last) = *attempts.last().expect("a case was heard of at least once");
+    /// `settled` is the last attempt that went as it should.
+    fn standing(&self, attempts: Vec<(usize, &'a Case)>, settled: usize) -> Standing<'a> {
+        let (number, last) = *attempts.last().expect("a case was heard of at least once");
         let bad = attempts.iter().rev().map(|&(_, case)| case).filter(|case| case.judgement != Judgement::Passed);
         let failed = bad.clone().find(|case| matches!(case.judgement, Judgement::Failed { .. }));
         let shown = failed.or(bad.clone().next());
-        let has_passed = bad.count() < attempts.len() || (last.is_nameless() && is_settled);
+        let has_passed = bad.count() < attempts.len() || (last.is_nameless() && number < settled);
         let mut came_to = match shown {
             None => CameTo::Passed,
             Some(_) if has_passed => CameTo::Flaky,
@@ -121,7 +132,7 @@ impl<'a> Judge<'a> {
         };
         match (came_to, known) {
             // One that was taken out or renamed is known to be missing.
-            (CameTo::Error, Some(known)) if last.is_missing() => {
+            (CameTo::Error, Some(known)) if last.is_missing => {
                 came_to = CameTo::Known;
                 message = Some(format!("known to be missing: {}", known.reason));
             }

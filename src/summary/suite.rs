@@ -6,8 +6,8 @@ use time::{Date, OffsetDateTime};
 use super::standing::{Judge, Standing, slower};
 use super::{About, Reason, Status};
 use crate::event::{Case, Judgement, SuiteEnd};
-use crate::gate::{CameTo, Exceeded, Gate};
-use crate::memory::{CaseMemory, SuiteMemory};
+use crate::gate::{CameTo, Exceeded, Gate, Required};
+use crate::memory::{CaseMemory, Memory};
 
 /// A suite, planned or under way or finished.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,6 +34,8 @@ pub(crate) struct SuiteRun {
 pub(crate) struct EarlierAttempt {
     #[serde(with = "time::serde::rfc3339::option")]
     pub started: Option<OffsetDateTime>,
+    #[serde(default)]
+    pub planned: Option<u64>,
     pub cases: Vec<Case>,
     pub end: Option<SuiteEnd>,
 }
@@ -97,6 +99,7 @@ impl std::iter::Sum for Counts {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Attempt<'a> {
     pub(super) cases: &'a [Case],
+    pub(super) planned: Option<u64>,
     end: Option<&'a SuiteEnd>,
 }
 
@@ -105,6 +108,11 @@ impl Attempt<'_> {
     pub(super) fn is_whole(&self) -> bool {
         self.end.is_some_and(|end| end.problem.is_none() && end.verdict.is_some())
             && !self.cases.iter().any(|case| case.is_nameless() && case.judgement != Judgement::Passed)
+    }
+
+    /// How many cases it has by name.
+    pub(super) fn named(&self) -> u64 {
+        self.cases.iter().filter(|case| !case.is_nameless() && !case.is_missing).count() as u64
     }
 
     fn has_no_verdict(&self) -> bool {
@@ -119,13 +127,17 @@ impl SuiteRun {
         for open in self.open.drain(..) {
             cases.push(Case::unjudged(open.number, &open.case, "it was started and has no verdict"));
         }
-        self.earlier.push(EarlierAttempt { started: self.started, cases, end: self.end.take() });
-        self.planned = None;
+        let (planned, end) = (self.planned.take(), self.end.take());
+        self.earlier.push(EarlierAttempt { started: self.started, planned, cases, end });
     }
 
     fn attempts(&self) -> Vec<Attempt<'_>> {
-        let earlier = self.earlier.iter().map(|earlier| Attempt { cases: &earlier.cases, end: earlier.end.as_ref() });
-        earlier.chain([Attempt { cases: &self.cases, end: self.end.as_ref() }]).collect()
+        let earlier = self.earlier.iter().map(|earlier| Attempt {
+            cases: &earlier.cases,
+            planned: earlier.planned,
+            end: earlier.end.as_ref(),
+        });
+        earlier.chain([Attempt { cases: &self.cases, planned: self.planned, end: self.end.as_ref() }]).collect()
     }
 }
 
@@ -148,10 +160,12 @@ impl<'a> JudgedSuite<'a> {
     pub(super) fn new(
         run: &'a SuiteRun,
         gate: Option<&'a Gate>,
-        memory: Option<&'a SuiteMemory>,
+        memory: Option<&'a Memory>,
         day: Option<Date>,
     ) -> JudgedSuite<'a> {
-        JudgedSuite { run, judge: Judge { suite: &run.suite, gate, memory, day } }
+        let is_blind = memory.is_none() && gate.is_some_and(|gate| gate.required == Required::Baseline);
+        let memory = memory.and_then(|memory| memory.suites.get(&run.suite));
+        JudgedSuite { run, judge: Judge { suite: &run.suite, gate, memory, day, is_blind } }
     }
 
     /// What each case comes to, in the order in which they were first heard of.
@@ -202,7 +216,8 @@ impl<'a> JudgedSuite<'a> {
         let mut say = |status, text| reasons.push(reason(false, status, text));
         let standings = self.standings();
         let counts = count(&standings);
-        let planned = self.planned.map_or(0, |planned| usize::try_from(planned).unwrap_or(usize::MAX));
+        let planned = self.run.attempts().iter().filter_map(|attempt| attempt.planned).max().unwrap_or(0);
+        let planned = usize::try_from(planned).unwrap_or(usize::MAX);
         let of = planned.max(standings.len());
         if let Some(problem) = &end.problem {
             say(problem.class.into(), problem.line());
@@ -227,6 +242,10 @@ impl<'a> JudgedSuite<'a> {
             say(Status::Inconclusive, format!("{} of {planned} planned cases were judged", standings.len()));
         } else if end.problem.is_none() && self.run.attempts().iter().all(Attempt::has_no_verdict) {
             say(Status::Inconclusive, "the list gave no verdict".to_owned());
+        }
+        if self.judge.is_blind {
+            let text = "it is not known which cases must be there (`gate.required`): the history could not be asked";
+            reasons.push(reason(false, Status::Inconclusive, text.to_owned()));
         }
         if let Some((text, Exceeded::Fail)) = self.slower() {
             reasons.push(reason(true, Status::TestsFailed, text));

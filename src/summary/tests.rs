@@ -237,6 +237,7 @@ fn the_consoles_of_very_many_cases_take_a_limited_room_and_every_case_keeps_its_
             took: Duration::ZERO,
             details: "d".repeat(70_000),
             console: "ü".repeat(50_000),
+            is_missing: false,
         };
         summary.finish_case("gxgy", &case);
     }

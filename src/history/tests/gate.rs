@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::event::EventKind;
-use crate::gate::{Flaky, Gate, KnownFailure};
+use crate::gate::{Flaky, Gate, KnownFailure, Required};
 use crate::history::ship::{Answer, Question, Ships};
 
 const SETUP: &str = "gate";
@@ -42,7 +42,32 @@ async fn asked(store: &Store, question: Question) -> (Ships, Vec<String>) {
     (answer.verdict, answer.suites.into_iter().flat_map(|asked| asked.why).collect())
 }
 
+/// The baseline is what NG40 has judged in the last green night, in whatever attempt; not what stands for a list, nor what an
+/// import has.
+async fn the_baseline_is_what_was_judged(place: &Place) {
+    let store = open(place).await;
+    let cut: &[(&str, &str)] = &[("a", "PASS"), ("b", ""), ("(suite)", "")];
+    let entry = Entry { setup: Some("base".to_owned()), ..tested(6, &[cut, &[("a", "PASS"), ("b", "PASS")]]) };
+    store.keep(&entry).await.expect("it is kept");
+    let started = entry.started + Duration::from_secs(60);
+    let import = Entry { command: "import".to_owned(), run: "partial".to_owned(), started, ..entry.clone() };
+    let import = Entry { suites: import.suites.iter().cloned().map(only_a).collect(), ..import };
+    store.keep(&import).await.expect("it is kept");
+    let nights = store.nights("base", 10).await.expect("it is read");
+    let memory = store.recall("base", &["s6a".to_owned()], &nights).await.expect("it is read");
+    let cases = &memory.suites["s6a"].cases;
+    let baseline: Vec<&String> = cases.iter().filter(|(_, case)| case.is_baseline).map(|(name, _)| name).collect();
+    assert_eq!(baseline, ["a", "b"]);
+    store.close().await;
+}
+
+fn only_a(mut suite: crate::history::entry::PastSuite) -> crate::history::entry::PastSuite {
+    suite.cases.retain(|case| case.case == "a");
+    suite
+}
+
 pub(super) async fn holds(place: &Place) {
+    the_baseline_is_what_was_judged(place).await;
     let store = open(place).await;
     let why = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
     let plain = || question(Gate::default());
@@ -70,6 +95,22 @@ pub(super) async fn holds(place: &Place) {
     assert_eq!(asked(&store, plain()).await, (Ships::Yes, why(&[])));
     let strict = question(Gate { flaky: Flaky::Fail, ..Gate::default() });
     assert_eq!(asked(&store, strict).await, (Ships::No, why(&["b (flaky)"])));
+
+    // Known and required are asked of the nights as of today.
+    let named = |name: &str| Required::Named([("s6a".to_owned(), [name.to_owned()].into())].into());
+    let whole = tested(7, &[&[("a", "PASS"), ("b", "PASS")]]);
+    store.keep(&Entry { setup: Some("whole".to_owned()), ..whole }).await.expect("it is kept");
+    let required = |name: &str| Question {
+        required: vec![("whole".to_owned(), vec!["s6a".to_owned()])],
+        ..question(Gate { required: named(name), ..Gate::default() })
+    };
+    assert_eq!(asked(&store, required("a")).await, (Ships::Yes, why(&[])));
+    assert_eq!(asked(&store, required("c")).await, (Ships::Unknown, why(&["c was not run"])));
+    // A night with a gateway that ran something else says nothing of the release.
+    let mixture = Entry { strangers: Some("`feg1` ran 3f7c21ab".to_owned()), ..tested(5, &[&[("a", "PASS")]]) };
+    store.keep(&Entry { setup: Some("mixed".to_owned()), ..mixture }).await.expect("it is kept");
+    let mixed = Question { required: vec![("mixed".to_owned(), vec!["s6a".to_owned()])], ..plain() };
+    assert_eq!(asked(&store, mixed).await, (Ships::Unknown, why(&["`feg1` ran 3f7c21ab"])));
 
     // What is too old says nothing.
     let late = Question { since: datetime!(2026-11-24 0:00 UTC), ..plain() };

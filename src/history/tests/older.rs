@@ -11,6 +11,8 @@ const FIRST: &str = "
     INSERT INTO night (run, setup, command, program, url, status, started, ended, wanted, release, passed, failed, errors, reasons)
         VALUES ('r1', 'lab', 'run', '0.1.0', NULL, 'tests_failed', 1668500000000, 1668500060000, 'latest',
                 '1.9.1-1668500000-5d2e8f90', 3, 1, 0, '[]');
+    INSERT INTO night_gateway (run, place, gateway, before, after, outcome) VALUES
+        ('r1', 0, 'agw', NULL, '1.9.1-1668500000-5d2e8f90', NULL), ('r1', 1, 'feg1', NULL, '5d2e8f90', NULL);
     INSERT INTO night_suite (run, place, suite, list, host, verdict, planned, took, problem) VALUES
         ('r1', 0, 'whole', 'whole.ntl', 'ng40', 'PASS', 1, 1000, NULL),
         ('r1', 1, 'failed', 'failed.ntl', 'ng40', 'FAIL', 2, 1000, NULL),

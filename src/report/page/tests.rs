@@ -8,7 +8,7 @@ use time::macros::datetime;
 use super::{Page, of_history};
 use crate::event::{Case, EventKind, GatewayOutcome, Judgement, Level, Step, StepOutcome};
 use crate::gate::CameTo;
-use crate::history::{Entry, Line, Nights, Outcome, SuiteOutcome};
+use crate::history::{Entry, Judged, Line, Nights, Outcome, SuiteOutcome};
 use crate::memory::{CaseMemory, Memory, Past, SuiteMemory};
 use crate::report::fuzz::{GREEN_PAGE, assert_html};
 use crate::report::nights::{NEW, OLD, Story, cut_off, green, hostile, red, restored};
@@ -51,7 +51,18 @@ fn nights(count: usize, suites: &[(&str, Vec<String>)]) -> Nights {
                     Duration::from_millis(base + chance.u64(..base / 5) + if place == 2 && age < 9 { base } else { 0 });
                 whole += took;
                 counts = [counts, Counts::of(came_to)].into_iter().sum();
-                past.cases.push(Outcome { night, suite: (*suite).to_owned(), case: case.clone(), came_to, took });
+                past.cases.push(Outcome {
+                    night,
+                    suite: (*suite).to_owned(),
+                    case: case.clone(),
+                    came_to,
+                    took,
+                    judged: match came_to {
+                        CameTo::Passed => Judged::Passed,
+                        CameTo::Error => Judged::Error,
+                        CameTo::Flaky | CameTo::Known | CameTo::Failed => Judged::Failed,
+                    },
+                });
             }
             let status = if counts.failed > 0 { Status::TestsFailed } else { Status::Passed };
             past.suites.push(SuiteOutcome { night, suite: (*suite).to_owned(), status, took: Some(whole) });
@@ -163,6 +174,7 @@ fn full() -> Story {
             "Run test case ({number}) on facebook: {name}()\nStarting 32 UEs\n\u{1b}[31mattach \
          rejected: cause 15\u{1b}[0m\nVerdict({name}) = VERDICT_FAIL\n"
         ),
+        is_missing: false,
     };
     let judged = [
         (3, "gx_gy_combined_03".to_owned(), message),

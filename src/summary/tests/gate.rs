@@ -112,6 +112,59 @@ fn an_attempt_that_was_cut_off_is_made_good_by_a_whole_one_only() {
 }
 
 #[test]
+fn a_whole_attempt_settles_nothing_that_went_wrong_after_it_or_that_it_did_not_have() {
+    // The second run hung, whatever the first one came to.
+    let hung: &[(&str, &str)] = &[("a", "PASS"), ("b", "PASS"), ("(suite)", "")];
+    assert_eq!(night(Gate::default(), &[FAILS, hung]).summary().status(), Status::Inconclusive);
+    // The first one announced five, and the second is whole with two.
+    let cut: &[(&str, &str)] =
+        &[("a", "PASS"), ("b", "PASS"), ("(case 3 of 5)", ""), ("(case 4 of 5)", ""), ("(case 5 of 5)", "")];
+    assert_eq!(night(Gate::default(), &[cut, PASSES]).summary().status(), Status::Inconclusive);
+}
+
+#[test]
+fn a_case_that_hung_is_not_one_that_is_missing_whatever_its_number() {
+    let mut story = Story::new();
+    story.begins("test", &[], &["gxgy"]).obeys(known("*", date!(2026 - 12 - 31))).suite("gxgy", 2);
+    story.case("gxgy", 0, "a", None, crate::event::Judgement::Error { message: "no verdict".to_owned() });
+    story.passes("gxgy", 1, "b").suite_ends("gxgy", Some("PASS"), None).say(EventKind::NightEnded);
+    assert_eq!(story.summary().status(), Status::Inconclusive);
+}
+
+#[test]
+fn a_baseline_that_cannot_be_had_makes_the_night_inconclusive() {
+    let story = night(Gate { required: Required::Baseline, ..Gate::default() }, &[PASSES]);
+    assert_eq!(
+        texts(&story),
+        ["`gxgy`: it is not known which cases must be there (`gate.required`): the history could not be asked"]
+    );
+}
+
+#[test]
+fn what_is_tested_is_what_the_access_gateway_runs_and_the_others_are_heard() {
+    let told = |agw: &str, feg: Option<&str>| {
+        let mut story = Story::new();
+        story.begins("run", &["feg1"], &["gxgy"]);
+        for (gateway, runs) in [("agw", Some(agw)), ("feg2", feg)] {
+            story.say(EventKind::GatewayFound { gateway: gateway.to_owned(), runs: runs.map(str::to_owned) });
+        }
+        story.say(EventKind::ReleaseResolved { wanted: "latest".to_owned(), version: NEW.to_owned(), tag: None });
+        story.gateway("feg1", crate::event::GatewayOutcome::Upgraded { from: None, to: "5d2e8f90".to_owned() });
+        story.attempt("gxgy", PASSES).say(EventKind::NightEnded);
+        let summary = story.summary();
+        assert_eq!(summary.status(), Status::Passed, "one that is not switched has no outcome");
+        (summary.tested(), summary.strangers())
+    };
+    assert_eq!(told(NEW, Some("5d2e8f90")), (Some(NEW.to_owned()), vec![]));
+    assert_eq!(told(NEW, Some("5d2e8f90 (a1b2)")).1, [""; 0]);
+    assert_eq!(told(NEW, Some("3f7c21ab")).1, ["`feg2` ran 3f7c21ab"]);
+    assert_eq!(told(NEW, None).1, ["`feg2` ran nothing that is known"]);
+    // Only the FEGs were upgraded: the release was not tested.
+    let (tested, strangers) = told(OLD, Some("5d2e8f90"));
+    assert_eq!((tested.as_deref(), strangers.len()), (Some(OLD), 2));
+}
+
+#[test]
 fn a_case_that_is_open_when_its_suite_is_run_again_had_no_verdict() {
     let mut story = Story::new();
     story.begins("test", &[], &["gxgy"]).suite("gxgy", 1).case_begins("gxgy", 1, "a");
