@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{GUARD, JOB_GRACE, LEAST_ROOM_MB, MINUTE, RUN, STATE, agw};
 use crate::event::{Class, EventKind, Events, Problem, Step};
-use crate::remote::{As, Host, Job, JobEnd, JobSpec, JobStatus, Output, quote};
+use crate::remote::{As, Host, Job, JobEnd, JobSpec, JobStatus, Output, Said, quote};
 
 /// A host as a gateway stands on it: commands, with what they say as events.
 #[derive(Debug)]
@@ -128,6 +128,27 @@ impl Ground {
     async fn send(&self, script: &str, deadline: Duration) -> Result<Output, Problem> {
         let work = || self.host.command(script).sudo().deadline(deadline).run();
         let output = self.host.outlast(work).await.map_err(|error| error.problem())?;
+        self.taken(output)
+    }
+
+    /// The same, and what it prints are events as it comes; of its errors, when it has ended.
+    async fn send_and_hear(&self, step: Step, script: &str, deadline: Duration) -> Result<Output, Problem> {
+        let work = || async {
+            let mut said = Said::new(self.events.redactor());
+            let hear = |bytes: &[u8]| said.push(bytes, |line| self.output(step, line));
+            let output = self.host.command(script).sudo().deadline(deadline).run_and_hear(hear).await;
+            said.finish(|line| self.output(step, line));
+            output
+        };
+        let output = self.host.outlast(work).await.map_err(|error| error.problem())?;
+        for line in output.errors().lines().filter(|line| !line.trim().is_empty()) {
+            self.output(step, line);
+        }
+        self.taken(output)
+    }
+
+    /// The output, unless it says that the gateway did not take the command.
+    fn taken(&self, output: Output) -> Result<Output, Problem> {
         let why = output.last_words();
         if output.status == TOO_LATE && [TAKEN, OCCUPIED].contains(&why.as_str()) {
             return Err(Problem::testbed(format!("`{}` does not take our command", self.name))
@@ -145,15 +166,13 @@ impl Ground {
         deadline: Duration,
         problem: impl FnOnce(String) -> Problem,
     ) -> Result<Output, Problem> {
-        let output = self.change(step, script, deadline).await?;
-        let said = all_said(&output);
-        for line in said.lines().filter(|line| !line.trim().is_empty()) {
-            self.output(step, line);
-        }
+        self.commanded(step, script);
+        let output = self.send_and_hear(step, &self.in_turn(script, deadline), deadline).await?;
         if output.status == 0 {
             return Ok(output);
         }
-        Err(problem(format!("exit status {}: {}", output.status, agw::last_lines(&said, 8))))
+        let said = agw::last_lines(&all_said(&output), 8);
+        Err(problem(format!("exit status {}: {said}", output.status)))
     }
 
     /// Runs a script as a job of the host's own, and waits for its end through dropped connections.
@@ -174,10 +193,7 @@ impl Ground {
         };
         let started = self.host.outlast(|| Job::start(&self.host, &spec)).await;
         let job = started.map_err(|error| error.problem())?;
-        let (end, said) = self.end_of(&job, id, deadline).await?;
-        for line in said.lines().filter(|line| !line.trim().is_empty()) {
-            self.output(step, line);
-        }
+        let (end, said) = self.end_of(step, &job, id, deadline).await?;
         let class = class(&end, &said);
         let how = match end {
             JobEnd::Exited(0) => return Ok(()),
@@ -197,19 +213,30 @@ impl Ground {
         let status = self.host.outlast(|| job.status()).await.map_err(|error| error.problem())?;
         if status == JobStatus::Running {
             self.events.note(step, Some(&self.name), format!("waiting for what was started before ({id})"));
-            self.end_of(&job, id, deadline).await?;
+            self.end_of(step, &job, id, deadline).await?;
         }
         Ok(())
     }
 
     /// Follows a job to its end, through dropped connections, and returns how it ended and what it printed. The host ends it at
     /// its deadline; that it says so is not waited for without end.
-    pub(super) async fn end_of(&self, job: &Job, id: &str, deadline: Duration) -> Result<(JobEnd, String), Problem> {
+    pub(super) async fn end_of(
+        &self,
+        step: Step,
+        job: &Job,
+        id: &str,
+        deadline: Duration,
+    ) -> Result<(JobEnd, String), Problem> {
         let mut said = Vec::new();
+        let mut lines = Said::new(self.events.redactor());
         let mut offset = 0;
         let follow = async {
             loop {
-                match job.follow(&mut offset, |bytes| said.extend_from_slice(bytes)).await {
+                let hear = |bytes: &[u8]| {
+                    said.extend_from_slice(bytes);
+                    lines.push(bytes, |line| self.output(step, line));
+                };
+                match job.follow(&mut offset, hear).await {
                     Ok(end) => return Ok(end),
                     Err(error) if error.is_lost() => {
                         let again = self.host.outlast(|| self.host.reconnect()).await;
@@ -226,6 +253,7 @@ impl Ground {
                     .because(format!("its deadline of {} has passed", crate::config::format_duration(deadline))));
             }
         };
+        lines.finish(|line| self.output(step, line));
         Ok((end, String::from_utf8_lossy(&said).into_owned()))
     }
 }

@@ -13,9 +13,11 @@ mod logs;
 pub(crate) mod outcome;
 pub(crate) mod parser;
 pub(crate) mod reading;
+mod tail;
 #[cfg(test)]
 mod tests;
 
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use crate::config::{self, Suite};
@@ -26,6 +28,7 @@ use crate::stop::Stop;
 
 use outcome::End;
 use reading::{Console, Heard};
+use tail::Tail;
 
 /// The NG40 of a setup.
 #[derive(Debug)]
@@ -269,12 +272,16 @@ impl Run<'_> {
     async fn follow(&self, job: &Job, console: &mut Console, stop: &Stop) -> End {
         let tester = self.tester;
         let limit = tokio::time::Instant::now() + self.suite.deadline + GRACE + tester.host.outage();
+        let tail = Tail::new(tester.events.redactor());
         let mut offset = 0;
         loop {
-            let follow =
-                job.follow(&mut offset, |bytes| console.push(bytes, self.started.elapsed(), |heard| self.hear(heard)));
+            let follow = job.follow(&mut offset, |bytes| {
+                console.push(bytes, self.started.elapsed(), |heard| self.hear(heard));
+                tail.push(bytes);
+            });
             let followed = tokio::select! {
                 followed = stop.or(follow) => followed,
+                never = self.watch(&tail) => match never {},
                 () = tokio::time::sleep_until(limit) => return End::DeadlineReached,
             };
             match followed {
@@ -295,6 +302,16 @@ impl Run<'_> {
                     }
                 }
                 Err(_) => return End::Stopped,
+            }
+        }
+    }
+
+    /// Says what NG40 printed last, as long as somebody waits for it.
+    async fn watch(&self, tail: &Tail) -> Infallible {
+        loop {
+            tokio::time::sleep(tail::PACE).await;
+            for line in tail.take() {
+                self.tester.events.output(Step::Test, Some(self.tester.host.name()), line);
             }
         }
     }

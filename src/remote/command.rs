@@ -125,9 +125,15 @@ impl Command {
 
     /// Runs the script to its end and keeps what it printed; of very much, the beginning and the end.
     pub(crate) async fn run(self) -> Result<Output, Error> {
+        self.run_and_hear(|_| {}).await
+    }
+
+    /// The same, and hands over what it prints, piece by piece, as it comes.
+    pub(crate) async fn run_and_hear(self, mut on_bytes: impl FnMut(&[u8])) -> Result<Output, Error> {
         let mut stdout = Kept::default();
         let mut output = self
             .drive(|bytes| {
+                on_bytes(bytes);
                 stdout.push(bytes);
                 Ok(())
             })

@@ -10,6 +10,7 @@ mod error;
 mod host;
 mod job;
 mod outlast;
+mod said;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ pub(crate) use command::{As, Output, Pipe};
 pub(crate) use error::Error;
 pub(crate) use host::Host;
 pub(crate) use job::{Job, JobEnd, JobSpec, JobStatus};
+pub(crate) use said::Said;
 
 /// Returns the text as one word of a POSIX shell. A word cannot hold a NUL, so it is left out.
 pub(crate) fn quote(text: &str) -> String {
