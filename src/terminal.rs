@@ -41,7 +41,18 @@ pub(crate) fn options(global: &Global) -> Options {
         },
         nights: Nights::default(),
         is_ci: std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false"),
+        has_diagnostics: global.verbose > 1 || std::env::var_os("RUST_LOG").is_some(),
+        is_utf8: is_utf8(),
     }
+}
+
+/// Whether terminals here show more than ASCII: what the locale says of characters.
+fn is_utf8() -> bool {
+    let said = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(std::env::var_os).find(|value| !value.is_empty());
+    said.is_some_and(|value| {
+        let value = value.to_string_lossy().to_lowercase();
+        value.contains("utf-8") || value.contains("utf8")
+    })
 }
 
 /// Says why nothing was run, and returns the exit code for that.

@@ -3,37 +3,45 @@
 //! Nothing that the lab printed reaches a terminal as it is: what would move the cursor or change a colour is shown instead.
 
 mod line;
+mod live;
 mod outcome;
+mod stream;
+mod view;
 
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
 use super::text::{LONGEST_LINE, age, bytes, count, first_lines, one_line, visible, visible_json};
-use super::{Format, Options, ReportError, Reporter, Verbosity, is_coloured};
+use super::{Format, Options, ReportError, Reporter, Verbosity};
 use crate::event::{
     Case, Event, EventKind, GatewayOutcome, Judgement, Level, Night, Problem, Step, StepOutcome, SuiteEnd,
 };
 use crate::summary::{JudgedSuite, Summary};
 
-use line::{Line, Mark, Paint};
+use line::{Line, Mark};
+use live::Live;
 use outcome::outcome;
+
+pub(super) use stream::Stream;
 
 /// CI systems end a job that says nothing; ours says something at least this often.
 const HEARTBEAT: Duration = Duration::from_secs(50);
 /// A step that ends within this time has ended at once.
 const AT_ONCE: Duration = Duration::from_secs(1);
+/// Columns of a terminal that does not say how many it has.
+const COLUMNS: usize = 80;
 /// How many lines of a failure are shown.
 const MOST_LINES: usize = 6;
 
 /// Speaks to whoever watches.
 pub(super) struct Console {
-    out: Box<dyn Write + Send>,
-    err: Box<dyn Write + Send>,
-    paint_out: Paint,
-    paint_err: Paint,
+    out: Stream,
+    err: Stream,
+    /// What is under way, on a terminal that somebody watches.
+    live: Option<Live>,
     verbosity: Verbosity,
     format: Format,
     results: PathBuf,
@@ -51,12 +59,13 @@ struct Begun {
 }
 
 impl Console {
-    pub(super) fn new(options: &Options, out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Console {
+    pub(super) fn new(options: &Options, out: Stream, err: Stream) -> Console {
+        let is_progress = options.format == Format::Text && options.verbosity > Verbosity::Quiet;
+        let live = err.draw_target().filter(|_| is_progress && !options.has_diagnostics);
         Console {
+            live: live.map(|target| Live::new(target, err.paint, err.is_utf8)),
             out,
             err,
-            paint_out: Paint(is_coloured(options, &io::stdout())),
-            paint_err: Paint(is_coloured(options, &io::stderr())),
             verbosity: options.verbosity,
             format: options.format,
             results: options.results.clone(),
@@ -68,7 +77,10 @@ impl Console {
 
     /// Whoever watches may go away; the night goes on.
     fn say(&mut self, text: &str) {
-        let _ = self.err.write_all(text.as_bytes()).and_then(|()| self.err.flush());
+        let _ = match &self.live {
+            Some(live) => live.above(|| self.err.write(text)),
+            None => self.err.write(text),
+        };
         self.spoke = Instant::now();
     }
 
@@ -101,8 +113,12 @@ impl Console {
     }
 
     fn show(&mut self, line: &Line) {
+        // What begins is seen in the view.
+        if self.live.is_some() && matches!(line.mark, Mark::Begin) {
+            return;
+        }
         if line.mark.is_trouble() || self.verbosity > Verbosity::Quiet {
-            self.say(&line.render(self.paint_err));
+            self.say(&line.render(self.err.paint, self.err.width()));
         }
     }
 
@@ -211,7 +227,13 @@ impl Console {
     /// Says what is going on when nothing else has been said for a while.
     fn beat(&mut self, now: OffsetDateTime, summary: &Summary) {
         self.show_begun(AT_ONCE);
-        if self.spoke.elapsed() < HEARTBEAT || self.is_finished {
+        if self.is_finished {
+            return;
+        }
+        if let Some(live) = &self.live {
+            return live.show(summary, now, self.err.width().unwrap_or(COLUMNS));
+        }
+        if self.spoke.elapsed() < HEARTBEAT {
             return;
         }
         let Some((about, what, since)) = under_way(summary) else { return };
@@ -237,6 +259,9 @@ impl Reporter for Console {
     }
 
     fn report(&mut self, event: &Event, summary: &Summary) -> Result<(), ReportError> {
+        if let Some(live) = &mut self.live {
+            live.hear(event);
+        }
         let is_talk = matches!(event.kind, EventKind::Output { .. } | EventKind::Commanded { .. });
         match self.format {
             Format::Text => self.tell(event, summary),
@@ -260,12 +285,15 @@ impl Reporter for Console {
             return Ok(());
         }
         self.is_finished = true;
+        if let Some(live) = self.live.take() {
+            live.end();
+        }
         if self.format == Format::Text && self.verbosity > Verbosity::Quiet {
             // Where both streams go to one place, the outcome stands by itself.
             self.say("\n");
         }
-        let text = outcome(summary, self.paint_out, &self.results);
-        match self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()) {
+        let text = outcome(summary, &self.out, &self.results);
+        match self.out.write(&text) {
             // Whoever read our standard output has seen enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             result => result.map_err(ReportError::write("standard output")),
@@ -375,7 +403,7 @@ mod tests {
     fn beats(format: Format, verbosity: Verbosity) -> String {
         let options = Options { verbosity, format, ..crate::report::nights::options(std::path::Path::new("results")) };
         let err = Kept::default();
-        let mut console = Console::new(&options, Box::new(io::sink()), Box::new(err.clone()));
+        let mut console = Console::new(&options, Stream::to(io::sink(), &options), Stream::to(err.clone(), &options));
         let story = cut_off();
         let summary = story.summary();
         let now = story.events.last().unwrap().time + Duration::from_secs(130);

@@ -30,7 +30,7 @@ use crate::event::{Class, Event, EventKind, Problem};
 use crate::history::Nights;
 use crate::summary::Summary;
 
-use console::Console;
+use console::{Console, Stream};
 use document::Document;
 use page::Page;
 use record::Record;
@@ -54,6 +54,10 @@ pub(crate) struct Options {
     pub color: Color,
     /// Whether this is a CI job, whose log is plain although it has a terminal.
     pub is_ci: bool,
+    /// Whether the program's own diagnostics go to standard error too, past the reporters.
+    pub has_diagnostics: bool,
+    /// Whether terminals here show more than ASCII.
+    pub is_utf8: bool,
     /// The nights before, for the page; none where history cannot be asked.
     pub nights: Nights,
 }
@@ -169,7 +173,7 @@ impl Reporters {
                 move |summary| page.document(summary)
             })?),
         ];
-        let console = Console::new(options, Box::new(io::stdout()), Box::new(io::stderr()));
+        let console = Console::new(options, Stream::stdout(options), Stream::stderr(options));
         Ok(Reporters { files, console: Listener::new(console), summary: Summary::default() })
     }
 
@@ -246,18 +250,5 @@ impl std::fmt::Debug for Reporters {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names = self.files.iter().chain([&self.console]).map(|listener| listener.reporter.name());
         f.debug_list().entries(names).finish()
-    }
-}
-
-/// Whether a stream gets colours. A CI log does not ask for them, although it has a terminal.
-fn is_coloured(options: &Options, stream: &impl anstream::stream::RawStream) -> bool {
-    match options.color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => {
-            stream.is_terminal()
-                && !options.is_ci
-                && anstream::AutoStream::choice(stream) != anstream::ColorChoice::Never
-        }
     }
 }

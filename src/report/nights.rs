@@ -8,7 +8,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
-use super::{Color, Console, Format, Options, Reporter as _, Verbosity};
+use super::{Color, Console, Format, Options, Reporter as _, Stream, Verbosity};
 use crate::event::{
     Case, Class, Event, EventKind, FORMAT, GatewayOutcome, Judgement, Level, Night, PlannedSuite, Problem, Step,
     StepOutcome, SuiteEnd,
@@ -51,6 +51,8 @@ pub(super) fn options(results: &Path) -> Options {
         format: Format::Text,
         color: Color::Never,
         is_ci: true,
+        has_diagnostics: false,
+        is_utf8: true,
         nights: Nights::default(),
     }
 }
@@ -58,7 +60,7 @@ pub(super) fn options(results: &Path) -> Options {
 /// What a night looks like on the console: standard error, a rule, standard output.
 pub(super) fn watched(story: &Story, options: &Options) -> String {
     let (out, err) = (Kept::default(), Kept::default());
-    let mut console = Console::new(options, Box::new(out.clone()), Box::new(err.clone()));
+    let mut console = Console::new(options, Stream::to(out.clone(), options), Stream::to(err.clone(), options));
     let mut summary = Summary::default();
     for event in &story.events {
         summary.hear(event);

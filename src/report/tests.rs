@@ -23,7 +23,7 @@ fn told(reporters: Reporters, story: &Story) -> Summary {
 fn open(results: &Path) -> Result<Reporters, ReportError> {
     let options = options(results);
     let mut reporters = Reporters::open(&options)?;
-    let console = Console::new(&options, Box::new(io::sink()), Box::new(io::sink()));
+    let console = Console::new(&options, Stream::to(io::sink(), &options), Stream::to(io::sink(), &options));
     reporters.console = Listener::new(console);
     Ok(reporters)
 }

@@ -90,6 +90,19 @@ fn is_unseen(char: char) -> bool {
     )
 }
 
+/// The text in ASCII, for a terminal that shows nothing else.
+pub(crate) fn ascii(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '…' => shown.push_str("..."),
+            ascii if ascii.is_ascii() => shown.push(ascii),
+            _ => shown.push('?'),
+        }
+    }
+    shown
+}
+
 /// JSON that means the same, with every character written as a number that would do something instead of being shown.
 pub(crate) fn visible_json(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());

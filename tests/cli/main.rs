@@ -9,4 +9,5 @@ mod history;
 mod junit;
 mod machine;
 mod report;
+mod terminal;
 mod usage;

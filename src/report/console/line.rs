@@ -5,11 +5,16 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use time::OffsetDateTime;
 
+use super::stream::wrapped;
 use crate::event::Step;
 use crate::report::text::{LONGEST_LINE, clock, one_line, took};
 
 /// Where the text of a line begins: after the time, the mark and the step.
 const INDENT: usize = 27;
+/// The same where the terminal is narrow.
+const NARROW_INDENT: usize = 8;
+/// A terminal of fewer columns is narrow.
+const NARROW: usize = 72;
 
 /// What a line says at a glance.
 #[derive(Clone, Copy)]
@@ -109,8 +114,8 @@ impl Line {
         self
     }
 
-    /// The text of the entry, and what stands below it.
-    pub(super) fn render(&self, paint: Paint) -> String {
+    /// The text of the entry, and what stands below it, in so many columns.
+    pub(super) fn render(&self, paint: Paint, width: Option<usize>) -> String {
         let about = one_line(&self.about, LONGEST_LINE);
         let mut text = format!(
             "{}  {}  {} {}",
@@ -123,9 +128,11 @@ impl Line {
         if let Some(length) = self.took.filter(|length| length.as_millis() >= 50) {
             text = format!("{}  {}", text.trim_end(), paint.dim(&format!("({})", took(length))));
         }
-        let mut text = text.trim_end().to_owned() + "\n";
+        let indent = if width.is_some_and(|width| width < NARROW) { NARROW_INDENT } else { INDENT };
+        let mut text = wrapped(text.trim_end(), width, indent) + "\n";
         for below in &self.below {
-            text.push_str(&format!("{:INDENT$}{below}\n", ""));
+            text.push_str(&wrapped(&format!("{:indent$}{below}", ""), width, indent + 2));
+            text.push('\n');
         }
         text
     }

@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::MOST_LINES;
 use super::line::{Mark, Paint};
+use super::stream::{Stream, wrapped};
 use crate::gate::CameTo;
 use crate::report::text::{LONGEST_LINE, count, first_lines, one_line, took};
 use crate::summary::{Counts, Status, Summary};
@@ -14,8 +15,8 @@ use crate::summary::{Counts, Status, Summary};
 const MOST_CASES: usize = 20;
 
 /// Returns status and reasons, gateways, suites, the cases that did not pass, and where the reports lie.
-pub(super) fn outcome(summary: &Summary, paint: Paint, results: &Path) -> String {
-    let mut screen = Screen { text: String::new(), paint };
+pub(super) fn outcome(summary: &Summary, stream: &Stream, results: &Path) -> String {
+    let mut screen = Screen { text: String::new(), paint: stream.paint, width: stream.width() };
     screen.status(summary);
     screen.gateways(summary);
     screen.suites(summary);
@@ -27,11 +28,13 @@ pub(super) fn outcome(summary: &Summary, paint: Paint, results: &Path) -> String
 struct Screen {
     text: String,
     paint: Paint,
+    width: Option<usize>,
 }
 
 impl Screen {
     fn line(&mut self, line: &str) {
-        self.text.push_str(line.trim_end());
+        let indent = line.len() - line.trim_start().len();
+        self.text.push_str(&wrapped(line.trim_end(), self.width, indent + 2));
         self.text.push('\n');
     }
 
