@@ -6,19 +6,23 @@
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod place;
 mod words;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::{anyhow, bail};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use error::ConfigError;
+use place::KeyPath;
 use words::Written;
 pub(crate) use words::{Address, Database, Network, format_duration, parse_duration, parse_percentage};
 
+use crate::error::Hint as _;
 use crate::gate::{self, Flaky, KnownFailure, MaxDuration, Required};
 use crate::secret::SecretRef;
 
@@ -499,10 +503,8 @@ impl Config {
     }
 
     /// Reads the file and checks all of it. Paths in it are relative to its folder.
-    pub(crate) fn load(path: &Path) -> Result<Config, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { file: path.to_owned(), source })?;
-        let mut config = Config::parse(&text, path)?;
+    pub(crate) fn load(path: &Path) -> anyhow::Result<Config> {
+        let mut config = Config::read(path).map_err(ConfigError::hinted)?;
         if let Some(folder) = path.parent() {
             config.ssh.known_hosts = folder.join(&config.ssh.known_hosts);
             let Vpn { profile, username, password, key_passphrase, .. } = &mut config.vpn;
@@ -516,110 +518,117 @@ impl Config {
         Ok(config)
     }
 
+    fn read(path: &Path) -> Result<Config, ConfigError> {
+        let bytes = std::fs::read(path).map_err(|source| ConfigError::Unreadable { file: path.to_owned(), source })?;
+        let text = std::str::from_utf8(&bytes).map_err(|error| ConfigError::no_text(&bytes, error, path))?;
+        Config::parse(text, path)
+    }
+
     /// Checks the text of a config; `file` is for messages.
     pub(crate) fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
         let config: Config = serde_yaml::from_str(text).map_err(|error| ConfigError::located(&error, text, file))?;
-        config.check().map_err(|(at, problem)| ConfigError::about(&at, problem, text, file))?;
+        config.check().map_err(|(at, problem)| ConfigError::about(&at, &problem, text, file))?;
         Ok(config)
     }
 
-    /// What single values cannot tell. Returns the path of the key that is wrong, and why.
-    fn check(&self) -> Result<(), (Vec<String>, String)> {
-        let at = |keys: &[&str]| keys.iter().map(|&key| key.to_owned()).collect::<Vec<_>>();
+    /// What single values cannot tell. Returns the way to the value that is wrong, and why.
+    fn check(&self) -> Result<(), (KeyPath, String)> {
+        let wrong = |keys: KeyPath, problem: &str| Err((keys, problem.to_owned()));
         if self.vpn.kind == VpnKind::Openvpn && self.vpn.profile.is_none() {
-            return Err((at(&["vpn"]), "`vpn.kind: openvpn` needs a `vpn.profile`".to_owned()));
+            return wrong(KeyPath::name(&["vpn"]), "`kind: openvpn` needs a `profile`");
         }
         if self.vpn.username.is_some() != self.vpn.password.is_some() {
-            return Err((at(&["vpn"]), "`vpn.username` and `vpn.password` go together".to_owned()));
+            return wrong(KeyPath::name(&["vpn"]), "`username` and `password` go together");
         }
         if self.setups.is_empty() {
-            return Err((at(&["setups"]), "there is no setup".to_owned()));
+            return wrong(KeyPath::value(&["setups"]), "there is no setup");
         }
         if self.lock.expire < self.lock.renew * 3 {
-            let problem = "`lock.expire` must leave room for three missed renewals (`lock.renew`)";
-            return Err((at(&["lock", "expire"]), problem.to_owned()));
+            let problem = "`expire` must leave room for three missed renewals (`lock.renew`)";
+            return wrong(KeyPath::value(&["lock", "expire"]), problem);
         }
         if self.verify.stable >= self.verify.timeout {
-            let problem =
-                "`verify.timeout` must be longer than `verify.stable`, or nothing is ever found stable in time";
-            return Err((at(&["verify", "timeout"]), problem.to_owned()));
+            let problem = "`timeout` must be longer than `verify.stable`, or nothing is ever found stable in time";
+            return wrong(KeyPath::value(&["verify", "timeout"]), problem);
         }
         if self.feg.images.is_empty() {
-            return Err((at(&["feg", "images"]), "`feg.images` names no image".to_owned()));
+            return wrong(KeyPath::value(&["feg", "images"]), "there is no image");
         }
         if self.ng40.shell.is_empty() {
-            return Err((at(&["ng40", "shell"]), "`ng40.shell` names no program".to_owned()));
+            return wrong(KeyPath::value(&["ng40", "shell"]), "there is no program");
         }
-        for (name, suite) in &self.suites {
-            if !is_plain_name(name) {
-                let problem = format!("the suite name `{name}` must be letters, digits, `.`, `-` and `_`");
-                return Err((at(&["suites", name]), problem));
-            }
-            if let Some(limit) = suite.max_packet_loss.filter(|limit| !words::is_percentage(limit)) {
-                let problem = format!("`{limit}` is not a percentage from 0 to 100");
-                return Err((at(&["suites", name, "max_packet_loss"]), problem));
-            }
-            if suite.retries > MOST_RETRIES {
-                let problem = format!("more than {MOST_RETRIES} retries tell nothing new");
-                return Err((at(&["suites", name, "retries"]), problem));
-            }
-            let limits = suite.max_duration.iter().flat_map(|limits| [limits.suite, limits.case]).flatten();
-            if let Some(limit) = limits.into_iter().find(|limit| !(1.0..=1000.0).contains(limit)) {
-                let problem = format!("`{limit}` is not a multiple from 1 to 1000 of what is usual");
-                return Err((at(&["suites", name, "max_duration"]), problem));
-            }
-            for file in [Some(&suite.list), suite.params.as_ref()].into_iter().flatten() {
-                if !is_plain_name(file) {
-                    return Err((at(&["suites", name]), format!("`{file}` is not a bare file name")));
-                }
-            }
-        }
+        self.suites.iter().try_for_each(|(name, suite)| check_suite(name, suite))?;
         self.check_gate()?;
-        for (name, setup) in &self.setups {
-            if !is_plain_name(name) {
-                let problem = format!("the setup name `{name}` must be letters, digits, `.`, `-` and `_`");
-                return Err((at(&["setups", name]), problem));
-            }
-            for suite in &setup.suites {
-                if !self.suites.contains_key(suite) {
-                    let problem = words::unknown("suite", suite, self.suites.keys().map(String::as_str));
-                    return Err((at(&["setups", name, "suites"]), problem));
-                }
-            }
-        }
+        self.setups.iter().try_for_each(|(name, setup)| self.check_setup(name, setup))?;
         if let Some(name) = &self.default_setup
             && !self.setups.contains_key(name)
         {
-            let problem = words::unknown("setup", name, self.setups.keys().map(String::as_str));
-            return Err((at(&["default_setup"]), problem));
+            return Err((KeyPath::value(&["default_setup"]), self.unknown_setup(name)));
+        }
+        Ok(())
+    }
+
+    fn check_setup(&self, name: &str, setup: &Setup) -> Result<(), (KeyPath, String)> {
+        if !is_plain_name(name) {
+            let problem = format!("the setup name `{name}` must be letters, digits, `.`, `-` and `_`");
+            return Err((KeyPath::name(&["setups", name]), problem));
+        }
+        for (index, suite) in setup.suites.iter().enumerate() {
+            if !self.suites.contains_key(suite) {
+                let keys = KeyPath::value(&["setups", name, "suites"]).item(index);
+                return Err((keys, self.unknown_suite(suite)));
+            }
+        }
+        // Two of our jobs on one host would be in each other's way.
+        let way = |key| KeyPath::value(&["setups", name, key]);
+        let fegs = setup.feg.iter().enumerate().map(|(index, feg)| (way("feg").item(index), feg));
+        let hosts: Vec<(KeyPath, &Address)> =
+            [(way("agw"), &setup.agw)].into_iter().chain(fegs).chain([(way("ng40"), &setup.ng40)]).collect();
+        for (index, (keys, address)) in hosts.iter().enumerate() {
+            let is_same = |other: &&Address| (&other.host, other.port) == (&address.host, address.port);
+            if let Some((first, _)) = hosts[..index].iter().find(|(_, other)| is_same(other)) {
+                return Err((keys.clone(), format!("`{address}` is the host of `{first}` already")));
+            }
         }
         Ok(())
     }
 
     /// Names that are not known would let everything through.
-    fn check_gate(&self) -> Result<(), (Vec<String>, String)> {
-        let at = |key: &str| vec!["gate".to_owned(), key.to_owned()];
-        let suite = |key, name: &str| match self.suite(name) {
-            Ok(_) => Ok(()),
-            Err(problem) => Err((at(key), problem)),
+    fn check_gate(&self) -> Result<(), (KeyPath, String)> {
+        let way = |key| KeyPath::value(&["gate", key]);
+        let suite = |keys: KeyPath, name: &String| match self.suites.contains_key(name) {
+            true => Ok(()),
+            false => Err((keys, self.unknown_suite(name))),
         };
-        for known in &self.gate.known_failures {
-            suite("known_failures", &known.suite)?;
+        for (index, known) in self.gate.known_failures.iter().enumerate() {
+            suite(way("known_failures").item(index).key("suite"), &known.suite)?;
         }
-        self.gate.suites.iter().try_for_each(|name| suite("suites", name))?;
+        for (index, name) in self.gate.suites.iter().enumerate() {
+            suite(way("suites").item(index), name)?;
+        }
         if let Required::Named(named) = &self.gate.required {
-            named.keys().try_for_each(|name| suite("required", name))?;
+            named.keys().try_for_each(|name| suite(KeyPath::name(&["gate", "required", name]), name))?;
         }
-        for name in &self.gate.setups {
-            self.setup(Some(name)).map_err(|problem| (at("setups"), problem))?;
+        for (index, name) in self.gate.setups.iter().enumerate() {
+            if !self.setups.contains_key(name) {
+                return Err((way("setups").item(index), self.unknown_setup(name)));
+            }
         }
         match &self.links.compare {
             Some(link) if !(link.contains("{good}") && link.contains("{bad}")) => {
-                let problem = "`links.compare` has to hold `{good}` and `{bad}`".to_owned();
-                Err((vec!["links".to_owned(), "compare".to_owned()], problem))
+                let problem = format!("`{link}` has to hold `{{good}}` and `{{bad}}`");
+                Err((KeyPath::value(&["links", "compare"]), problem))
             }
             _ => Ok(()),
         }
+    }
+
+    fn unknown_suite(&self, name: &str) -> String {
+        words::unknown("suite", name, self.suites.keys().map(String::as_str))
+    }
+
+    fn unknown_setup(&self, name: &str) -> String {
+        words::unknown("setup", name, self.setups.keys().map(String::as_str))
     }
 
     /// The setups that a release must have been tested on, each with the suites that it must have passed there.
@@ -655,15 +664,16 @@ impl Config {
     }
 
     /// The setup that is meant: the named one, else the default, else the only one.
-    pub(crate) fn setup<'a>(&'a self, name: Option<&'a str>) -> Result<(&'a str, &'a Setup), String> {
+    pub(crate) fn setup<'a>(&'a self, name: Option<&'a str>) -> anyhow::Result<(&'a str, &'a Setup)> {
         let only = || if self.setups.len() == 1 { self.setups.keys().next().map(String::as_str) } else { None };
         let Some(name) = name.or(self.default_setup.as_deref()).or_else(only) else {
             let names: Vec<_> = self.setups.keys().map(|name| format!("`{name}`")).collect();
-            return Err(format!("there are several setups ({}), and none was named", names.join(", ")));
+            let several = anyhow!("there are several setups ({}), and none was named", names.join(", "));
+            return Err(several).hint("name one by `--setup`, or make one the `default_setup` of the config");
         };
         match self.setups.get_key_value(name) {
             Some((name, setup)) => Ok((name, setup)),
-            None => Err(words::unknown("setup", name, self.setups.keys().map(String::as_str))),
+            None => bail!(self.unknown_setup(name)),
         }
     }
 
@@ -685,9 +695,36 @@ impl Config {
     }
 
     /// A suite by its name.
-    pub(crate) fn suite(&self, name: &str) -> Result<&Suite, String> {
-        self.suites.get(name).ok_or_else(|| words::unknown("suite", name, self.suites.keys().map(String::as_str)))
+    pub(crate) fn suite(&self, name: &str) -> anyhow::Result<&Suite> {
+        self.suites.get(name).ok_or_else(|| anyhow!(self.unknown_suite(name)))
     }
+}
+
+fn check_suite(name: &str, suite: &Suite) -> Result<(), (KeyPath, String)> {
+    let way = |key| KeyPath::value(&["suites", name, key]);
+    if !is_plain_name(name) {
+        let problem = format!("the suite name `{name}` must be letters, digits, `.`, `-` and `_`");
+        return Err((KeyPath::name(&["suites", name]), problem));
+    }
+    if let Some(limit) = suite.max_packet_loss.filter(|limit| !words::is_percentage(limit)) {
+        return Err((way("max_packet_loss"), format!("`{limit}` is not a percentage from 0 to 100")));
+    }
+    if suite.retries > MOST_RETRIES {
+        return Err((way("retries"), format!("more than {MOST_RETRIES} retries tell nothing new")));
+    }
+    let limits = suite.max_duration.map(|limits| [("suite", limits.suite), ("case", limits.case)]);
+    for (key, limit) in limits.into_iter().flatten() {
+        if let Some(limit) = limit.filter(|limit| !(1.0..=1000.0).contains(limit)) {
+            let problem = format!("`{limit}` is not a multiple from 1 to 1000 of what is usual");
+            return Err((way("max_duration").key(key), problem));
+        }
+    }
+    for (key, file) in [("list", Some(&suite.list)), ("params", suite.params.as_ref())] {
+        if let Some(file) = file.filter(|file| !is_plain_name(file)) {
+            return Err((way(key), format!("`{file}` is not a bare file name")));
+        }
+    }
+    Ok(())
 }
 
 /// Lets a section that may be left out be empty too: in the example most are, until a key in them is set.

@@ -6,17 +6,18 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow};
 use clap::CommandFactory as _;
 
 use crate::adopt;
 use crate::cli::{Cli, CompletionsArgs, ConfigAction, ConfigArgs, Global, LockAction, LockArgs, Reach, VpnArgs};
 use crate::config::Config;
+use crate::error::Hint as _;
 use crate::event::{self, Problem};
 use crate::lock::Lock;
 use crate::plan::{Lab, Role};
 use crate::reach;
-use crate::remote::Access;
+use crate::remote::{Access, AccessError};
 use crate::signals;
 use crate::stop::Stop;
 use crate::summary::Status;
@@ -29,7 +30,10 @@ const KILLED: u8 = 137;
 /// Holds the tunnel up until a signal comes, or while a command runs.
 pub(crate) async fn vpn(config: &Config, global: &Global, args: &VpnArgs) -> anyhow::Result<u8> {
     let lab = Lab::new(config, global, &Reach { no_vpn: false })?;
-    let Some(settings) = &lab.vpn else { bail!("`vpn.kind` is `none`: there is no tunnel to hold") };
+    let Some(settings) = &lab.vpn else {
+        return Err(anyhow!("`vpn.kind` is `none`: there is no tunnel to hold"))
+            .hint("the hosts are reached as they are: `ssh` needs no tunnel of ours");
+    };
     vpn::sweep();
     let (events, inbox) = event::channel(lab.redactor.clone());
     let listening = tokio::spawn(heard(inbox));
@@ -190,7 +194,7 @@ pub(crate) fn config(global: &Global, args: &ConfigArgs) -> anyhow::Result<u8> {
 /// Writes a first config, where there is none.
 fn init(path: &Path) -> anyhow::Result<()> {
     if path.exists() {
-        bail!("`{}` is there already; `--config` names another", path.display());
+        return Err(anyhow!("`{}` is there already", path.display())).hint("`--config` names another");
     }
     let text = adopt::from_answers(&mut std::io::stdin().lock(), &mut std::io::stderr())?;
     if let Some(folder) = path.parent() {
@@ -237,7 +241,7 @@ fn check(config: &Config, global: &Global) -> anyhow::Result<()> {
         let lab = Lab::new(config, &global, &Reach { no_vpn: false })
             .with_context(|| format!("the setup `{name}` cannot be used"))?;
         if let Some(key) = &lab.ssh_key {
-            drop(Access::open(&lab.ssh, Some(key), lab.outage).with_context(|| "`ssh.key` cannot be used")?);
+            drop(Access::open(&lab.ssh, Some(key), lab.outage).map_err(AccessError::hinted)?);
         }
     }
     let listed =

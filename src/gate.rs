@@ -93,7 +93,7 @@ impl Serialize for Pattern {
 
 impl<'de> Deserialize<'de> for Pattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Pattern, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+        deserializer.deserialize_str(Text { what: "a pattern", parse: str::parse })
     }
 }
 
@@ -104,6 +104,24 @@ impl JsonSchema for Pattern {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({"type": "string", "description": "Names of cases, with `*`, `?`, `[ab]` and `{one,other}`"})
+    }
+}
+
+/// Reads a text that means something, and says where it stands when it does not.
+struct Text<T> {
+    what: &'static str,
+    parse: fn(&str) -> Result<T, String>,
+}
+
+impl<T> Visitor<'_> for Text<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.what)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        (self.parse)(text).map_err(E::custom)
     }
 }
 
@@ -244,7 +262,7 @@ impl fmt::Display for CameTo {
 
 /// Days as they are written: `2026-12-31`.
 pub(crate) mod day {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+    use serde::{Deserializer, Serializer};
     use time::Date;
     use time::format_description::FormatItem;
     use time::macros::format_description;
@@ -265,7 +283,7 @@ pub(crate) mod day {
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Date, D::Error> {
-        parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+        deserializer.deserialize_str(super::Text { what: "a day like `2026-12-31`", parse })
     }
 }
 

@@ -8,6 +8,7 @@ mod collect;
 mod config;
 mod desk;
 mod dry_run;
+mod error;
 mod event;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
@@ -39,7 +40,7 @@ use crate::cli::{Cli, Command, Global, Night};
 use crate::config::Config;
 use crate::event::Events;
 use crate::plan::Plan;
-use crate::report::{Options, Reporters};
+use crate::report::{Options, ReportError, Reporters};
 use crate::secret::Redactor;
 use crate::summary::{Status, Summary};
 
@@ -112,7 +113,7 @@ async fn heard<F>(
 where
     F: Future<Output = anyhow::Result<()>>,
 {
-    let reporters = Reporters::open(options)?;
+    let reporters = Reporters::open(options).map_err(ReportError::hinted)?;
     let (events, inbox) = event::channel(redactor);
     let listening = tokio::task::spawn_blocking(move || reporters.listen(inbox));
     work(events).await?;

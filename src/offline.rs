@@ -5,9 +5,10 @@ use std::io::{self, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow};
 
 use crate::cli::ReportArgs;
+use crate::error::Hint as _;
 use crate::event::{self, EventKind, Events, Night, PlannedSuite, Problem, Step, SuiteEnd};
 use crate::gate::Gate;
 use crate::ng40::outcome::{End, Rules};
@@ -29,7 +30,7 @@ pub(crate) struct Saved {
 pub(crate) fn open(args: &ReportArgs, results: &Path) -> anyhow::Result<Vec<Saved>> {
     let mut consoles: Vec<Saved> = Vec::new();
     if args.files.iter().filter(|path| *path == Path::new("-")).count() > 1 {
-        bail!("standard input (`-`) can be read once, and is named more often");
+        return Err(anyhow!("standard input (`-`) can be read once, and is named more often")).hint("name it once");
     }
     for path in &args.files {
         let (file, stem) = if path == Path::new("-") {
@@ -39,14 +40,12 @@ pub(crate) fn open(args: &ReportArgs, results: &Path) -> anyhow::Result<Vec<Save
             (spool, "stdin".to_owned())
         } else {
             if path.is_dir() {
-                bail!("the console `{}` is a folder", path.display());
+                return Err(anyhow!("the console `{}` is a folder", path.display())).hint("name the files in it");
             }
             if is_removed(results, path) {
-                bail!(
-                    "the console `{}` lies among the reports of an earlier run, which a new run removes; copy it elsewhere, or \
-                     choose another folder with `--results`",
-                    path.display()
-                );
+                let lies = "lies among the reports of an earlier run, which a new run removes";
+                return Err(anyhow!("the console `{}` {lies}", path.display()))
+                    .hint("copy it elsewhere, or choose another folder with `--results`");
             }
             let file = File::open(path).with_context(|| format!("cannot read the console `{}`", path.display()))?;
             (file, path.file_stem().unwrap_or_default().to_string_lossy().into_owned())

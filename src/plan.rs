@@ -6,16 +6,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow};
 
 use crate::cli::{self, Kind};
 use crate::config::{Address, Agw, Collect, Config, Feg, Lock, Ng40, ReleasePolicy, Ssh, Suite, Verify, VpnKind};
+use crate::error::Hint as _;
 use crate::event::{self, PlannedSuite, Problem, Step};
 use crate::gate::Gate;
 use crate::history::Nights;
 use crate::memory::Memory;
 use crate::release::Wanted;
-use crate::secret::{Redactor, Secret, SecretRef};
+use crate::secret::{Redactor, Secret, SecretError, SecretRef};
 use crate::summary::Summary;
 use crate::{history, vpn};
 
@@ -87,11 +88,12 @@ pub(crate) struct Upgrade {
 impl Lab {
     /// Reads what the config says of the chosen setup, and every secret that it needs.
     pub(crate) fn new(config: &Config, global: &cli::Global, reach: &cli::Reach) -> anyhow::Result<Lab> {
-        let (name, setup) = config.setup(global.setup.as_deref()).map_err(anyhow::Error::msg)?;
+        let (name, setup) = config.setup(global.setup.as_deref())?;
         let redactor = Redactor::default();
         let read = |what: &str, secret: &Option<SecretRef>| -> anyhow::Result<Option<Secret>> {
             let Some(secret) = secret else { return Ok(None) };
-            let secret = secret.read().with_context(|| format!("`{what}` cannot be had"))?;
+            let secret =
+                secret.read().map_err(SecretError::hinted).with_context(|| format!("`{what}` cannot be had"))?;
             redactor.learn(&secret);
             Ok(Some(secret))
         };
@@ -121,7 +123,7 @@ impl Lab {
             VpnKind::Openvpn if !reach.no_vpn => {
                 let profile = config.vpn.profile.as_ref().expect("the config is checked: openvpn has a profile");
                 let name = profile.name();
-                let profile = profile.read().context("`vpn.profile` cannot be had")?;
+                let profile = profile.read().map_err(SecretError::hinted).context("`vpn.profile` cannot be had")?;
                 redactor.learn_profile(&profile);
                 let credentials = vpn::Credentials {
                     username: read("vpn.username", &config.vpn.username)?,
@@ -140,10 +142,9 @@ impl Lab {
         };
         let ssh_key = read("ssh.key", &config.ssh.key)?;
         if !config.ssh.known_hosts.is_file() {
-            bail!(
-                "the file of known host keys `{}` (`ssh.known_hosts`) is not there; README, \"Host keys\", says how it is made",
-                config.ssh.known_hosts.display()
-            );
+            let path = config.ssh.known_hosts.display();
+            return Err(anyhow!("the file of known host keys `{path}` (`ssh.known_hosts`) is not there"))
+                .hint("README, \"Host keys\", says how it is made");
         }
         Ok(Lab {
             setup: name.to_owned(),
@@ -201,7 +202,7 @@ impl Plan {
         upgrade: Option<Upgrade>,
         named: Option<&[String]>,
     ) -> anyhow::Result<Plan> {
-        let (name, setup) = config.setup(global.setup.as_deref()).map_err(anyhow::Error::msg)?;
+        let (name, setup) = config.setup(global.setup.as_deref())?;
         let mut suites: Vec<(String, Suite)> = Vec::new();
         if let Some(named) = named {
             let meant: Vec<&str> = match named {
@@ -209,20 +210,22 @@ impl Plan {
                 named => named.iter().map(String::as_str).collect(),
             };
             for name in meant {
-                let suite = config.suite(name).map_err(anyhow::Error::msg)?;
+                let suite = config.suite(name)?;
                 if !suites.iter().any(|(known, _)| known == name) {
                     suites.push((name.to_owned(), suite.clone()));
                 }
             }
             if suites.is_empty() {
-                bail!("there is no suite to run: `suites` in `{}` is empty", global.config.display());
+                return Err(anyhow!("there is no suite to run: `suites` in `{}` is empty", global.config.display()))
+                    .hint("name a test list there; `teravm-ci upgrade` runs none");
             }
         }
         if let Some(upgrade) = &upgrade
             && !upgrade.agw
             && setup.feg.is_empty()
         {
-            bail!("there is nothing to upgrade: the setup has no FEG");
+            return Err(anyhow!("there is nothing to upgrade: the setup `{name}` has no FEG"))
+                .hint("name another setup by `--setup`, or upgrade its AGW");
         }
         let lab = Lab::new(config, global, &night.reach)?;
         Ok(Plan {
@@ -306,17 +309,20 @@ impl Plan {
 /// The suites that were not green in the last run on the setup that is meant, by the reports that are there.
 fn not_green(config: &Config, global: &cli::Global) -> anyhow::Result<Vec<String>> {
     let path = global.results.join("run.json");
+    let elsewhere = "`--results` names the folder of another run; `teravm-ci test SUITE` runs a suite whatever it was";
     let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("there is no last run: `{}` cannot be read", path.display()))?;
-    let last: Summary = serde_json::from_str(&text).with_context(|| format!("`{}` tells of no run", path.display()))?;
+        .with_context(|| format!("there is no last run: `{}` cannot be read", path.display()))
+        .hint(elsewhere)?;
+    let last: Summary =
+        serde_json::from_str(&text).with_context(|| format!("`{}` tells of no run", path.display())).hint(elsewhere)?;
     let setup = last.night.as_ref().and_then(|night| night.setup.clone()).unwrap_or_default();
-    let (meant, _) = config.setup(global.setup.as_deref()).map_err(anyhow::Error::msg)?;
+    let (meant, _) = config.setup(global.setup.as_deref())?;
     if setup != meant {
-        bail!("the last run was on `{setup}`, and not on `{meant}`; its suites say nothing of this one");
+        return Err(anyhow!("the last run was on `{setup}`, and not on `{meant}`")).hint(elsewhere);
     }
     let bad: Vec<String> = last.judged().filter(|suite| !suite.is_green()).map(|suite| suite.suite.clone()).collect();
     if bad.is_empty() {
-        bail!("every suite of the last run was green, so there is nothing to run again");
+        return Err(anyhow!("every suite of the last run was green, so there is nothing to run again")).hint(elsewhere);
     }
     Ok(bad)
 }

@@ -18,6 +18,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::error::hinted;
+
 /// What stands where a secret stood.
 pub(crate) const MASK: &str = "***";
 
@@ -143,6 +145,25 @@ pub(crate) enum SecretError {
     NotBase64(String),
     #[error("`{0}` is not text")]
     NotText(String),
+}
+
+impl SecretError {
+    fn hint(&self) -> &'static str {
+        match self {
+            SecretError::NotSet(_) | SecretError::Empty(_) => "set it here, and on CircleCI in the context of the job",
+            SecretError::Unreadable { .. } => "write the secret there, or name another place in the config",
+            SecretError::NotBase64(_) => {
+                "write what `base64 -w0 FILE` prints, or take its `encoding` out of the config"
+            }
+            SecretError::NotText(_) => "is it packed as its `encoding` in the config says, and the right file?",
+        }
+    }
+
+    /// The same on its way up, with what to try next.
+    pub(crate) fn hinted(self) -> anyhow::Error {
+        let hint = self.hint();
+        hinted(self, hint)
+    }
 }
 
 impl SecretRef {

@@ -6,6 +6,7 @@ use std::io::{IsTerminal as _, Write as _};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{self, Global};
+use crate::error;
 use crate::history::Nights;
 use crate::report::{Color, Format, Options, Verbosity};
 use crate::summary::Status;
@@ -57,12 +58,7 @@ fn is_utf8() -> bool {
 
 /// Says why nothing was run, and returns the exit code for that.
 pub(crate) fn refuse(error: &anyhow::Error) -> u8 {
-    let mut text = format!("error: {error}\n");
-    for cause in error.chain().skip(1) {
-        text.push_str(&format!("  because: {cause}\n"));
-    }
-    // There is nowhere left to say that standard error is gone.
-    let _ = anstream::stderr().write_all(text.as_bytes());
+    remark(&format!("error: {}\n", error::text(error)));
     Status::Usage.code()
 }
 
@@ -73,5 +69,6 @@ pub(crate) fn print(text: &str) {
 
 /// Prints a remark on standard error.
 pub(crate) fn remark(text: &str) {
+    // There is nowhere left to say that standard error is gone.
     let _ = anstream::stderr().write_all(text.as_bytes());
 }

@@ -1,48 +1,110 @@
 //! What can be wrong with a config, said with file, line, column, the lines around, and the nearest known key.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::de::IgnoredAny;
+
+use super::place::{KeyPath, Place, begin_of, lines, second};
 use super::words::nearest;
+use crate::error::hinted;
+use crate::secret::MASK;
 
 /// A config that cannot be used.
 #[derive(Debug)]
 pub(crate) enum ConfigError {
-    Unreadable { file: PathBuf, source: std::io::Error },
-    Wrong { file: PathBuf, at: Option<Place>, message: String, snippet: String },
+    Unreadable { file: PathBuf, source: io::Error },
+    Empty { file: PathBuf },
+    Wrong { file: PathBuf, at: Option<Place>, message: String, snippet: String, hint: Option<&'static str> },
 }
 
-/// A place in a file; both count from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub line: usize,
-    pub column: usize,
-}
+const NO_YAML: &str =
+    "is every line indented by blanks like those that it belongs to, and does every quote and every bracket end?";
+const PLAIN_SECRET: &str = "put it into a variable or a file of its own; if this file was committed, change it";
 
 impl ConfigError {
+    /// What the reader says of a text that it cannot take.
     pub(super) fn located(error: &serde_yaml::Error, text: &str, file: &Path) -> Self {
+        if lines(text).all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+            return ConfigError::Empty { file: file.to_owned() };
+        }
+        // What is no YAML at all is said first: what stands in it may not be what was meant.
+        if let Err(error) = serde_yaml::from_str::<IgnoredAny>(text) {
+            return ConfigError::no_yaml(&error.to_string(), place_of(&error), text, file);
+        }
         let message = plain_message(&error.to_string());
-        let mut at = error.location().map(|at| Place { line: at.line(), column: at.column() });
+        let mut at = place_of(error);
         if let (Some(map), Some((_, name))) = (at, message.rsplit_once("duplicate key `")) {
             // The reader tells where the map begins.
             at = second(name.trim_end_matches('`'), text, map).or(at);
         }
-        ConfigError::Wrong {
-            file: file.to_owned(),
-            at,
-            message,
-            snippet: at.map_or_else(String::new, |at| snippet(text, at)),
+        let hint = message.contains("a secret does not stand here").then_some(PLAIN_SECRET);
+        ConfigError::wrong(at, message, hint, text, file)
+    }
+
+    fn no_yaml(said: &str, at: Option<Place>, text: &str, file: &Path) -> Self {
+        let (problem, context) = said.split_once(", ").unwrap_or((said, ""));
+        let problem = problem.split_once(" at line ").map_or(problem, |(problem, _)| problem);
+        if problem.contains("more than one document") {
+            let again = lines(text).enumerate().filter(|(_, line)| line.trim_end() == "---").last();
+            let at = again.map(|(index, _)| Place { line: index + 1, column: 1 });
+            return ConfigError::wrong(
+                at,
+                "a second document begins here".to_owned(),
+                Some("remove the `---`"),
+                text,
+                file,
+            );
+        }
+        // Where a quote has no end, the reader is at the end of the text; a person has to look where it begins.
+        let begin = context.strip_prefix("while scanning a quoted scalar at ").and_then(begin_of);
+        let is_tab = at.and_then(|at| lines(text).nth(at.line - 1)?.chars().nth(at.column - 1)) == Some('\t');
+        let (at, message) = match begin {
+            Some(begin) if problem.contains("unexpected end of stream") => {
+                (Some(begin), "the quote that begins here has no end".to_owned())
+            }
+            _ if is_tab => (at, "a tab stands where YAML takes blanks alone".to_owned()),
+            _ => (at, format!("this is no YAML: {problem}")),
+        };
+        ConfigError::wrong(at, message, Some(NO_YAML), text, file)
+    }
+
+    /// An error about a value that was well written and does not fit the others.
+    pub(super) fn about(keys: &KeyPath, problem: &str, text: &str, file: &Path) -> Self {
+        ConfigError::wrong(keys.place(text), format!("{keys}: {problem}"), None, text, file)
+    }
+
+    /// A file that is no text.
+    pub(super) fn no_text(bytes: &[u8], error: std::str::Utf8Error, file: &Path) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]) + "?";
+        let column = lines(&before).last().map_or(1, |line| line.chars().count());
+        let at = Place { line: lines(&before).count(), column };
+        ConfigError::wrong(Some(at), "this is not UTF-8".to_owned(), Some("save the file as UTF-8"), &text, file)
+    }
+
+    fn wrong(at: Option<Place>, message: String, hint: Option<&'static str>, text: &str, file: &Path) -> Self {
+        let snippet = at.map_or_else(String::new, |at| snippet(text, at));
+        ConfigError::Wrong { file: file.to_owned(), at, message, snippet, hint }
+    }
+
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            ConfigError::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Some("`teravm-ci config init` writes one; `--config FILE` names another")
+            }
+            ConfigError::Unreadable { .. } => Some("`--config FILE` names another"),
+            ConfigError::Empty { .. } => Some("README, \"Configuration\", has the shortest there is"),
+            ConfigError::Wrong { hint, .. } => *hint,
         }
     }
 
-    /// An error about a key that was well written and does not fit the others.
-    pub(super) fn about(keys: &[String], message: String, text: &str, file: &Path) -> Self {
-        let at = find(keys, text);
-        ConfigError::Wrong {
-            file: file.to_owned(),
-            at,
-            message,
-            snippet: at.map_or_else(String::new, |at| snippet(text, at)),
+    /// The same on its way up, with what to try next.
+    pub(super) fn hinted(self) -> anyhow::Error {
+        match self.hint() {
+            Some(hint) => hinted(self, hint),
+            None => self.into(),
         }
     }
 }
@@ -51,7 +113,8 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ConfigError::Unreadable { file, .. } => write!(f, "cannot read the config `{}`", file.display()),
-            ConfigError::Wrong { file, at, message, snippet } => {
+            ConfigError::Empty { file } => write!(f, "there is nothing in the config `{}`", file.display()),
+            ConfigError::Wrong { file, at, message, snippet, .. } => {
                 write!(f, "{}", file.display())?;
                 if let Some(at) = at {
                     write!(f, ":{}:{}", at.line, at.column)?;
@@ -70,9 +133,13 @@ impl std::error::Error for ConfigError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             ConfigError::Unreadable { source, .. } => Some(source),
-            ConfigError::Wrong { .. } => None,
+            ConfigError::Empty { .. } | ConfigError::Wrong { .. } => None,
         }
     }
+}
+
+fn place_of(error: &serde_yaml::Error) -> Option<Place> {
+    error.location().map(|at| Place { line: at.line(), column: at.column() })
 }
 
 /// The text with a mark for each character that a terminal would obey, and without the password of an address.
@@ -89,18 +156,33 @@ fn shown(text: &str) -> String {
 }
 
 /// What the reader says in the words of a programmer, and what an operator writes.
-const WORDS: [(&str, &str); 4] = [
-    ("duplicate field", "duplicate key"),
-    ("missing field", "missing key"),
-    ("unknown variant", "unknown word"),
-    ("expected a sequence", "expected a list"),
+const WORDS: [(&str, &str); 3] =
+    [("duplicate field", "duplicate key"), ("missing field", "missing key"), ("unknown variant", "unknown word")];
+
+/// The same for what it expected.
+const EXPECTED: [(&str, &str); 9] = [
+    ("a sequence", "a list"),
+    ("a string", "a text"),
+    ("path string", "a path"),
+    ("a boolean", "`true` or `false`"),
+    ("i32", "a whole number"),
+    ("u32", "a whole number from 0 on"),
+    ("u64", "a whole number from 0 on"),
+    ("f64", "a number"),
+    ("a map of names", "names, each with its keys"),
 ];
+
+/// Longer texts are not repeated: they say nothing new, and may be anything.
+const LONGEST_QUOTE: usize = 40;
 
 /// The reader's message without its own " at line 3 column 5", in an operator's words, and with the nearest known key.
 fn plain_message(message: &str) -> String {
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
-    if let Some((message, _type)) = message.split_once(", expected struct ") {
-        return format!("{message}, expected keys and their values");
+    let of_type = message.split_once("invalid type: ").or_else(|| message.split_once("invalid value: "));
+    if let Some((path, (found, expected))) =
+        of_type.and_then(|(path, rest)| Some((path, rest.rsplit_once(", expected ")?)))
+    {
+        return format!("{path}{}", other_type(found, expected));
     }
     let Some((path, name, expected)) = message
         .split_once(", expected ")
@@ -116,23 +198,41 @@ fn plain_message(message: &str) -> String {
     }
 }
 
-fn list(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+fn other_type(found: &str, expected: &str) -> String {
+    // Whatever stands there may be the secret.
+    if expected.contains("{env: NAME}") {
+        return format!("a secret does not stand here, but where it is: {expected}");
+    }
+    let expected = match EXPECTED.iter().find(|(theirs, _)| *theirs == expected) {
+        Some((_, ours)) => ours,
+        None if expected.starts_with("struct ") => "keys and their values",
+        None => expected,
+    };
+    let text = found.strip_prefix("string \"").map(|text| text.trim_end_matches('"'));
+    let number = found.strip_prefix("integer ").or_else(|| found.strip_prefix("floating point "));
+    let found = match (text, number, found) {
+        (Some(text), ..) if text.len() > LONGEST_QUOTE || text.contains("\\n") => "a long text".to_owned(),
+        (Some(text), ..) => format!("the text `{text}`"),
+        (_, Some(number), _) => format!("the number {number}"),
+        (.., "unit value") => "nothing".to_owned(),
+        (.., "sequence") => "a list".to_owned(),
+        (.., "map") => "keys and their values".to_owned(),
+        (.., found) => found.strip_prefix("boolean ").unwrap_or(found).to_owned(),
+    };
+    format!("expected {expected}, found {found}")
 }
 
-/// The lines as the reader counts them: to YAML a lone CR ends one, and so do the separators of Unicode.
-pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
-    let whole = text.strip_suffix('\n').map(|text| text.strip_suffix('\r').unwrap_or(text)).unwrap_or(text);
-    // A text that is empty has no line, not even an empty one.
-    let parts = whole.split("\r\n").filter(|_| !text.is_empty());
-    parts.flat_map(|part| part.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']))
+fn list(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// The line, the one before and the one after, with a mark below the column.
 fn snippet(text: &str, at: Place) -> String {
     let mut shown = String::new();
+    let mut secrets = Secrets::default();
     for (index, line) in lines(text).enumerate() {
         let number = index + 1;
+        let line = secrets.without(line);
         if number + 1 >= at.line && number <= at.line + 1 {
             shown.push_str(&format!("{number:>5} | {}\n", line.trim_end()));
         }
@@ -143,53 +243,50 @@ fn snippet(text: &str, at: Place) -> String {
     shown.trim_end().to_owned()
 }
 
-/// Where a key stands for the second time in the map that begins at a place.
-fn second(key: &str, text: &str, map: Place) -> Option<Place> {
-    let rest = || lines(text).enumerate().skip(map.line - 1);
-    let is_key = |rest: &str| {
-        let rest = rest.trim_start_matches(['"', '\'']).strip_prefix(key);
-        rest.is_some_and(|rest| rest.trim_start_matches(['"', '\'']).trim_start().starts_with(':'))
-    };
-    let first = lines(text).nth(map.line - 1)?;
-    // A column counts characters.
-    let (indent, begin) = first.char_indices().nth(map.column - 1)?;
-    if begin == '{' {
-        let mut places = rest().flat_map(|(index, line)| {
-            let from = if index + 1 == map.line { indent } else { 0 };
-            let starts = line.char_indices().filter(move |&(at, char)| at >= from && "{, ".contains(char));
-            starts.map(move |(at, _)| (index, line, at + 1))
-        });
-        let mut places = places.by_ref().filter(|&(_, line, at)| is_key(&line[at..]));
-        return places
-            .nth(1)
-            .map(|(index, line, at)| Place { line: index + 1, column: line[..at].chars().count() + 1 });
-    }
-    let indent_of = |line: &str| line.len() - line.trim_start().len();
-    let of_map = rest().filter(|(_, line)| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
-    let mut of_map = of_map.take_while(|(_, line)| indent_of(line) >= indent);
-    let (index, _) = of_map.by_ref().filter(|(_, line)| indent_of(line) == indent && is_key(&line[indent..])).nth(1)?;
-    Some(Place { line: index + 1, column: map.column })
+/// Hides what stands in the place of a reference to a secret: somebody may have written the secret itself there.
+#[derive(Debug, Default)]
+struct Secrets {
+    /// How far the key of one is indented, as long as the lines are its value.
+    inside: Option<usize>,
+    is_in_pem: bool,
 }
 
-/// Where a key stands in the text, by the names on the way to it: block style, as configs are written.
-fn find(keys: &[String], text: &str) -> Option<Place> {
-    let mut wanted = keys.iter();
-    let mut key = wanted.next()?;
-    let mut found = None;
-    let mut indent = 0;
-    for (index, line) in lines(text).enumerate() {
-        let column = line.chars().take_while(|char| char.is_whitespace()).count();
-        let word = line.trim_start().split(':').next().unwrap_or_default().trim_matches(['"', '\'']);
-        if word == key && column >= indent && line.contains(':') {
-            found = Some(Place { line: index + 1, column: column + 1 });
-            indent = column + 1;
-            match wanted.next() {
-                Some(next) => key = next,
-                None => break,
-            }
+impl Secrets {
+    const KEYS: [&str; 5] = ["profile", "username", "password", "key_passphrase", "key"];
+    const REFERENCE: [&str; 4] = ["env:", "file:", "encoding:", "}"];
+
+    fn without(&mut self, line: &str) -> String {
+        let content = line.trim_start();
+        let margin = &line[..line.len() - content.len()];
+        // To the eye, a tab is far.
+        let indent: usize = margin.chars().map(|char| if char == '\t' { 8 } else { 1 }).sum();
+        let was_in_pem = std::mem::replace(&mut self.is_in_pem, content.starts_with("-----BEGIN"));
+        if was_in_pem && !content.starts_with("-----END") {
+            self.is_in_pem = true;
+            return format!("{margin}{MASK}");
         }
+        self.inside = self.inside.filter(|key| content.is_empty() || indent > *key);
+        if self.inside.is_some() && !content.is_empty() {
+            let is_reference = Self::REFERENCE.iter().any(|begin| content.starts_with(begin));
+            return if is_reference { line.to_owned() } else { format!("{margin}{MASK}") };
+        }
+        let Some(value) = Self::KEYS.iter().filter_map(|key| value_of(key, line)).min() else { return line.to_owned() };
+        self.inside = Some(indent);
+        if line[value..].is_empty() || line[value..].starts_with('{') {
+            return line.to_owned();
+        }
+        format!("{}{MASK}", &line[..value])
     }
-    found
+}
+
+/// Where in a line the value of a key begins.
+fn value_of(key: &str, line: &str) -> Option<usize> {
+    let is_word = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-' | '.');
+    line.match_indices(key).find_map(|(at, _)| {
+        let rest = line[at + key.len()..].trim_start_matches(['"', '\'']).trim_start().strip_prefix(':')?;
+        let begins = !line[..at].ends_with(is_word) && rest.chars().next().is_none_or(char::is_whitespace);
+        begins.then(|| line.len() - rest.trim_start().len())
+    })
 }
 
 #[cfg(test)]
@@ -209,6 +306,19 @@ mod tests {
     fn the_password_of_an_address_is_not_shown() {
         assert_eq!(shown("url: postgres://me:se/c@ret@db/x # a: b@c"), "url: postgres://me:***@db/x # a: b@c");
         assert_eq!(shown("url: postgres://me@db:5432/x"), "url: postgres://me@db:5432/x");
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_hidden_however_it_is_written_and_its_neighbours_are_not() {
+        let mut secrets = Secrets::default();
+        let shown = "vpn:\n  password:\n    hunter2\n  \"username\" : me\n  profile: {env: A,\n    encoding: base64}\n  \
+                     key_passphrase:\n    env: KEY\n  kind: none\nssh: {key: \"abc\", known_hosts: x}\n\tkey: x\n  monkey: y";
+        let shown: Vec<String> = shown.lines().map(|line| secrets.without(line)).collect();
+        assert_eq!(
+            shown.join("\n"),
+            "vpn:\n  password:\n    ***\n  \"username\" : ***\n  profile: {env: A,\n    encoding: base64}\n  \
+             key_passphrase:\n    env: KEY\n  kind: none\nssh: {key: ***\n\tkey: ***\n  monkey: y"
+        );
     }
 
     #[test]

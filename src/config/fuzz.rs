@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::error::lines;
+use super::place::lines;
 use super::{Address, Config, ConfigError, Network, format_duration, is_plain_name, parse_duration, words};
 use crate::fuzz::is_one_line;
 
@@ -74,7 +74,11 @@ fn written(config: &impl Serialize) -> String {
 fn refused(error: &ConfigError, text: &str) {
     let told = error.to_string();
     assert!(told.lines().all(is_one_line), "{told:?} does something to a terminal");
-    let ConfigError::Wrong { at, message, snippet, .. } = error else { panic!("nothing was read from a file") };
+    let (at, message, snippet) = match error {
+        ConfigError::Wrong { at, message, snippet, .. } => (at, message, snippet),
+        ConfigError::Empty { .. } => return,
+        ConfigError::Unreadable { .. } => panic!("nothing was read from a file"),
+    };
     assert!(!message.trim().is_empty() && !snippet.ends_with('\n'));
     let Some(at) = at else { return };
     // The end of the text, below its last line, is a place too.

@@ -158,8 +158,10 @@ impl std::str::FromStr for Database {
                 Ok(Database::Sqlite(path.into()))
             };
         }
-        // Without the text: a password may stand in it.
-        let url = Url::parse(text).map_err(|_| "this is no address of a database".to_owned())?;
+        let url = Url::parse(text).map_err(|_| {
+            // Without the text: a password may stand in it.
+            "this is not a database; write `sqlite:FILE` or `postgres://USER@HOST/DATABASE`".to_owned()
+        })?;
         if url.password().is_some() {
             return Err("the password of a database stands in `history.password`, by reference".to_owned());
         }
@@ -297,10 +299,14 @@ where
 }
 
 /// Says that a name is not known, and which one may have been meant.
-pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    match nearest(name, known) {
+pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    match nearest(name, known.clone()) {
         Some(near) => format!("there is no {what} `{name}`; did you mean `{near}`?"),
-        None => format!("there is no {what} `{name}`"),
+        None => {
+            let known: Vec<String> = known.map(|name| format!("`{name}`")).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            format!("there is no {what} `{name}`; known are {known}")
+        }
     }
 }
 

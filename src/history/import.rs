@@ -56,7 +56,7 @@ fn night(
         let entry = console(file, args)?;
         (named("console"), entry)
     };
-    let setup = config.setup(global.setup.as_deref()).map_err(anyhow::Error::msg);
+    let setup = config.setup(global.setup.as_deref());
     entry.setup = Some(setup.context("whose night is it?")?.0.to_owned());
     entry.run = run;
     entry.release.clone_from(&args.release);

@@ -33,7 +33,7 @@ use crate::event::Problem;
 use crate::gate::day;
 use crate::memory::Memory;
 use crate::report::{self, page};
-use crate::secret::{Redactor, Secret};
+use crate::secret::{Redactor, Secret, SecretError};
 use crate::summary::{Status, Summary};
 use crate::terminal::{print, remark};
 
@@ -85,7 +85,7 @@ impl HistoryError {
 impl Place {
     /// What the config says of it, with its password read.
     pub(crate) fn new(config: &config::History, redactor: &Redactor) -> anyhow::Result<Place> {
-        let password = config.password.as_ref().map(crate::secret::SecretRef::read);
+        let password = config.password.as_ref().map(|password| password.read().map_err(SecretError::hinted));
         let password = password.transpose().context("`history.password` cannot be had")?;
         password.iter().for_each(|password| redactor.learn(password));
         Ok(Place { database: config.url.clone(), password, timeout: config.timeout })
@@ -205,7 +205,7 @@ pub(crate) async fn ask(config: &Config, global: &Global, args: &HistoryArgs) ->
             store.close().await;
         }
         HistoryAction::Page { out, nights } => {
-            let (setup, _) = config.setup(global.setup.as_deref()).map_err(anyhow::Error::msg)?;
+            let (setup, _) = config.setup(global.setup.as_deref())?;
             let asked = async {
                 let store = place.open().await?;
                 let nights = store.nights(setup, *nights).await?;

@@ -15,6 +15,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Address, Ssh};
+use crate::error::hinted;
 use crate::event::Problem;
 use crate::remote::error::{Cause, Error};
 use crate::remote::host::Host;
@@ -56,12 +57,22 @@ impl AccessError {
         if let Some(source) = std::error::Error::source(self) {
             problem = problem.because_of(source);
         }
-        problem.hint(match self {
+        problem.hint(self.hint())
+    }
+
+    /// The same on its way up, before a night.
+    pub(crate) fn hinted(self) -> anyhow::Error {
+        let hint = self.hint();
+        hinted(self, hint)
+    }
+
+    fn hint(&self) -> &'static str {
+        match self {
             AccessError::KnownHosts { .. } => "`ssh-keyscan HOST` prints a host's keys; compare before you accept them",
             AccessError::Key { .. } => "write the key as `ssh-keygen` made it, whole and without a passphrase",
             AccessError::NoSsh { .. } => "install OpenSSH's client",
             AccessError::Directory { .. } => "is the disk full?",
-        })
+        }
     }
 }
 

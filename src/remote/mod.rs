@@ -14,7 +14,7 @@ mod said;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use access::{Access, sweep};
+pub(crate) use access::{Access, AccessError, sweep};
 pub(crate) use command::{As, Output, Pipe};
 pub(crate) use error::Error;
 pub(crate) use host::Host;

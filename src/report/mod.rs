@@ -26,6 +26,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use crate::error::hinted;
 use crate::event::{Class, Event, EventKind, Problem};
 use crate::history::Nights;
 use crate::summary::Summary;
@@ -93,7 +94,7 @@ pub(crate) enum Color {
 pub(crate) enum ReportError {
     #[error("cannot write the report `{path}`")]
     Write { path: PathBuf, source: io::Error },
-    #[error("`{path}` is there already, and no earlier run wrote it; choose another folder with `--results`")]
+    #[error("`{path}` is there already, and no earlier run wrote it")]
     Foreign { path: PathBuf },
     #[error("cannot remove `{path}`, which an earlier run wrote")]
     Remove { path: PathBuf, source: io::Error },
@@ -103,6 +104,20 @@ impl ReportError {
     fn write(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> ReportError {
         let path = path.into();
         move |source| ReportError::Write { path, source }
+    }
+
+    fn hint(&self) -> &'static str {
+        match self {
+            ReportError::Write { .. } => "is there room, and may we write there? `--results` names another folder",
+            ReportError::Foreign { .. } => "choose another folder with `--results`",
+            ReportError::Remove { .. } => "remove it by hand, or choose another folder with `--results`",
+        }
+    }
+
+    /// The same on its way up, before a night.
+    pub(crate) fn hinted(self) -> anyhow::Error {
+        let hint = self.hint();
+        hinted(self, hint)
     }
 }
 
@@ -146,7 +161,7 @@ impl Listener {
         if std::mem::replace(&mut self.has_failed, true) {
             return None;
         }
-        let mut problem = Problem::new(Class::Report, error.to_string());
+        let mut problem = Problem::new(Class::Report, error.to_string()).hint(error.hint());
         if let Some(source) = std::error::Error::source(&error) {
             problem = problem.because_of(source);
         }

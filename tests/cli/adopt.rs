@@ -25,7 +25,8 @@ fn a_configuration_that_is_there_is_not_written_over() {
     assert_snapshot!(Desk::with_lab().run("config init"), @"
         exit 2
         --- standard error
-        error: `config/tiplab.yaml` is there already; `--config` names another
+        error: `config/tiplab.yaml` is there already
+          try: `--config` names another
         ");
 }
 
@@ -80,6 +81,7 @@ fn only_what_was_not_green_is_run_again() {
         --- standard error
         error: there is no last run: `results/run.json` cannot be read
           because: No such file or directory (os error 2)
+          try: `--results` names the folder of another run; `teravm-ci test SUITE` runs a suite whatever it was
         ");
     assert_eq!(desk.run("test -q").code, "3");
     let record = desk.json("results/run.json");

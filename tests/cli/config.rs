@@ -246,6 +246,7 @@ fn of_several_setups_one_is_the_default_or_has_to_be_named() {
         exit 2
         --- standard error
         error: there are several setups (`lab`, `other`), and none was named
+          try: name one by `--setup`, or make one the `default_setup` of the config
         ");
     assert_snapshot!(Desk::with_config(&two).run("config check"), @"
         exit 0
@@ -264,15 +265,15 @@ fn of_several_setups_one_is_the_default_or_has_to_be_named() {
     assert_snapshot!(Desk::with_config(&two).env("TERAVM_CI_SETUP", "third").run("run"), @"
         exit 2
         --- standard error
-        error: there is no setup `third`
+        error: there is no setup `third`; known are `lab`, `other`
         ");
     assert_snapshot!(Desk::with_config(&(two + "default_setup: othr\n")).run("run"), @"
         exit 2
         --- standard error
-        error: config/tiplab.yaml:15:1: there is no setup `othr`; did you mean `other`?
+        error: config/tiplab.yaml:15:16: default_setup: there is no setup `othr`; did you mean `other`?
            14 |   other: {agw: 10.0.0.1, ng40: 10.0.0.2}
            15 | default_setup: othr
-              | ^
+              |                ^
         ");
 }
 

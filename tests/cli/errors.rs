@@ -137,24 +137,24 @@ fn a_duration_that_is_none_is_refused() {
 
 #[test]
 fn a_value_of_another_type_is_refused() {
-    assert_snapshot!(refused("[127.0.0.2:1]", "127.0.0.2:1"), @r#"
+    assert_snapshot!(refused("[127.0.0.2:1]", "127.0.0.2:1"), @"
         exit 2
         --- standard error
-        error: config/tiplab.yaml:23:10: setups.lab.feg: invalid type: string "127.0.0.2:1", expected a list
+        error: config/tiplab.yaml:23:10: setups.lab.feg: expected a list, found the text `127.0.0.2:1`
            22 |     agw: 127.0.0.1:1
            23 |     feg: 127.0.0.2:1
               |          ^
            24 |     ng40: 127.0.0.3:1
-        "#);
-    assert_snapshot!(refused("    list: handover.ntl", "    handover.ntl"), @r#"
+        ");
+    assert_snapshot!(refused("    list: handover.ntl", "    handover.ntl"), @"
         exit 2
         --- standard error
-        error: config/tiplab.yaml:18:5: suites.handover: invalid type: string "handover.ntl", expected keys and their values
+        error: config/tiplab.yaml:18:5: suites.handover: expected keys and their values, found the text `handover.ntl`
            17 |   handover:
            18 |     handover.ntl
               |     ^
            19 |
-        "#);
+        ");
     assert_snapshot!(refused("kind: openvpn", "kind: wireguard"), @"
         exit 2
         --- standard error
@@ -173,15 +173,16 @@ fn a_value_of_another_type_is_refused() {
               |          ^
            23 |     feg: [127.0.0.2:1]
         ");
-    assert_snapshot!(refused("username: {env: VPN_USERNAME}", "username: nightly"), @r#"
+    assert_snapshot!(refused("username: {env: VPN_USERNAME}", "username: nightly"), @"
         exit 2
         --- standard error
-        error: config/tiplab.yaml:4:13: vpn.username: invalid type: string "nightly", expected `{env: NAME}` or `{file: PATH}`
+        error: config/tiplab.yaml:4:13: vpn.username: a secret does not stand here, but where it is: `{env: NAME}` or `{file: PATH}`
             3 |   profile: {file: client.ovpn}
-            4 |   username: nightly
+            4 |   username: ***
               |             ^
             5 |   password: {env: VPN_PASSWORD}
-        "#);
+          try: put it into a variable or a file of its own; if this file was committed, change it
+        ");
     assert_snapshot!(refused("{env: VPN_USERNAME}", "{env: VPN_USERNAME, file: name}"), @"
         exit 2
         --- standard error
@@ -203,19 +204,19 @@ fn a_value_of_another_type_is_refused() {
     assert_snapshot!(refused("deadline: 5m", "max_packet_loss: -1"), @"
         exit 2
         --- standard error
-        error: config/tiplab.yaml:16:5: `-1` is not a percentage from 0 to 100
+        error: config/tiplab.yaml:16:22: suites.attach.max_packet_loss: `-1` is not a percentage from 0 to 100
            15 |     list: attach.ntl
            16 |     max_packet_loss: -1
-              |     ^
+              |                      ^
            17 |   handover:
         ");
     assert_snapshot!(refused("deadline: 5m", "max_packet_loss: .nan"), @"
         exit 2
         --- standard error
-        error: config/tiplab.yaml:16:5: `NaN` is not a percentage from 0 to 100
+        error: config/tiplab.yaml:16:22: suites.attach.max_packet_loss: `NaN` is not a percentage from 0 to 100
            15 |     list: attach.ntl
            16 |     max_packet_loss: .nan
-              |     ^
+              |                      ^
            17 |   handover:
         ");
 }
@@ -225,17 +226,19 @@ fn what_is_no_yaml_is_refused_where_it_stops_to_be() {
     assert_snapshot!(refused("  key: {env: SSH_KEY, encoding: base64}", "\tkey: x"), @"
         exit 2
         --- standard error
-        error: config/tiplab.yaml:9:1: found character that cannot start any token
+        error: config/tiplab.yaml:9:1: a tab stands where YAML takes blanks alone
             8 | ssh:
-            9 | 	key: x
+            9 | 	key: ***
               | ^
            10 |   known_hosts: known_hosts
+          try: is every line indented by blanks like those that it belongs to, and does every quote and every bracket end?
         ");
-    assert_snapshot!(Desk::with_config("").run("config check"), @"
+    assert_snapshot!(Desk::with_config("").run("config check"), @r#"
         exit 2
         --- standard error
-        error: config/tiplab.yaml:1:1: missing key `vpn`
-        ");
+        error: there is nothing in the config `config/tiplab.yaml`
+          try: README, "Configuration", has the shortest there is
+        "#);
     assert_snapshot!(Desk::with_config("vpn: {kind: none}\n").run("config check"), @"
         exit 2
         --- standard error
@@ -250,7 +253,7 @@ fn a_value_that_does_not_fit_the_others_is_refused() {
     assert_snapshot!(refused("  profile: {file: client.ovpn}\n", ""), @"
         exit 2
         --- standard error
-        error: config/tiplab.yaml:1:1: `vpn.kind: openvpn` needs a `vpn.profile`
+        error: config/tiplab.yaml:1:1: vpn: `kind: openvpn` needs a `profile`
             1 | vpn:
               | ^
             2 |   kind: openvpn
@@ -258,7 +261,7 @@ fn a_value_that_does_not_fit_the_others_is_refused() {
     assert_snapshot!(refused("  password: {env: VPN_PASSWORD}\n", ""), @"
         exit 2
         --- standard error
-        error: config/tiplab.yaml:1:1: `vpn.username` and `vpn.password` go together
+        error: config/tiplab.yaml:1:1: vpn: `username` and `password` go together
             1 | vpn:
               | ^
             2 |   kind: openvpn
@@ -266,24 +269,24 @@ fn a_value_that_does_not_fit_the_others_is_refused() {
     assert_snapshot!(refused("ng40: 127.0.0.3:1", "ng40: 127.0.0.3:1\n    suites: [attch]"), @"
         exit 2
         --- standard error
-        error: config/tiplab.yaml:25:5: there is no suite `attch`; did you mean `attach`?
+        error: config/tiplab.yaml:25:14: setups.lab.suites[0]: there is no suite `attch`; did you mean `attach`?
            24 |     ng40: 127.0.0.3:1
            25 |     suites: [attch]
-              |     ^
+              |              ^
         ");
     assert_snapshot!(refused("list: handover.ntl", "list: ../handover.ntl"), @"
         exit 2
         --- standard error
-        error: config/tiplab.yaml:17:3: `../handover.ntl` is not a bare file name
-           16 |     deadline: 5m
+        error: config/tiplab.yaml:18:11: suites.handover.list: `../handover.ntl` is not a bare file name
            17 |   handover:
-              |   ^
            18 |     list: ../handover.ntl
+              |           ^
+           19 |
         ");
     assert_snapshot!(refused("  handover:", "  \"hand;over\":"), @r#"
         exit 2
         --- standard error
-        error: config/tiplab.yaml:17:3: the suite name `hand;over` must be letters, digits, `.`, `-` and `_`
+        error: config/tiplab.yaml:17:3: suites.hand;over: the suite name `hand;over` must be letters, digits, `.`, `-` and `_`
            16 |     deadline: 5m
            17 |   "hand;over":
               |   ^
@@ -292,11 +295,145 @@ fn a_value_that_does_not_fit_the_others_is_refused() {
     assert_snapshot!(refused("suites:", "lock: {renew: 10m}\nsuites:"), @"
         exit 2
         --- standard error
-        error: config/tiplab.yaml:13:1: `lock.expire` must leave room for three missed renewals (`lock.renew`)
+        error: config/tiplab.yaml:13:1: lock.expire: `expire` must leave room for three missed renewals (`lock.renew`)
            12 | 
            13 | lock: {renew: 10m}
               | ^
            14 | suites:
+        ");
+}
+
+/// Every other message about a config, each with the change that it answers to.
+#[test]
+fn each_mistake_in_a_config_is_shown_where_it_stands() {
+    let pem = "key: |\n    -----BEGIN OPENSSH PRIVATE KEY-----\n    b3BlbnNzaC1rZXktdjEAAAAA";
+    let key = "key: {env: SSH_KEY, encoding: base64}";
+    let suites = |section: &str| ("suites:", format!("{section}\nsuites:"));
+    let known = |of: &str| suites(&format!("gate:\n  known_failures:\n    - suite: attach\n{of}"));
+    let deadline = |instead: &str| ("deadline: 5m", instead.to_owned());
+    let username = |instead: &str| ("{env: VPN_USERNAME}", instead.to_owned());
+    let kind = |instead: &str| ("kind: openvpn", instead.to_owned());
+    let mistakes = [
+        // In lists and in what is below them.
+        ("connect_timeout: 10s", "routes:\n    - 10.0.0.0/8\n    - 10.0.0.1/8".to_owned()),
+        ("[127.0.0.2:1]", "[127.0.0.2:1, \"a b\"]".to_owned()),
+        ("[127.0.0.2:1]", "[{host: 127.0.0.2}]".to_owned()),
+        known("      cse: x\n      reason: y"),
+        known("      case: x"),
+        known("      case: \"[\"\n      reason: y\n      until: 2026-12-31"),
+        known("      case: x\n      reason: y\n      until: tomorrow"),
+        // Types.
+        suites("agw: {units: magma}"),
+        suites("gate: {required: {attach: 5}}"),
+        suites("gate: {required: some}"),
+        suites("gate: {flaky: maybe}"),
+        suites("collect: {limit_mb: -1}"),
+        suites("ng40: {idle: {status: [zero]}}"),
+        suites("ng40: {pty: maybe}"),
+        suites("run: 5"),
+        suites("run:\n  deadline:"),
+        suites("run: {deadline: 400d}"),
+        suites("history: {url: \"mysql://db/x\"}"),
+        suites("history: {url: \"postgres://me:hunter2@db/x\"}"),
+        suites("history: {url: nights}"),
+        ("known_hosts: known_hosts", "known_hosts: [a]".to_owned()),
+        deadline("retries: many"),
+        deadline("max_packet_loss: much"),
+        deadline("max_duration: {siute: 2}"),
+        deadline("exit_status: maybe"),
+        // Secrets in plain, which are not shown once more.
+        ("{env: VPN_PASSWORD}", "hunter2hunter2".to_owned()),
+        (key, pem.to_owned()),
+        suites("history: {password: hunter2hunter2}"),
+        ("connect_timeout: 10s", "key_passphrase: {enw: KEY}\n  # key: hunter2hunter2".to_owned()),
+        username("{env: \"\"}"),
+        username("{env: A, encoding: rot13}"),
+        // Keys that are missing, and that were left out.
+        ("    agw: 127.0.0.1:1\n", String::new()),
+        ("  known_hosts: known_hosts\n", String::new()),
+        suites("verify: {stable: 10m}"),
+        // Values that do not fit.
+        suites("feg: {images: []}"),
+        suites("ng40: {shell: []}"),
+        suites("links: {compare: \"https://github.com/magma/magma\"}"),
+        suites("gate: {required: {attch: [x]}}"),
+        suites("gate: {setups: [lap]}"),
+        suites("gate: {suites: [attach, xyzzy]}"),
+        known(
+            "      case: x\n      reason: y\n      until: 2026-12-31\n    - {suite: attch, case: x, reason: y, until: 2026-12-31}",
+        ),
+        deadline("retries: 12"),
+        deadline("max_duration: {suite: 0.5}"),
+        deadline("params: ../x.cfg"),
+        ("  lab:", "  \"l;b\":".to_owned()),
+        (
+            "setups:\n  lab:\n    agw: 127.0.0.1:1\n    feg: [127.0.0.2:1]\n    ng40: 127.0.0.3:1\n",
+            "setups: {}\n".to_owned(),
+        ),
+        ("ng40: 127.0.0.3:1", "ng40: 127.0.0.3:1\ndefault_setup: elsewhere".to_owned()),
+        ("ng40: 127.0.0.3:1", "ng40: ng40@127.0.0.1:1".to_owned()),
+        ("[127.0.0.2:1]", "[127.0.0.2:1, 127.0.0.2:1]".to_owned()),
+        // No YAML.
+        kind("kind: \"openvpn"),
+        kind("kind: openvpn: x"),
+        kind(" kind: openvpn"),
+        suites("run: {deadline: 1h"),
+        suites("run: *deadline"),
+        suites("---"),
+    ];
+    let told = mistakes.iter().map(|(right, wrong)| format!("{wrong}\n\n{}", refused(right, wrong)));
+    insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n================\n"));
+}
+
+#[test]
+fn what_is_no_config_at_all_is_said_to_be_none() {
+    assert_snapshot!(Desk::with_config("# Later.\n").run("config check"), @r#"
+        exit 2
+        --- standard error
+        error: there is nothing in the config `config/tiplab.yaml`
+          try: README, "Configuration", has the shortest there is
+        "#);
+    assert_snapshot!(Desk::with_config("just words\n").run("config check"), @"
+        exit 2
+        --- standard error
+        error: config/tiplab.yaml:1:1: expected keys and their values, found the text `just words`
+            1 | just words
+              | ^
+        ");
+    assert_snapshot!(Desk::with_config("- a\n- b\n").run("config check"), @"
+        exit 2
+        --- standard error
+        error: config/tiplab.yaml:1:1: expected keys and their values, found a list
+            1 | - a
+              | ^
+            2 | - b
+        ");
+    let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAAB\n";
+    assert_snapshot!(Desk::with_config(key).run("config check"), @"
+        exit 2
+        --- standard error
+        error: config/tiplab.yaml:1:1: expected keys and their values, found a long text
+            1 | -----BEGIN OPENSSH PRIVATE KEY-----
+              | ^
+            2 | ***
+        ");
+    assert_snapshot!(Desk::new().file("config/tiplab.yaml/x", "").run("config check"), @"
+        exit 2
+        --- standard error
+        error: cannot read the config `config/tiplab.yaml`
+          because: Is a directory (os error 21)
+          try: `--config FILE` names another
+        ");
+    let latin = b"vpn:\n  kind: none\n  # K\xf6ln\nssh: {}\n";
+    assert_snapshot!(Desk::new().file("config/tiplab.yaml", latin).run("config check"), @"
+        exit 2
+        --- standard error
+        error: config/tiplab.yaml:3:6: this is not UTF-8
+            2 |   kind: none
+            3 |   # K�ln
+              |      ^
+            4 | ssh: {}
+          try: save the file as UTF-8
         ");
 }
 
@@ -307,18 +444,22 @@ fn a_config_that_is_not_there_is_named() {
         --- standard error
         error: cannot read the config `config/tiplab.yaml`
           because: No such file or directory (os error 2)
+          try: `teravm-ci config init` writes one; `--config FILE` names another
         ");
     assert_snapshot!(Desk::new().run("check --config gone.yaml"), @"
         exit 2
         --- standard error
         error: cannot read the config `gone.yaml`
           because: No such file or directory (os error 2)
+          try: `teravm-ci config init` writes one; `--config FILE` names another
         ");
     assert_snapshot!(Desk::new().file("config.yaml", b"\xff\xfe").run("check --config config.yaml"), @"
         exit 2
         --- standard error
-        error: cannot read the config `config.yaml`
-          because: stream did not contain valid UTF-8
+        error: config.yaml:1:1: this is not UTF-8
+            1 | ��
+              | ^
+          try: save the file as UTF-8
         ");
 }
 
@@ -331,6 +472,7 @@ fn a_secret_that_cannot_be_had_is_named_and_not_shown() {
         error: the setup `lab` cannot be used
           because: `vpn.password` cannot be had
           because: the variable `VPN_PASSWORD` is not set
+          try: set it here, and on CircleCI in the context of the job
         ");
     assert_snapshot!(check(Desk::with_lab().env("VPN_PASSWORD", "  ")), @"
         exit 2
@@ -338,6 +480,7 @@ fn a_secret_that_cannot_be_had_is_named_and_not_shown() {
         error: the setup `lab` cannot be used
           because: `vpn.password` cannot be had
           because: the variable `VPN_PASSWORD` is empty
+          try: set it here, and on CircleCI in the context of the job
         ");
     assert_snapshot!(check(Desk::with_lab().env("SSH_KEY", "-----BEGIN OPENSSH PRIVATE KEY-----")), @"
         exit 2
@@ -345,6 +488,7 @@ fn a_secret_that_cannot_be_had_is_named_and_not_shown() {
         error: the setup `lab` cannot be used
           because: `ssh.key` cannot be had
           because: `SSH_KEY` is not base64, although its `encoding` says so
+          try: write what `base64 -w0 FILE` prints, or take its `encoding` out of the config
         ");
     assert_snapshot!(check(Desk::with_lab().env("SSH_KEY", "/////w==")), @"
         exit 2
@@ -352,6 +496,7 @@ fn a_secret_that_cannot_be_had_is_named_and_not_shown() {
         error: the setup `lab` cannot be used
           because: `ssh.key` cannot be had
           because: `SSH_KEY` is not text
+          try: is it packed as its `encoding` in the config says, and the right file?
         ");
     assert_snapshot!(check(Desk::with_lab_but("{file: client.ovpn}", "{file: gone.ovpn}")), @"
         exit 2
@@ -360,6 +505,7 @@ fn a_secret_that_cannot_be_had_is_named_and_not_shown() {
           because: `vpn.profile` cannot be had
           because: cannot read `config/gone.ovpn`
           because: No such file or directory (os error 2)
+          try: write the secret there, or name another place in the config
         ");
     assert_snapshot!(check(Desk::with_lab().env("VPN_PASSWORD", "two\nlines")), @"
         exit 2
@@ -375,8 +521,8 @@ fn a_key_that_ssh_cannot_read_is_refused() {
     assert_snapshot!(Desk::with_lab().program("ssh-keygen", no_key).run("config check"), @"
         exit 2
         --- standard error
-        error: `ssh.key` cannot be used
-          because: `ssh.key` is not a private key that we can use: it is broken, cut off, or no private key
+        error: `ssh.key` is not a private key that we can use: it is broken, cut off, or no private key
+          try: write the key as `ssh-keygen` made it, whole and without a passphrase
         --- called
         ssh-keygen -y
         ");
@@ -388,7 +534,8 @@ fn known_hosts_that_are_not_there_are_missed() {
         exit 2
         --- standard error
         error: the setup `lab` cannot be used
-          because: the file of known host keys `config/gone` (`ssh.known_hosts`) is not there; README, "Host keys", says how it is made
+          because: the file of known host keys `config/gone` (`ssh.known_hosts`) is not there
+          try: README, "Host keys", says how it is made
         "#);
 }
 
@@ -445,7 +592,7 @@ fn names_that_the_config_does_not_have_are_refused_with_the_nearest() {
     assert_snapshot!(Desk::with_lab().run("run --setup elsewhere"), @"
         exit 2
         --- standard error
-        error: there is no setup `elsewhere`
+        error: there is no setup `elsewhere`; known are `lab`
         ");
     assert_snapshot!(Desk::with_lab().run("run --suite attach --suite handovr"), @"
         exit 2
@@ -455,7 +602,7 @@ fn names_that_the_config_does_not_have_are_refused_with_the_nearest() {
     assert_snapshot!(Desk::with_lab().run("test attach $(reboot)"), @"
         exit 2
         --- standard error
-        error: there is no suite `$(reboot)`
+        error: there is no suite `$(reboot)`; known are `attach`, `handover`
         ");
 }
 
@@ -464,12 +611,14 @@ fn an_upgrade_of_nothing_is_refused() {
     assert_snapshot!(Desk::with_lab_but("    feg: [127.0.0.2:1]\n", "").run("run --only feg"), @"
         exit 2
         --- standard error
-        error: there is nothing to upgrade: the setup has no FEG
+        error: there is nothing to upgrade: the setup `lab` has no FEG
+          try: name another setup by `--setup`, or upgrade its AGW
         ");
     assert_snapshot!(Desk::with_lab_but("    feg: [127.0.0.2:1]\n", "").run("upgrade feg"), @"
         exit 2
         --- standard error
-        error: there is nothing to upgrade: the setup has no FEG
+        error: there is nothing to upgrade: the setup `lab` has no FEG
+          try: name another setup by `--setup`, or upgrade its AGW
         ");
 }
 
@@ -480,6 +629,7 @@ fn a_tunnel_that_the_config_does_not_have_is_not_held() {
         exit 2
         --- standard error
         error: `vpn.kind` is `none`: there is no tunnel to hold
+          try: the hosts are reached as they are: `ssh` needs no tunnel of ours
         ");
 }
 
@@ -496,6 +646,7 @@ fn a_console_that_cannot_be_opened_is_named_and_no_report_is_begun() {
         exit 2
         --- standard error
         error: the console `folder` is a folder
+          try: name the files in it
         ");
     assert_snapshot!(desk.run("report night.txt/night.txt"), @"
         exit 2
@@ -507,6 +658,7 @@ fn a_console_that_cannot_be_opened_is_named_and_no_report_is_begun() {
         exit 2
         --- standard error
         error: standard input (`-`) can be read once, and is named more often
+          try: name it once
         ");
 }
 
@@ -516,13 +668,15 @@ fn a_console_that_the_report_itself_would_remove_is_refused() {
     assert_snapshot!(desk.run("report results/suites/attach/console.log"), @"
         exit 2
         --- standard error
-        error: the console `results/suites/attach/console.log` lies among the reports of an earlier run, which a new run removes; copy it elsewhere, or choose another folder with `--results`
+        error: the console `results/suites/attach/console.log` lies among the reports of an earlier run, which a new run removes
+          try: copy it elsewhere, or choose another folder with `--results`
         ");
     let desk = desk.link("night.txt", "results/suites/attach/console.log");
     assert_snapshot!(desk.run("report night.txt"), @"
         exit 2
         --- standard error
-        error: the console `night.txt` lies among the reports of an earlier run, which a new run removes; copy it elsewhere, or choose another folder with `--results`
+        error: the console `night.txt` lies among the reports of an earlier run, which a new run removes
+          try: copy it elsewhere, or choose another folder with `--results`
         ");
 }
 
@@ -534,18 +688,21 @@ fn results_that_cannot_be_written_are_said_before_anything_is_run() {
         --- standard error
         error: cannot write the report `taken`
           because: File exists (os error 17)
+          try: is there room, and may we write there? `--results` names another folder
         ");
     assert_snapshot!(desk.run("run --results taken"), @"
         exit 2
         --- standard error
         error: cannot write the report `taken`
           because: File exists (os error 17)
+          try: is there room, and may we write there? `--results` names another folder
         ");
     assert_snapshot!(desk.run("report --results /proc/results night.txt"), @"
         exit 2
         --- standard error
         error: cannot write the report `/proc/results`
           because: No such file or directory (os error 2)
+          try: is there room, and may we write there? `--results` names another folder
         ");
 }
 
@@ -555,12 +712,14 @@ fn a_folder_that_no_run_has_written_is_not_taken_for_results() {
     assert_snapshot!(desk.run("report night.txt"), @"
         exit 2
         --- standard error
-        error: `results/suites` is there already, and no earlier run wrote it; choose another folder with `--results`
+        error: `results/suites` is there already, and no earlier run wrote it
+          try: choose another folder with `--results`
         ");
     assert_snapshot!(desk.run("run"), @"
         exit 2
         --- standard error
-        error: `results/suites` is there already, and no earlier run wrote it; choose another folder with `--results`
+        error: `results/suites` is there already, and no earlier run wrote it
+          try: choose another folder with `--results`
         ");
     assert_eq!(desk.read("results/suites/thesis.tex"), "years of work");
 }

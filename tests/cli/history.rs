@@ -104,7 +104,7 @@ fn the_page_of_a_history_is_one_file_in_a_folder() {
     assert_snapshot!(desk.run("history page --out site --setup other"), @"
         exit 2
         --- standard error
-        error: there is no setup `other`
+        error: there is no setup `other`; known are `lab`
         ");
 }
 

@@ -1,0 +1,70 @@
+//! What keeps a night from being run: an error on its way up to `main`, with what to try next beside it.
+//!
+//! Knows no room; each says what it has to say.
+
+use std::error::Error;
+use std::fmt;
+
+/// An error and what to try next. Its text and its causes are those of the error.
+#[derive(Debug)]
+struct Hinted {
+    error: anyhow::Error,
+    hint: String,
+}
+
+impl fmt::Display for Hinted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.error, f)
+    }
+}
+
+impl Error for Hinted {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
+    }
+}
+
+/// Adds what to try next, as `context` adds what was tried.
+pub(crate) trait Hint<T> {
+    fn hint(self, hint: impl Into<String>) -> anyhow::Result<T>;
+}
+
+impl<T, E: Into<anyhow::Error>> Hint<T> for Result<T, E> {
+    fn hint(self, hint: impl Into<String>) -> anyhow::Result<T> {
+        self.map_err(|error| hinted(error, hint))
+    }
+}
+
+/// An error on its way up, with what to try next.
+pub(crate) fn hinted(error: impl Into<anyhow::Error>, hint: impl Into<String>) -> anyhow::Error {
+    anyhow::Error::new(Hinted { error: error.into(), hint: hint.into() })
+}
+
+/// An error for people: what, below it why, below that what to try next.
+pub(crate) fn text(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        text.push_str(&format!("\n  because: {cause}"));
+    }
+    for hinted in error.chain().filter_map(|error| error.downcast_ref::<Hinted>()) {
+        text.push_str(&format!("\n  try: {}", hinted.hint));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context as _, anyhow};
+
+    use super::*;
+
+    #[test]
+    fn message_causes_and_hint_are_said_once_each_whatever_was_put_around_them() {
+        let error = Err::<(), _>(anyhow!("no such file")).context("cannot read `a`").hint("make it");
+        let error = error.context("the setup `lab` cannot be used").expect_err("it is one");
+        assert_eq!(
+            text(&error),
+            "the setup `lab` cannot be used\n  because: cannot read `a`\n  because: no such file\n  try: make it"
+        );
+    }
+}
