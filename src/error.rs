@@ -52,6 +52,23 @@ pub(crate) fn text(error: &anyhow::Error) -> String {
     text
 }
 
+/// One value of each kind of an enum, for a test of what each says: where a kind has none, the test does not compile.
+#[cfg(test)]
+macro_rules! one_of_each {
+    ($($kind:pat => $value:expr),+ $(,)?) => {{
+        let of_each = [$($value),+];
+        for one in &of_each {
+            match one {
+                $($kind => {})+
+            }
+        }
+        $(assert!(of_each.iter().any(|one| matches!(one, $kind)), "no {}", stringify!($kind));)+
+        of_each
+    }};
+}
+#[cfg(test)]
+pub(crate) use one_of_each;
+
 #[cfg(test)]
 mod tests {
     use anyhow::{Context as _, anyhow};

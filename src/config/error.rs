@@ -312,12 +312,12 @@ mod tests {
     fn what_may_be_a_secret_is_hidden_however_it_is_written_and_its_neighbours_are_not() {
         let mut secrets = Secrets::default();
         let shown = "vpn:\n  password:\n    hunter2\n  \"username\" : me\n  profile: {env: A,\n    encoding: base64}\n  \
-                     key_passphrase:\n    env: KEY\n  kind: none\nssh: {key: \"abc\", known_hosts: x}\n\tkey: x\n  monkey: y";
+                     key_passphrase:\n    env: KEY\n  kind: none\nssh: {key: \"abc\", known_hosts: x}\nrun:\n\tkey: x\n  monkey: y";
         let shown: Vec<String> = shown.lines().map(|line| secrets.without(line)).collect();
         assert_eq!(
             shown.join("\n"),
             "vpn:\n  password:\n    ***\n  \"username\" : ***\n  profile: {env: A,\n    encoding: base64}\n  \
-             key_passphrase:\n    env: KEY\n  kind: none\nssh: {key: ***\n\tkey: ***\n  monkey: y"
+             key_passphrase:\n    env: KEY\n  kind: none\nssh: {key: ***\nrun:\n\tkey: ***\n  monkey: y"
         );
     }
 

@@ -100,16 +100,12 @@ impl From<RouteError> for Cause {
 impl Cause {
     /// Adds why, and what to do about it.
     pub(super) fn explain(&self, problem: Problem) -> Problem {
-        let problem = problem.because_of(self);
-        match self.hint() {
-            Some(hint) => problem.hint(hint),
-            None => problem,
-        }
+        problem.because_of(self).hint(self.hint())
     }
 
     /// What to try next.
-    fn hint(&self) -> Option<&'static str> {
-        Some(match self {
+    fn hint(&self) -> &'static str {
+        match self {
             Cause::WrongCredentials | Cause::NoCredentials => {
                 "check the secrets behind `vpn.username` and `vpn.password`, and that the account is not locked"
             }
@@ -155,10 +151,11 @@ impl Cause {
             Cause::Routes(RouteError::Name { .. } | RouteError::NoAddress(_)) => {
                 "write the host's address: no resolver behind the tunnel is asked"
             }
+            Cause::Routes(RouteError::Ip(_) | RouteError::Answer { .. }) => "see what `ip route get ADDRESS` says on this machine",
             Cause::Deadline { .. } => "see OpenVPN's log (`-v`), or give it longer (`vpn.connect_timeout`)",
             Cause::Died(_) => "see OpenVPN's log (`-v`)",
-            Cause::Routes(_) | Cause::System { .. } => return None,
-        })
+            Cause::System { .. } => "look at this machine: its disk, its memory, and its limits for processes",
+        }
     }
 }
 
@@ -319,6 +316,7 @@ fn refused(realm: &str, reason: Option<&str>) -> Cause {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::one_of_each;
 
     /// What is said in the end about a conversation, `!` being the deadline.
     fn told(lines: &[&str]) -> String {
@@ -450,20 +448,65 @@ mod tests {
     }
 
     #[test]
-    fn what_the_operator_reads_has_message_cause_and_hint() {
-        let error = Error { server: "`vpn.lab:1194`".to_owned(), cause: Cause::Silent };
-        assert_eq!(
-            error.problem().text(),
-            "no tunnel to `vpn.lab:1194`\n  because: the server does not answer\n  try: check the address and the \
-             protocol of `remote` in the profile, a firewall in between, and `tls-auth` or `tls-crypt`: a server does \
-             not answer a wrong one"
-        );
-        let by = Some("eth0".to_owned());
+    fn each_cause_is_told_with_message_and_hint() {
+        let said = || "its own words".to_owned();
+        let failed = |what: &str| std::io::Error::other(what.to_owned());
+        let causes = one_of_each! {
+            Cause::WrongCredentials => Cause::WrongCredentials,
+            Cause::Refusal(_) => Cause::Refusal(said()),
+            Cause::WrongPassphrase => Cause::WrongPassphrase,
+            Cause::NoPassphrase => Cause::NoPassphrase,
+            Cause::NoCredentials => Cause::NoCredentials,
+            Cause::OneTimeCode(_) => Cause::OneTimeCode("Enter: PIN".to_owned()),
+            Cause::OtherLogin(_) => Cause::OtherLogin("HTTP Proxy".to_owned()),
+            Cause::ServerCertificate(_) => Cause::ServerCertificate(said()),
+            Cause::ClientCertificate(_) => Cause::ClientCertificate(said()),
+            Cause::Handshake(_) => Cause::Handshake(said()),
+            Cause::Silent => Cause::Silent,
+            Cause::Refused(_) => Cause::Refused(said()),
+            Cause::Unreachable(_) => Cause::Unreachable(said()),
+            Cause::Unresolvable(_) => Cause::Unresolvable(said()),
+            Cause::NoTunDevice(_) => Cause::NoTunDevice(said()),
+            Cause::NotPermitted(_) => Cause::NotPermitted(said()),
+            Cause::NameTaken(_) => Cause::NameTaken(said()),
+            Cause::NoOpenvpn => Cause::NoOpenvpn,
+            Cause::NoSudo(_) => Cause::NoSudo(said()),
+            Cause::Options(_) => Cause::Options(said()),
+            Cause::RouteFailed(_) => Cause::RouteFailed(said()),
+            Cause::NotRouted { .. } => Cause::NotRouted {
+                host: "agw".to_owned(),
+                address: "192.168.60.17".parse().expect("an address"),
+                device: "tun0".to_owned(),
+                by: Some("eth0".to_owned()),
+            },
+            Cause::ServerInside(_) => Cause::ServerInside("192.0.2.1".parse().expect("an address")),
+            Cause::NodeChanged(_) => Cause::NodeChanged("`/etc/resolv.conf` is another".to_owned()),
+            Cause::Routes(_) => Cause::Routes(RouteError::NoIp),
+            Cause::Deadline { .. } => Cause::Deadline { state: "WAIT".to_owned(), after: Duration::from_secs(60) },
+            Cause::Died(_) => Cause::Died("exit status: 1".to_owned()),
+            Cause::System { .. } => Cause::System { what: "start `openvpn`", source: failed("no memory") },
+        };
+        let routes = one_of_each! {
+            RouteError::NoIp => RouteError::NoIp,
+            RouteError::Ip(_) => RouteError::Ip(crate::process::RunError::Start { program: "/sbin/ip".into(), source: failed("no memory") }),
+            RouteError::Answer { .. } => RouteError::Answer { question: "route get 192.0.2.1".to_owned(), answer: said() },
+            RouteError::Name { .. } => RouteError::Name { host: "agw.lab".to_owned(), source: failed("not known") },
+            RouteError::NoAddress(_) => RouteError::NoAddress("agw.lab".to_owned()),
+        };
+        let told = causes.into_iter().chain(routes.into_iter().skip(1).map(Cause::Routes)).map(|cause| {
+            let error = Error { server: "`vpn.lab:1194`".to_owned(), cause };
+            error.problem().text()
+        });
+        insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n\n"));
+    }
+
+    #[test]
+    fn a_host_without_any_route_is_told_from_one_that_leaves_elsewhere() {
         let address = "192.168.60.17".parse().expect("an address");
-        let cause = Cause::NotRouted { host: "agw".to_owned(), address, device: "tun0".to_owned(), by };
+        let cause = Cause::NotRouted { host: "agw".to_owned(), address, device: "tun0".to_owned(), by: None };
         assert_eq!(
             cause.to_string(),
-            "the host `agw` (192.168.60.17) is not routed into the tunnel `tun0`, but leaves by `eth0`"
+            "the host `agw` (192.168.60.17) is not routed into the tunnel `tun0`, but has no route at all"
         );
     }
 }
