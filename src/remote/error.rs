@@ -87,26 +87,25 @@ impl Error {
         if let Some(source) = std::error::Error::source(self) {
             problem = problem.because_of(source);
         }
-        match self.hint() {
-            Some(hint) => problem.hint(hint),
-            None => problem,
-        }
+        problem.hint(self.hint())
     }
 
-    fn hint(&self) -> Option<String> {
-        match self {
-            Error::Connect { source, user, address, .. } => source.hint(user, address),
-            Error::Lost { .. } => Some("look at the tunnel, and whether the host has rebooted".to_owned()),
-            Error::Deadline { .. } => Some("look at the load and the disks of the host".to_owned()),
-            Error::Sudo { .. } => Some("give the user passwordless `sudo` on the host".to_owned()),
-            Error::NotStarted { .. } => {
-                Some("the host needs a POSIX shell, and `timeout`, `head` and `base64` of coreutils".to_owned())
-            }
+    fn hint(&self) -> String {
+        let hint = match self {
+            Error::Connect { source, user, address, .. } => return source.hint(user, address),
+            Error::Lost { .. } => "look at the tunnel, and whether the host has rebooted",
+            Error::Deadline { .. } => "look at the load and the disks of the host",
+            Error::Sudo { .. } => "give the user passwordless `sudo` on the host",
+            Error::NotStarted { .. } => "the host needs a POSIX shell, and `timeout`, `head` and `base64` of coreutils",
+            Error::TooMuch { .. } => "see what it prints (`-v` says which command it is)",
+            Error::Sink { .. } => "is the disk of this machine full?",
             Error::JobNotStarted { .. } => {
-                Some("look at the host's disk space, and whether it has `setsid` and `flock` of util-linux".to_owned())
+                "look at the host's disk space, and whether it has `setsid` and `flock` of util-linux"
             }
-            Error::TooMuch { .. } | Error::Sink { .. } | Error::NoJob { .. } | Error::JobStays { .. } => None,
-        }
+            Error::NoJob { .. } => "somebody removed it, or the host lost its disk: look there, and run again",
+            Error::JobStays { .. } => "end it by hand on the host; it ends at its deadline too",
+        };
+        hint.to_owned()
     }
 }
 
@@ -163,8 +162,8 @@ impl Cause {
         Cause::Other { text: last() }
     }
 
-    fn hint(&self, user: &str, address: &Address) -> Option<String> {
-        let hint = match self {
+    fn hint(&self, user: &str, address: &Address) -> String {
+        match self {
             Cause::Unresolvable => {
                 "write the host's address into the config: the tunnel brings no name server".to_owned()
             }
@@ -195,15 +194,15 @@ impl Cause {
                 format!("add the public part of `ssh.key` to `authorized_keys` of {user} at {}", address.host)
             }
             Cause::NoSsh(_) => "install OpenSSH's client".to_owned(),
-            Cause::Other { .. } => return None,
-        };
-        Some(hint)
+            Cause::Other { .. } => format!("see what `ssh -v -p {} {user}@{}` says", address.port, address.host),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::one_of_each;
 
     fn parse(log: &str) -> String {
         format!("{:?}", Cause::parse_log(log, "known_hosts"))
@@ -247,5 +246,61 @@ mod tests {
             parse(changed),
             r#"HostKeyChanged { fingerprint: Some("SHA256:abc"), accepted: Some("3"), known_hosts: "known_hosts" }"#
         );
+    }
+
+    #[test]
+    fn each_message_is_told_with_cause_and_hint() {
+        let (host, text) = (|| "agw".to_owned(), || "its own words".to_owned());
+        let failed = || io::Error::other("no space left on device");
+        let address: Address = "192.168.60.17:2222".parse().expect("an address");
+        let known_hosts = || "config/known_hosts".to_owned();
+        let key = HostKey {
+            algorithm: "ssh-ed25519".to_owned(),
+            fingerprint: "SHA256:abc".to_owned(),
+            line: "192.168.60.17 ssh-ed25519 AAAA".to_owned(),
+        };
+        let causes = one_of_each! {
+            Cause::Unresolvable => Cause::Unresolvable,
+            Cause::Refused => Cause::Refused,
+            Cause::TimedOut => Cause::TimedOut,
+            Cause::Unreachable { .. } => Cause::Unreachable { text: "no route to host".to_owned() },
+            Cause::HostKeyUnknown { .. } => Cause::HostKeyUnknown { shown: vec![key], known_hosts: known_hosts() },
+            Cause::HostKeyChanged { .. } => Cause::HostKeyChanged {
+                fingerprint: Some("SHA256:abc".to_owned()),
+                accepted: Some("3".to_owned()),
+                known_hosts: known_hosts(),
+            },
+            Cause::Denied { .. } => Cause::Denied { text: "Permission denied (publickey).".to_owned() },
+            Cause::NoSsh(_) => Cause::NoSsh(failed()),
+            Cause::Other { .. } => Cause::Other { text: text() },
+        };
+        // What the host or our own log of it did not tell.
+        let blind = [
+            Cause::HostKeyUnknown { shown: Vec::new(), known_hosts: known_hosts() },
+            Cause::HostKeyChanged { fingerprint: None, accepted: None, known_hosts: known_hosts() },
+        ];
+        let connects = causes.into_iter().chain(blind).map(|cause| Error::Connect {
+            host: host(),
+            user: "magma".to_owned(),
+            address: address.clone(),
+            source: Box::new(cause),
+        });
+        let limit = Duration::from_secs(60);
+        let errors = one_of_each! {
+            Error::Connect { .. } => Error::Connect {
+                host: host(), user: "magma".to_owned(), address: address.clone(), source: Box::new(Cause::Refused),
+            },
+            Error::Lost { .. } => Error::Lost { host: host() },
+            Error::Deadline { .. } => Error::Deadline { host: host(), limit },
+            Error::NotStarted { .. } => Error::NotStarted { host: host(), text: text() },
+            Error::Sudo { .. } => Error::Sudo { host: host(), text: "sudo: a password is required".to_owned() },
+            Error::TooMuch { .. } => Error::TooMuch { host: host(), limit: 1_000_000 },
+            Error::Sink { .. } => Error::Sink { host: host(), source: failed() },
+            Error::JobNotStarted { .. } => Error::JobNotStarted { host: host(), job: "~/a".to_owned(), text: text() },
+            Error::NoJob { .. } => Error::NoJob { host: host(), job: "~/a".to_owned() },
+            Error::JobStays { .. } => Error::JobStays { host: host(), job: "~/a".to_owned(), text: text() },
+        };
+        let told = connects.chain(errors.into_iter().skip(1)).map(|error| error.problem().text());
+        insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n\n"));
     }
 }
