@@ -144,7 +144,7 @@ impl Lab {
         if !config.ssh.known_hosts.is_file() {
             let path = config.ssh.known_hosts.display();
             return Err(anyhow!("the file of known host keys `{path}` (`ssh.known_hosts`) is not there"))
-                .hint("README, \"Host keys\", says how it is made");
+                .hint("docs/operations.md, \"Host keys\", says how it is made");
         }
         Ok(Lab {
             setup: name.to_owned(),

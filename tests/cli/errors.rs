@@ -535,7 +535,7 @@ fn known_hosts_that_are_not_there_are_missed() {
         --- standard error
         error: the setup `lab` cannot be used
           because: the file of known host keys `config/gone` (`ssh.known_hosts`) is not there
-          try: README, "Host keys", says how it is made
+          try: docs/operations.md, "Host keys", says how it is made
         "#);
 }
 
