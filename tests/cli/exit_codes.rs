@@ -34,6 +34,14 @@ fn the_readme_has_every_code_once() {
     assert_eq!(rows(), expected.map(|(code, name)| (code, name.to_owned())));
 }
 
+#[test]
+fn the_operations_guide_has_every_code_once() {
+    let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md")).expect("a guide");
+    let sections = guide.lines().filter_map(|line| line.strip_prefix("### "));
+    let expected: Vec<String> = rows().iter().map(|(code, name)| format!("{code} {name}")).collect();
+    assert_eq!(sections.collect::<Vec<_>>(), expected);
+}
+
 /// What the outcome begins with, and what the reports say.
 fn said(desk: &Desk, words: &str) -> (u16, String, String) {
     let ended = desk.run(words);

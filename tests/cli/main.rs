@@ -3,11 +3,14 @@
 mod adopt;
 mod config;
 mod desk;
+#[path = "../docs/mod.rs"]
+mod docs;
 mod errors;
 mod exit_codes;
 mod history;
 mod junit;
 mod machine;
+mod pages;
 mod report;
 mod terminal;
 mod usage;

@@ -3,11 +3,14 @@
 //! One lab, so one test at a time. Without a Docker engine the tests say so and are counted as ignored; with
 //! `TERAVM_LAB=required` in the environment that is a failure.
 
+#[path = "../docs/mod.rs"]
+mod docs;
 mod ends;
 mod faults;
 mod lab;
 mod lock;
 mod night;
+mod pages;
 mod suites;
 mod testbed;
 mod upgrades;

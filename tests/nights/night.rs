@@ -21,6 +21,7 @@ pub(crate) struct Night {
     may_leave: bool,
     user: Option<&'static str>,
     place: Option<PathBuf>,
+    desk: Option<PathBuf>,
     has_small_disk: bool,
 }
 
@@ -37,6 +38,7 @@ pub(crate) fn teravm(words: &str) -> Night {
         may_leave: false,
         user: None,
         place: None,
+        desk: None,
         has_small_disk: false,
     };
     night.with("verify.stable", "2s").with("verify.timeout", "25s").with("ng40.settle", "0s").with("vpn.outage", "20s")
@@ -92,6 +94,12 @@ impl Night {
         self
     }
 
+    /// Is typed as it stands, without an option of ours, in a folder that has the config where the program looks for it.
+    pub(crate) fn typed_at(mut self, desk: &Path) -> Self {
+        self.desk = Some(desk.to_owned());
+        self
+    }
+
     /// Where the program has its temporary files.
     fn temporary(&self) -> PathBuf {
         self.place.clone().unwrap_or_else(|| self.folder.path().join("t"))
@@ -99,10 +107,11 @@ impl Night {
 
     pub(crate) fn start(self) -> Running {
         std::fs::create_dir_all(self.temporary()).expect("the folder is ours");
-        let config = self.folder.path().join("config.yaml");
+        let folder = self.desk.as_deref().unwrap_or(self.folder.path());
+        let config = folder.join(if self.desk.is_some() { "config/tiplab.yaml" } else { "config.yaml" });
         // JSON is YAML.
         std::fs::write(&config, self.config.to_string()).expect("the folder is ours");
-        let results = self.folder.path().join("results");
+        let results = folder.join("results");
         if self.has_small_disk {
             std::fs::create_dir_all(&results).expect("the folder is ours");
             let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(&results).status();
@@ -110,8 +119,7 @@ impl Night {
         }
         let network = lab::network_without_tunnels();
         let open = |name: &str| std::fs::File::create(self.folder.path().join(name)).expect("the folder is ours");
-        let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
-        let (command, rest) = words.split_first().expect("a command has a name");
+        let (command, rest) = self.words.split_first().expect("a command has a name");
         let mut child = Command::new("ip");
         child.args(["netns", "exec", lab::NAMESPACE]);
         if let Some(user) = self.user {
@@ -120,13 +128,13 @@ impl Night {
             }
             child.args(["runuser", "-u", user, "--"]);
         }
+        child.args([env!("CARGO_BIN_EXE_teravm-ci"), command]);
+        if self.desk.is_none() {
+            child.arg("--config").arg(&config).arg("--results").arg(&results);
+        }
         let child = child
-            .args([env!("CARGO_BIN_EXE_teravm-ci"), command])
-            .arg("--config")
-            .arg(&config)
-            .arg("--results")
-            .arg(&results)
             .args(rest)
+            .current_dir(folder)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", "/root")

@@ -22,6 +22,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_night_that_is_killed_while_it_switches_is_recovered_by_the_next", a_night_that_is_killed_while_it_switches),
     ("the_first_night_takes_the_newest_complete_release", the_first_night_takes_the_newest_complete_release),
     ("the_second_night_leaves_everything_alone", the_second_night_leaves_everything_alone),
+    // Where the gateways are at the newest release already, so that it costs no switch more.
+    ("every_command_of_the_pages_does_what_it_says", crate::pages::every_command_does_what_it_says),
     ("images_that_were_pruned_come_from_the_registry_again", images_that_were_pruned_come_from_the_registry_again),
     ("a_tag_that_has_moved_is_an_upgrade", a_tag_that_has_moved_is_an_upgrade),
     ("a_gateway_with_compose_v2_goes_forward_and_back_as_others_do", a_gateway_with_compose_v2_goes_forward_and_back),
