@@ -8,10 +8,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{parse_duration, parse_percentage};
 use crate::release::Wanted;
+use crate::version;
 
 /// Runs a night of TeraVM (NG40) tests against a Magma testbed: tunnel, upgrade, tests, JUnit
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(version, long_version = version::LONG.as_str(), max_term_width = 100, disable_help_subcommand = true)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,

@@ -163,7 +163,7 @@ pub(crate) struct Night {
     pub format: u32,
     /// The run's name: its start and a few random digits.
     pub run: String,
-    /// The program's version.
+    /// The version of the program; the commit is part of it, where one is known.
     pub program: String,
     /// `run`, `upgrade`, `test` or `report`.
     pub command: String,

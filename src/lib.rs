@@ -34,6 +34,7 @@ mod summary;
 mod terminal;
 mod upgrade;
 mod verdict;
+mod version;
 mod vpn;
 
 use crate::cli::{Cli, Command, Global, Night};

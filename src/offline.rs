@@ -17,6 +17,7 @@ use crate::plan::run_name;
 use crate::report::is_removed;
 use crate::secret::Redactor;
 use crate::summary::Summary;
+use crate::version::VERSION;
 
 /// A saved console, opened, so that a path that cannot be read is refused before anything is written.
 #[derive(Debug)]
@@ -90,7 +91,7 @@ pub(crate) fn read(consoles: Vec<Saved>, rules: Rules, events: &Events) {
     events.say(EventKind::NightStarted(Night {
         format: event::FORMAT,
         run: run_name(),
-        program: env!("CARGO_PKG_VERSION").to_owned(),
+        program: VERSION.to_owned(),
         command: "report".to_owned(),
         setup: None,
         url: None,

@@ -18,6 +18,7 @@ use crate::memory::Memory;
 use crate::release::Wanted;
 use crate::secret::{Redactor, Secret, SecretError, SecretRef};
 use crate::summary::Summary;
+use crate::version::VERSION;
 use crate::{history, vpn};
 
 /// Where the lab is and how it is reached: what every command needs that goes there.
@@ -287,7 +288,7 @@ impl Plan {
         event::Night {
             format: event::FORMAT,
             run: self.run.clone(),
-            program: env!("CARGO_PKG_VERSION").to_owned(),
+            program: VERSION.to_owned(),
             command: self.command.to_owned(),
             setup: Some(self.lab.setup.clone()),
             url: self.url.clone(),

@@ -19,6 +19,7 @@ use crate::gate::CameTo;
 use crate::offline;
 use crate::report::{KNOWN, PIPELINE};
 use crate::summary::{Counts, Status, Summary};
+use crate::version::VERSION;
 
 /// Reads the night of every file.
 pub(super) fn read(config: &Config, global: &Global, args: &ImportArgs) -> anyhow::Result<Vec<Entry>> {
@@ -141,7 +142,7 @@ fn empty() -> Entry {
         run: String::new(),
         setup: None,
         command: "import".to_owned(),
-        program: env!("CARGO_PKG_VERSION").to_owned(),
+        program: VERSION.to_owned(),
         url: None,
         status: Status::Inconclusive,
         started: OffsetDateTime::UNIX_EPOCH,

@@ -14,3 +14,4 @@ mod pages;
 mod report;
 mod terminal;
 mod usage;
+mod version;

@@ -86,8 +86,8 @@ fn the_helps_of_the_nights_are_whole() {
 }
 
 #[test]
-fn the_version_is_one_line() {
-    assert_snapshot!(Desk::new().run("--version"), @"
+fn the_short_version_is_one_line() {
+    assert_snapshot!(Desk::new().run("-V"), @"
         exit 0
         --- standard output
         teravm-ci 0.1.0
