@@ -82,8 +82,8 @@ pub enum Command {
     Config(ConfigArgs),
     /// Print the completions for a shell
     Completions(CompletionsArgs),
-    /// Print the manual page
-    Man,
+    /// Print the manual page of a command, or write all of them
+    Man(ManArgs),
 }
 
 /// What every command that reaches the lab understands.
@@ -306,6 +306,16 @@ pub struct ListArgs {
 pub struct CompletionsArgs {
     #[arg(value_enum, value_name = "SHELL")]
     pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The command; the program's own page when none is named
+    #[arg(value_name = "COMMAND")]
+    pub command: Vec<String>,
+    /// The folder into which every page is written, as packages want them; made if it is not there
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    pub out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

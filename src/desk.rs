@@ -1,5 +1,4 @@
-//! The small commands of an engineer at a desk: hold the tunnel, look at the lock, make and look at the config, completions, the
-//! manual page.
+//! The small commands of an engineer at a desk: hold the tunnel, look at the lock, make and look at the config, completions.
 
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
@@ -215,19 +214,6 @@ pub(crate) fn completions(args: &CompletionsArgs) -> u8 {
     clap_complete::generate(args.shell, &mut Cli::command(), "teravm-ci", &mut text);
     print(&String::from_utf8_lossy(&text));
     Status::Passed.code()
-}
-
-/// Prints the manual page.
-pub(crate) fn man() -> anyhow::Result<u8> {
-    let mut text = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut text).context("the manual page cannot be made")?;
-    let mut page = String::from_utf8_lossy(&text).into_owned();
-    page.push_str(".SH \"EXIT STATUS\"\n");
-    for status in Status::ALL {
-        page.push_str(&format!(".TP\n\\fB{}\\fR\n{}; who gets up: {}\n", status.code(), status.name(), status.whose()));
-    }
-    print(&page);
-    Ok(Status::Passed.code())
 }
 
 /// Whether a config is right, and every secret is there.

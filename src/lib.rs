@@ -16,6 +16,7 @@ mod gate;
 mod gateway;
 mod history;
 mod lock;
+mod manual;
 mod memory;
 mod ng40;
 mod offline;
@@ -82,7 +83,7 @@ async fn carry_out(cli: Cli) -> anyhow::Result<u8> {
         Command::History(args) => history::ask(&config()?, global, args).await,
         Command::Config(args) => desk::config(global, args),
         Command::Completions(args) => Ok(desk::completions(args)),
-        Command::Man => desk::man(),
+        Command::Man(args) => manual::man(args),
     }
 }
 

@@ -10,6 +10,7 @@ mod exit_codes;
 mod history;
 mod junit;
 mod machine;
+mod manual;
 mod pages;
 mod report;
 mod terminal;

@@ -33,7 +33,7 @@ fn the_help_lists_the_commands_that_work() {
           history      Look at nights that were
           config       Make, check or show the configuration
           completions  Print the completions for a shell
-          man          Print the manual page
+          man          Print the manual page of a command, or write all of them
 
         Options:
               --config <FILE>        The configuration [env: TERAVM_CI_CONFIG=] [default:
