@@ -1,6 +1,7 @@
 //! The real program, quickly and without a lab: what it prints, what it writes, and what it comes to.
 
 mod adopt;
+mod circleci;
 mod config;
 mod desk;
 #[path = "../docs/mod.rs"]
