@@ -12,6 +12,7 @@ mod history;
 mod junit;
 mod machine;
 mod manual;
+mod package;
 mod pages;
 mod report;
 mod terminal;
