@@ -151,7 +151,9 @@ impl Cause {
             Cause::Routes(RouteError::Name { .. } | RouteError::NoAddress(_)) => {
                 "write the host's address: no resolver behind the tunnel is asked"
             }
-            Cause::Routes(RouteError::Ip(_) | RouteError::Answer { .. }) => "see what `ip route get ADDRESS` says on this machine",
+            Cause::Routes(RouteError::Ip(_) | RouteError::Answer { .. }) => {
+                "see what `ip route get ADDRESS` says on this machine"
+            }
             Cause::Deadline { .. } => "see OpenVPN's log (`-v`), or give it longer (`vpn.connect_timeout`)",
             Cause::Died(_) => "see OpenVPN's log (`-v`)",
             Cause::System { .. } => "look at this machine: its disk, its memory, and its limits for processes",
