@@ -635,6 +635,7 @@ fn a_host_that_cannot_be_reached_is_named_with_the_cause() {
         --- standard error
         cannot connect to `ng40` as ng40 at 127.0.0.3:1
           because: `ssh` gave no reason
+          try: see what `ssh -v -p 1 ng40@127.0.0.3` says
         no connection to ng40
         --- called
         ssh -F

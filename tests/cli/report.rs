@@ -514,6 +514,7 @@ fn a_standard_output_that_is_full_is_a_report_that_could_not_be_written() {
         --- standard error
         HH:MM:SS  FAIL  report     standard output: cannot write the report `standard output`
                                    because: No space left on device (os error 28)
+                                   try: is there room, and may we write there? `--results` names another folder
         --- changed
         wrote results/
         wrote results/events.jsonl
@@ -630,12 +631,16 @@ fn reports_that_find_no_room_are_said_and_what_stands_there_is_not_green() {
         --- standard error
         HH:MM:SS  FAIL  report     report.html: cannot write the report `results/report.html`
                                    because: File too large (os error 27)
+                                   try: is there room, and may we write there? `--results` names another folder
         HH:MM:SS  FAIL  report     events.jsonl: cannot write the report `results/events.jsonl`
                                    because: File too large (os error 27)
+                                   try: is there room, and may we write there? `--results` names another folder
         HH:MM:SS  FAIL  report     run.json: cannot write the report `results/run.json`
                                    because: File too large (os error 27)
+                                   try: is there room, and may we write there? `--results` names another folder
         HH:MM:SS  FAIL  report     junit.xml: cannot write the report `results/junit.xml`
                                    because: File too large (os error 27)
+                                   try: is there room, and may we write there? `--results` names another folder
         --- changed
         wrote results/
         wrote results/events.jsonl
@@ -700,6 +705,7 @@ fn a_disk_without_any_room_is_found_out_before_the_night() {
         --- standard error
         error: cannot write the report `results/run.json`
           because: File too large (os error 27)
+          try: is there room, and may we write there? `--results` names another folder
         --- changed
         wrote results/
         wrote results/events.jsonl

@@ -1,4 +1,5 @@
-//! The commands of README.md and docs/ that reach the lab: each is run on the CI node, as it is typed.
+//! The commands of README.md and docs/ that reach the lab: each is run on the CI node, as it is typed, unless another test of this
+//! folder has the very words.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,8 +11,34 @@ use crate::night::{Night, Told, teravm};
 /// One case that passes, so that a night is short.
 const LIST: &str = "begin pages testplan_s6a.conf\nrun pages_01()\nwait 5\nverdict PASS\nend Finished pages\n";
 
-/// One gateway of each kind, as the README has it.
-const HOSTS: &str = r#"{"agw": "192.168.60.17", "feg": ["192.168.60.112"], "ng40": "192.168.60.75"}"#;
+/// One gateway will do: the words are what is tried here.
+const HOSTS: &str = r#"{"agw": "192.168.60.17", "ng40": "192.168.60.75"}"#;
+
+/// Keeps the AGW from the newest release, for which a FEG would have no image, until it is dropped.
+struct Pin;
+
+const PIN: &str = "/etc/apt/preferences.d/pages";
+
+impl Pin {
+    fn set() -> Pin {
+        lab::write_on("agw", PIN, "Package: magma\nPin: version *-77c0ffee\nPin-Priority: -1\n");
+        Pin
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        lab::on("agw", &format!("rm -f {PIN}"));
+    }
+}
+
+/// Whether another test of this folder runs these very words.
+fn is_another_test(line: &str) -> bool {
+    let call = format!("teravm(\"{line}\")");
+    let files = std::fs::read_dir(root().join("tests/nights")).expect("this folder is there").flatten();
+    let mut files = files.filter(|file| file.path().extension().is_some_and(|extension| extension == "rs"));
+    files.any(|file| std::fs::read_to_string(file.path()).expect("a file of text").contains(&call))
+}
 
 /// What an engineer's own `ssh` knows of the lab.
 fn ssh_config(desk: &Path) -> String {
@@ -66,6 +93,7 @@ pub(crate) fn every_command_does_what_it_says() {
     std::fs::create_dir(desk.join("config")).expect("the folder is ours");
     let ssh = format!("-- ssh -F {} ", ssh_config(desk));
     lab::write_on("ng40", "/home/ng40/magma/automation/pages.ntl", LIST);
+    let _pin = Pin::set();
     let commands = commands(Runner::Lab);
     assert!(commands.len() > 15, "the pages are read: {commands:?}");
     for command in commands {
@@ -86,6 +114,9 @@ pub(crate) fn every_command_does_what_it_says() {
         }
         if line.starts_with("vpn") && !line.contains(" -- ") {
             while_held(night, || ());
+            continue;
+        }
+        if is_another_test(&line) {
             continue;
         }
         let told = if line.contains("--no-vpn") {
