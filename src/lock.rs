@@ -12,6 +12,8 @@ use crate::event::{Events, Problem, Step};
 use crate::remote::{Host, quote};
 use crate::stop::Stop;
 
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// Who has the testbed, as it stands in the lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Owner {
@@ -106,9 +108,7 @@ impl Lock {
         }
         match held {
             Some(held) => Ok(Taken::Held(held)),
-            None => {
-                Err(Problem::testbed(format!("the lock on `{}` could not be taken", self.host.name())).because(said))
-            }
+            None => Err(self.trouble(Trouble::NotTaken).because(said)),
         }
     }
 
@@ -117,7 +117,7 @@ impl Lock {
         let said = self.guarded("if [ -e \"$lock\" ]; then look; else echo free; fi").await?;
         let held = self.parse(&said);
         if held.is_none() && !said.lines().any(|line| line == "free") {
-            return Err(Problem::testbed(format!("the lock on `{}` cannot be read", self.host.name())).because(said));
+            return Err(self.trouble(Trouble::Unreadable).because(said));
         }
         Ok(held)
     }
@@ -135,12 +135,15 @@ impl Lock {
 
     /// Gives the lease back, if it is ours.
     pub(crate) async fn give_back(&self, owner: &Owner) -> Result<(), Problem> {
-        self.guarded(&format!(
-            "if grep -qsF {} \"$lock\"; then rm -f \"$lock\"; fi\nrm -f \"$lock.new\"\necho given",
-            of(owner)
-        ))
-        .await
-        .map(drop)
+        let script =
+            format!("if grep -qsF {} \"$lock\"; then rm -f \"$lock\"; fi\nrm -f \"$lock.new\"\necho given", of(owner));
+        // It lapses by itself, so that nobody has to wait for a host that is lost.
+        let why = match tokio::time::timeout(MINUTE, self.guarded(&script)).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(problem)) => problem.line(),
+            Err(_) => "the host does not answer".to_owned(),
+        };
+        Err(self.trouble(Trouble::NotGivenBack).because(why))
     }
 
     /// Takes the lease away from whoever has it, and says who that was.
@@ -160,15 +163,11 @@ impl Lock {
             match self.renew(owner).await {
                 Ok(true) => renewed = Instant::now(),
                 Ok(false) => {
-                    stop.now(
-                        Problem::testbed("the lock was lost: it lapsed or was taken by force, and somebody else may be using the testbed")
-                            .hint("`teravm-ci lock` says who has it now"),
-                    );
+                    stop.now(self.trouble(Trouble::Lost).because("it lapsed, or was taken by force"));
                     return;
                 }
                 Err(problem) if renewed.elapsed() >= self.config.expire => {
-                    let lapsed = Problem::testbed("the lock could not be renewed before it lapsed");
-                    stop.now(lapsed.because(problem.line()).hint("somebody else may be using the testbed"));
+                    stop.now(self.trouble(Trouble::Lapsed).because(problem.line()));
                     return;
                 }
                 // The connection may be back before the lease lapses.
@@ -183,6 +182,10 @@ impl Lock {
     /// sent may arrive long after the run has died.
     pub(crate) fn fence(&self, owner: &Owner) -> String {
         format!("grep -qsF {} {} || {{ echo 'the testbed is no longer ours' >&2; exit 75; }}\n", of(owner), self.path())
+    }
+
+    fn trouble(&self, trouble: Trouble) -> Problem {
+        trouble.on(self.host.name())
     }
 
     /// The lease, as a word of the shell.
@@ -203,8 +206,8 @@ impl Lock {
         );
         let output = self.host.run(&script).await.map_err(|error| error.problem())?;
         if output.status != 0 {
-            return Err(Problem::testbed(format!("the lock on `{}` could not be reached", self.host.name()))
-                .because(format!("exit status {}: {}", output.status, output.last_words())));
+            let why = format!("exit status {}: {}", output.status, output.last_words());
+            return Err(self.trouble(Trouble::OutOfReach).because(why));
         }
         Ok(output.text())
     }
@@ -226,7 +229,77 @@ impl Lock {
     }
 }
 
+/// What can go wrong with the lease.
+#[derive(Debug, Clone, Copy)]
+enum Trouble {
+    NotTaken,
+    Unreadable,
+    OutOfReach,
+    Lost,
+    Lapsed,
+    NotGivenBack,
+}
+
+impl Trouble {
+    /// The bad news, without its cause.
+    fn on(self, host: &str) -> Problem {
+        let (what, hint) = match self {
+            Trouble::NotTaken => {
+                ("could not be taken", "may we write to the folder of `lock.path` there, and is there room?")
+            }
+            Trouble::Unreadable => {
+                ("cannot be read", "if nobody is using the testbed: `teravm-ci lock release --force`")
+            }
+            Trouble::OutOfReach => {
+                ("could not be reached", "may we write to the folder of `lock.path` there, and is there room?")
+            }
+            Trouble::Lost => {
+                ("was lost", "somebody else may be using the testbed: `teravm-ci lock` says who has it now")
+            }
+            Trouble::Lapsed => (
+                "could not be renewed before it lapsed",
+                "somebody else may be using the testbed: `teravm-ci lock` says who has it now",
+            ),
+            Trouble::NotGivenBack => ("could not be given back", "the lease lapses by itself"),
+        };
+        Problem::testbed(format!("the lock on `{host}` {what}")).hint(hint)
+    }
+}
+
 /// What makes a lease this owner's, as a pattern for `grep -F`.
 fn of(owner: &Owner) -> String {
     quote(&format!("\"run\":\"{}\"", owner.run))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::one_of_each;
+
+    #[test]
+    fn each_trouble_says_what_where_why_and_what_to_try() {
+        let troubles = one_of_each! {
+            Trouble::NotTaken => Trouble::NotTaken,
+            Trouble::Unreadable => Trouble::Unreadable,
+            Trouble::OutOfReach => Trouble::OutOfReach,
+            Trouble::Lost => Trouble::Lost,
+            Trouble::Lapsed => Trouble::Lapsed,
+            Trouble::NotGivenBack => Trouble::NotGivenBack,
+        };
+        let told = troubles.map(|trouble| trouble.on("ng40").because("exit status 1: the guard is busy").text());
+        insta::assert_snapshot!(told.join("\n\n"));
+    }
+
+    #[test]
+    fn who_holds_the_testbed_is_named_with_what_to_try() {
+        let url = Some("https://circleci.com/gh/magma/magma/7".to_owned());
+        let owner = Owner { run: "20261123T000831-bf30".to_owned(), who: "ci@node".to_owned(), url, since: 0 };
+        let held = Held { owner, age: Duration::from_secs(3720), renewed: Duration::from_secs(20), has_lapsed: false };
+        assert_eq!(
+            held.problem("lab").text(),
+            "the testbed `lab` is held by ci@node (run 20261123T000831-bf30, https://circleci.com/gh/magma/magma/7) for \
+             1h2m, renewed 20s ago\n  try: wait for it with `--wait 2h`; if nobody is using it: `teravm-ci lock release \
+             --force`"
+        );
+    }
 }

@@ -129,11 +129,9 @@ async fn take_testbed(plan: &Plan, events: &Events, stop: &Stop) -> Option<(Lab,
 
 async fn unlock(lock: &Lock, owner: &Owner, events: &Events) {
     let stage = events.start(Step::Unlock, None);
-    // It lapses by itself, so that nobody has to wait for a host that is lost.
-    let given = tokio::time::timeout(Duration::from_secs(60), lock.give_back(owner)).await;
-    match given.unwrap_or_else(|_| Err(Problem::testbed("the lock could not be given back: NG40 does not answer"))) {
+    match lock.give_back(owner).await {
         Ok(()) => stage.done("given back"),
-        Err(problem) => stage.failed(problem.hint("the lease lapses by itself")),
+        Err(problem) => stage.failed(problem),
     }
 }
 
@@ -287,7 +285,10 @@ impl Night<'_> {
         tokio::select! {
             _ = collected => stage.done("journals and versions"),
             () = limit => {
-                let late = || Problem::testbed("the gateways' journals did not come in time");
+                let late = || {
+                    Problem::testbed("the gateways' journals did not come in time")
+                        .hint("`collect.timeout` in the config says how long they are waited for")
+                };
                 stage.failed(self.stop.reason().unwrap_or_else(late));
             }
         }
