@@ -3,6 +3,8 @@
 //!
 //! Knows the order and nothing of apt or compose.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 
 use crate::config::{Verify, format_duration};
@@ -40,8 +42,7 @@ pub(crate) async fn resolve(
     let (magma, sctpd) = agw.candidates(refresh).await?;
     let releases = magma.releases();
     if releases.is_empty() {
-        return Err(Problem::testbed("the repository offers no release of `magma`")
-            .hint("look at the gateway's sources, keys and pins: `apt-cache policy magma`"));
+        return Err(Unresolved::NothingOffered { gateway: agw.name() }.problem());
     }
     let chosen = match &upgrade.wanted {
         Wanted::Latest => newest_complete(&releases, magma.installed.as_deref(), &fegs, upgrade, events).await?,
@@ -75,21 +76,13 @@ async fn newest_complete(
     for release in releases {
         let behind = newest.newer_by(release);
         if behind > upgrade.policy.max_behind {
-            let reasons: Vec<String> = passed_over.iter().map(|(release, why)| format!("{release}: {why}")).collect();
-            return Err(Problem::testbed(format!(
-                "no complete release is younger than {} before the newest package",
-                format_duration(upgrade.policy.max_behind)
-            ))
-            .because(reasons.join("\n"))
-            .hint("the image builds have fallen behind the package builds; `release.max_behind` is the limit"));
+            let limit = upgrade.policy.max_behind;
+            return Err(Unresolved::Behind { limit, passed_over: reasons(&passed_over) }.problem());
         }
         if let Some(installed) = installed
             && compare_versions(release.version(), installed).is_lt()
         {
-            return Err(Problem::testbed(format!(
-                "the AGW runs {installed}, which is newer than any complete release on offer"
-            ))
-            .hint("`latest` never goes back; name the release with `--tag`"));
+            return Err(Unresolved::Older { installed }.problem());
         }
         match missing(release, fegs).await? {
             None => {
@@ -105,21 +98,21 @@ async fn newest_complete(
             Some(reason) => passed_over.push((release, reason)),
         }
     }
-    let reasons: Vec<String> = passed_over.iter().map(|(release, why)| format!("{release}: {why}")).collect();
-    Err(Problem::testbed("no release on offer is complete").because(reasons.join("\n")))
+    Err(Unresolved::NoneComplete { passed_over: reasons(&passed_over) }.problem())
+}
+
+/// Why releases were passed over, a line each.
+fn reasons(passed_over: &[(&Release, String)]) -> String {
+    passed_over.iter().map(|(release, why)| format!("{release}: {why}")).collect::<Vec<_>>().join("\n")
 }
 
 async fn named(releases: &[Release], wanted: &Wanted, fegs: &[(&Feg, &FegFound)]) -> Result<Release, Problem> {
     let Some(release) = releases.iter().find(|release| wanted.is(release)) else {
-        return Err(Problem::upgrade(format!("the repository offers no release `{wanted}`"))
-            .because(format!("{} are on offer, the newest is {}", releases.len(), releases[0]))
-            .hint("nothing was touched; `apt-cache madison magma` on the AGW lists them"));
+        return Err(Unresolved::NotOffered { wanted, releases }.problem());
     };
     match missing(release, fegs).await? {
         None => Ok(release.clone()),
-        Some(reason) => Err(Problem::upgrade(format!("the release {release} is not complete"))
-            .because(reason)
-            .hint("nothing was touched")),
+        Some(reason) => Err(Unresolved::Incomplete { release, reason }.problem()),
     }
 }
 
@@ -127,21 +120,81 @@ async fn named(releases: &[Release], wanted: &Wanted, fegs: &[(&Feg, &FegFound)]
 async fn missing(release: &Release, fegs: &[(&Feg, &FegFound)]) -> Result<Option<String>, Problem> {
     let mut answers = Vec::new();
     for (feg, found) in fegs {
-        answers.extend(feg.images_of(found, &feg.tag_of(release)).await?);
+        let of_feg = feg.images_of(found, &feg.tag_of(release)).await?;
+        answers.extend(of_feg.into_iter().map(|(reference, answer)| (feg, reference, answer)));
     }
     let mut missing = Vec::new();
-    for (reference, answer) in answers {
+    for (feg, reference, answer) in answers {
         match answer {
             Answer::There => {}
             Answer::Missing => missing.push(format!("`{reference}`")),
             Answer::Unknown { status, said } => {
-                return Err(Problem::testbed(format!("the registry does not say whether `{reference}` is there"))
-                    .because(format!("{said} (status {status} of the Docker engine)"))
-                    .hint("nothing was touched; look at the registry and at the gateway's `docker login`"));
+                return Err(feg.registry_will_not_say(&reference, status, &said));
             }
         }
     }
     Ok((!missing.is_empty()).then(|| format!("the registry does not have {}", missing.join(", "))))
+}
+
+/// Why there is no release to go to.
+#[derive(Debug, Clone)]
+enum Unresolved<'a> {
+    NothingOffered {
+        gateway: &'a str,
+    },
+    /// What was passed over, and why, is a line each.
+    Behind {
+        limit: Duration,
+        passed_over: String,
+    },
+    Older {
+        installed: &'a str,
+    },
+    NoneComplete {
+        passed_over: String,
+    },
+    NotOffered {
+        wanted: &'a Wanted,
+        releases: &'a [Release],
+    },
+    Incomplete {
+        release: &'a Release,
+        reason: String,
+    },
+}
+
+impl Unresolved<'_> {
+    fn problem(self) -> Problem {
+        match self {
+            Unresolved::NothingOffered { gateway } => {
+                Problem::testbed(format!("the repository offers no release of `magma` to `{gateway}`"))
+                    .hint("look at the gateway's sources, keys and pins: `apt-cache policy magma`")
+            }
+            Unresolved::Behind { limit, passed_over } => Problem::testbed(format!(
+                "no complete release is younger than {} before the newest package",
+                format_duration(limit)
+            ))
+            .because(passed_over)
+            .hint("the image builds have fallen behind the package builds; `release.max_behind` is the limit"),
+            Unresolved::Older { installed } => {
+                Problem::testbed(format!("the AGW runs {installed}, which is newer than any complete release on offer"))
+                    .hint("`latest` never goes back; name the release with `--tag`")
+            }
+            Unresolved::NoneComplete { passed_over } => Problem::testbed("no release on offer is complete")
+                .because(passed_over)
+                .hint("the images are not built yet, or the registry has lost their tags"),
+            Unresolved::NotOffered { wanted, releases } => {
+                Problem::upgrade(format!("the repository offers no release `{wanted}`"))
+                    .because(format!("{} are on offer, the newest is {}", releases.len(), releases[0]))
+                    .hint("nothing was touched; `apt-cache madison magma` on the AGW lists them")
+            }
+            Unresolved::Incomplete { release, reason } => {
+                Problem::upgrade(format!("the release {release} is not complete"))
+                    .because(reason)
+                    .hint("nothing was touched; `--only agw` asks for no images")
+            }
+        }
+    }
 }
 
 /// What a night does to the gateways, once the release is known.
@@ -319,5 +372,34 @@ impl Switch<'_> {
             (Found::Feg(_), Some(tag)) => tag.clone(),
             _ => self.target.release.version().to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::one_of_each;
+
+    #[test]
+    fn each_way_to_no_release_says_what_and_what_to_try() {
+        let releases: [Release; 1] = ["1.9.1-1668500000-5d2e8f90".parse().expect("a release")];
+        let release = &releases[0];
+        let reason = "the registry does not have `registry.lab/gateway_go:5d2e8f90`";
+        let passed_over = || format!("{release}: {reason}\n1.9.0-1667000500-ee50f005: {reason}");
+        let limit = Duration::from_secs(7 * 24 * 3600);
+        let wanted: Wanted = "5d2e8f90".parse().expect("a release is wanted");
+        let unresolved = one_of_each! {
+            Unresolved::NothingOffered { .. } => Unresolved::NothingOffered { gateway: "agw" },
+            Unresolved::Behind { .. } => Unresolved::Behind { limit, passed_over: passed_over() },
+            Unresolved::Older { .. } => Unresolved::Older { installed: "2.0.0-1700000000-aaaaaaaa" },
+            Unresolved::NoneComplete { .. } => Unresolved::NoneComplete { passed_over: passed_over() },
+            Unresolved::NotOffered { .. } => Unresolved::NotOffered { wanted: &wanted, releases: &releases },
+            Unresolved::Incomplete { .. } => Unresolved::Incomplete { release, reason: reason.to_owned() },
+        };
+        let told = unresolved.map(|unresolved| {
+            let problem = unresolved.problem();
+            format!("{:?}: {}", problem.class, problem.text())
+        });
+        insta::assert_snapshot!(told.join("\n\n"));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BACKUP, Found, Ground, Health, NEXT, Target, Unit, blamed};
+use super::{BACKUP, Found, Ground, Health, NEXT, Target, Trouble, Unit, blamed};
 use crate::config::{self, Conffiles};
 use crate::event::{Class, Problem, Step};
 use crate::release::{Policy, parse_policy};
@@ -38,6 +38,10 @@ pub(crate) struct Agw {
 }
 
 impl Agw {
+    pub(crate) fn name(&self) -> &str {
+        &self.ground.name
+    }
+
     fn packages(&self) -> [&str; 2] {
         [&self.config.package, &self.config.sctpd_package]
     }
@@ -101,8 +105,8 @@ impl Agw {
         let mut next = || parts.next().unwrap_or_default();
         let (said, magma, sctpd) = (next(), parse_policy(next()), parse_policy(next()));
         if output.status != 0 {
-            return Err(Problem::testbed(format!("apt could not be asked on `{}`", self.ground.name))
-                .because(last_lines(&super::all_said(&output), 5)));
+            let why = last_lines(&super::all_said(&output), 5);
+            return Err(Trouble::AptUnasked.on(&self.ground.name).because(why));
         }
         for line in said.lines().filter(|line| !line.trim().is_empty()) {
             self.ground.output(Step::Resolve, line);
@@ -113,10 +117,7 @@ impl Agw {
             self.ground.warn(Step::Resolve, format!("another package source could not be read: {line}"));
         }
         if !reading.unread.is_empty() {
-            let text = format!("the package repository could not be read on `{}`", self.ground.name);
-            return Err(Problem::testbed(text).because(reading.unread.join("\n")).hint(
-                "what is on offer is not known, so nothing was touched; look at the repository, then at the gateway's network",
-            ));
+            return Err(Trouble::RepositoryUnread.on(&self.ground.name).because(reading.unread.join("\n")));
         }
         Ok((magma, sctpd))
     }
@@ -162,19 +163,15 @@ impl Agw {
             }
         }
         let [simulate, way_back, download] = self.prepare_scripts(target, found);
-        let not_to_be_had = |text: &str| {
-            let text = format!("{text} on `{}`", self.ground.name);
-            |said: String| {
-                let class = if is_about_the_release(&said) { Class::Upgrade } else { Class::Testbed };
-                Problem::new(class, text).because(said).hint("nothing was touched")
-            }
-        };
-        let impossible = not_to_be_had(&format!("the packages of {} cannot be installed", target.release));
-        let not_fetched = not_to_be_had(&format!("the packages of {} could not be fetched", target.release));
+        let (release, gateway) = (target.release.version(), &self.ground.name);
+        let class = |said: &str| if is_about_the_release(said) { Class::Upgrade } else { Class::Testbed };
+        let impossible =
+            |said: String| Trouble::Uninstallable { release, class: class(&said) }.on(gateway).because(said);
+        let not_fetched = |said: String| Trouble::Unfetched { release, class: class(&said) }.on(gateway).because(said);
         self.ground.must_root(step, &simulate, self.config.prepare_timeout, impossible).await?;
         self.ground
             .must_root(step, &way_back, self.config.prepare_timeout, |said| {
-                Problem::testbed(format!("the way back of `{}` could not be secured", self.ground.name)).because(said)
+                Trouble::NoWayBack.on(gateway).because(said)
             })
             .await?;
         self.ground.must_root(step, &download, self.config.prepare_timeout, not_fetched).await.map(drop)

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::agw::last_lines;
 use super::registry::{self, Answer};
-use super::{BACKUP, Found, Ground, Health, NEXT, QUIESCED, Target, Unit, blamed};
+use super::{BACKUP, Found, Ground, Health, NEXT, QUIESCED, Target, Trouble, Unit, blamed};
 use crate::config;
 use crate::event::{Class, Problem, Step};
 use crate::release::Release;
@@ -142,9 +142,7 @@ impl Feg {
             let command = format!("exec {} system dial-stdio", self.docker());
             self.ground.commanded(step, &format!("{command} # GET /distribution/{reference}/json"));
             let ask = || registry::ask(&self.ground.host, &command, &reference, login.as_ref());
-            let not_asked = || {
-                Problem::testbed(format!("the registry could not be asked for `{reference}` on `{}`", self.ground.name))
-            };
+            let not_asked = || Trouble::RegistryUnasked { reference: &reference }.on(&self.ground.name);
             let asked = self.ground.host.outlast(ask).await.map_err(|error| not_asked().because_of(&error))?;
             let answer = asked.map_err(|error| not_asked().because_of(&error))?;
             answers.push((reference, answer));
@@ -157,12 +155,16 @@ impl Feg {
         let found = self.found(Step::Connect).await?;
         for (reference, answer) in self.images_of(&found, &found.tag).await? {
             if let Answer::Unknown { status, said } = answer {
-                return Err(Problem::testbed(format!("the registry does not say whether `{reference}` is there"))
-                    .because(format!("{said} (status {status} of the Docker engine)"))
-                    .hint("look at the registry and at the gateway's `docker login`"));
+                return Err(self.registry_will_not_say(&reference, status, &said));
             }
         }
         Ok(format!("{} answers", found.registry))
+    }
+
+    /// The problem of a registry whose answer tells nothing.
+    pub(crate) fn registry_will_not_say(&self, reference: &str, status: u16, said: &str) -> Problem {
+        let why = format!("{said} (status {status} of the Docker engine)");
+        Trouble::RegistryWillNotSay { reference }.on(&self.ground.name).because(why)
     }
 
     /// The login that this gateway's Docker client keeps for the registry. It passes through our memory, and is redacted.
@@ -196,9 +198,7 @@ impl Feg {
                 let is_missing =
                     ["manifest unknown", "not found: manifest", "manifest for"].iter().any(|sign| said.contains(sign));
                 let class = if is_missing { Class::Upgrade } else { Class::Testbed };
-                Problem::new(class, format!("the images of `{tag}` could not be pulled on `{}`", self.ground.name))
-                    .because(said)
-                    .hint("nothing was touched")
+                Trouble::Unpulled { tag, class }.on(&self.ground.name).because(said)
             })
             .await?;
 
@@ -241,6 +241,7 @@ impl Feg {
         let name = &self.ground.name;
         let script = self.stage_script(target, found, tag);
         let output = self.ground.change(step, &script, self.config.prepare_timeout).await?;
+        let (release, said) = (target.release.version(), super::all_said(&output));
         match output.status {
             0 => {
                 for line in output.text().lines().filter(|line| line.contains("variable is not set")) {
@@ -248,22 +249,14 @@ impl Feg {
                 }
                 Ok(())
             }
-            3 => Err(Problem::testbed(format!(
-                "the compose file of {} could not be laid ready on `{name}`",
-                target.release
-            ))
-            .because(last_lines(&super::all_said(&output), 5))
-            .hint("nothing was touched")),
+            3 => Err(Trouble::NotLaidReady { release }.on(name).because(last_lines(&said, 5))),
             // Compose is not there, or was killed.
-            status @ (126 | 127 | 129..) => Err(Problem::testbed(format!("compose does not run on `{name}`"))
-                .because(format!("exit status {status}: {}", last_lines(&super::all_said(&output), 5)))
-                .hint("nothing was touched")),
+            status @ (126 | 127 | 129..) => {
+                Err(Trouble::NoCompose.on(name).because(format!("exit status {status}: {}", last_lines(&said, 5))))
+            }
             _ => {
-                let said = super::all_said(&output);
-                let text = format!("compose refuses the compose file of {} on `{name}`", target.release);
-                Err(Problem::new(activation_class(&said), text)
-                    .because(last_lines(&said, 5))
-                    .hint("does the release need a key that the site's `.env` does not have? Nothing was touched"))
+                let class = activation_class(&said);
+                Err(Trouble::ComposeRefuses { release, class }.on(name).because(last_lines(&said, 5)))
             }
         }
     }
@@ -306,7 +299,7 @@ impl Feg {
         let script = self.way_back_script(found);
         self.ground
             .must_root(Step::Prepare, &script, Duration::from_secs(120), |said| {
-                Problem::testbed(format!("the way back of `{}` could not be secured", self.ground.name)).because(said)
+                Trouble::NoWayBack.on(&self.ground.name).because(said)
             })
             .await
             .map(drop)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{GUARD, JOB_GRACE, LEAST_ROOM_MB, MINUTE, RUN, STATE, agw};
+use super::{GUARD, JOB_GRACE, LEAST_ROOM_MB, MINUTE, RUN, STATE, Trouble, agw};
 use crate::event::{Class, EventKind, Events, Problem, Step};
 use crate::remote::{As, Host, Job, JobEnd, JobSpec, JobStatus, Output, Said, quote};
 
@@ -61,25 +61,18 @@ impl Ground {
         if output.status == 0 {
             return Ok(output.text());
         }
-        Err(Problem::testbed(format!("could not {what} on `{}`", self.name)).because(format!(
-            "exit status {}: {}",
-            output.status,
-            agw::last_lines(&all_said(output), 5)
-        )))
+        let why = format!("exit status {}: {}", output.status, agw::last_lines(&all_said(output), 5));
+        Err(Trouble::Unanswered { what }.on(&self.name).because(why))
     }
 
     /// Whether there is room for an upgrade where its downloads go.
     pub(super) async fn room(&self, step: Step, folder: &str) -> Result<String, Problem> {
         let script = format!("df -Pk {folder} 2>/dev/null | awk 'NR == 2 {{ print $4 }}'");
         let text = self.ask_root(step, "read the free disk space", &script).await?;
-        let free = text
-            .trim()
-            .parse::<u64>()
-            .map_err(|_| Problem::testbed(format!("`{folder}` is not there on `{}`", self.name)))?
-            / 1024;
+        let no_room = |why: String| Trouble::NoRoom.on(&self.name).because(why);
+        let free = text.trim().parse::<u64>().map_err(|_| no_room(format!("`{folder}` is not there")))? / 1024;
         if free < LEAST_ROOM_MB {
-            return Err(Problem::testbed(format!("only {free} MB are free at `{folder}` on `{}`", self.name))
-                .hint("an upgrade would not fit; make room first"));
+            return Err(no_room(format!("only {free} MB are free at `{folder}`, and {LEAST_ROOM_MB} are the least")));
         }
         Ok(format!("{free} MB free at {folder}"))
     }
@@ -151,9 +144,7 @@ impl Ground {
     fn taken(&self, output: Output) -> Result<Output, Problem> {
         let why = output.last_words();
         if output.status == TOO_LATE && [TAKEN, OCCUPIED].contains(&why.as_str()) {
-            return Err(Problem::testbed(format!("`{}` does not take our command", self.name))
-                .because(why)
-                .hint("`teravm-ci lock` says who has the testbed"));
+            return Err(Trouble::OfAnotherRun.on(&self.name).because(why));
         }
         Ok(output)
     }
@@ -203,8 +194,8 @@ impl Ground {
             JobEnd::Stopped | JobEnd::Vanished => "it was killed on the host".to_owned(),
             JobEnd::Rebooted => "the host was started anew meanwhile".to_owned(),
         };
-        let problem = Problem::new(class, format!("{step} failed on `{}`", self.name));
-        Err(problem.because(format!("{how}: {}", agw::last_lines(&said, 8))))
+        let why = format!("{how}: {}", agw::last_lines(&said, 8));
+        Err(Trouble::Failed { step, class }.on(&self.name).because(why))
     }
 
     /// Waits until a job that was started before, if it is still at work, has ended.
@@ -249,8 +240,8 @@ impl Ground {
         let end = match tokio::time::timeout(deadline + self.host.outage() + JOB_GRACE, follow).await {
             Ok(end) => end?,
             Err(_) => {
-                return Err(Problem::testbed(format!("the job `{id}` on `{}` does not end", self.name))
-                    .because(format!("its deadline of {} has passed", crate::config::format_duration(deadline))));
+                let why = format!("its deadline of {} has passed", crate::config::format_duration(deadline));
+                return Err(Trouble::JobGoesOn { id }.on(&self.name).because(why));
             }
         };
         lines.finish(|line| self.output(step, line));

@@ -8,6 +8,7 @@ mod feg;
 pub(crate) mod fuzz;
 mod ground;
 mod registry;
+mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use agw::{Agw, Refresh};
 pub(crate) use feg::{Feg, FegFound};
 pub(crate) use registry::Answer;
+pub(crate) use trouble::Trouble;
 
 use ground::{Ground, all_said};
 
@@ -292,9 +294,7 @@ impl Gateway {
             quote(&intent)
         );
         ground
-            .must_root(Step::Activate, &record, MINUTE, |said| {
-                Problem::testbed(format!("the intent record could not be written on `{}`", ground.name)).because(said)
-            })
+            .must_root(Step::Activate, &record, MINUTE, |said| Trouble::NoIntent.on(&ground.name).because(said))
             .await?;
         ground
             .job(Step::Activate, &format!("{run}-activate"), &script, deadline, |end, said| match self {
@@ -333,13 +333,8 @@ impl Gateway {
                 _ => None,
             };
             return Err(unsettled.unless(|why| match meddled {
-                Some(meddled) => Problem::testbed(format!("`{}` could not be judged in peace", self.name()))
-                    .because(why)
-                    .because(meddled)
-                    .hint("somebody else is at work on this gateway"),
-                None => {
-                    Problem::upgrade(format!("`{}` is not healthy on {}", self.name(), target.release)).because(why)
-                }
+                Some(meddled) => Trouble::Meddled.on(self.name()).because(why).because(meddled),
+                None => Trouble::Unhealthy { release: target.release.version() }.on(self.name()).because(why),
             }));
         }
         self.check_in(verify, stop).await
@@ -362,8 +357,8 @@ impl Gateway {
             }
             if Instant::now() >= deadline {
                 let said = agw::last_lines(&all_said(&output), 8);
-                return Err(Problem::upgrade(format!("`{}` does not check in", self.name()))
-                    .because(format!("exit status {}: {said}", output.status)));
+                let why = format!("exit status {}: {said}", output.status);
+                return Err(Trouble::NotCheckedIn.on(self.name()).because(why));
             }
             stop.or(tokio::time::sleep(POLL)).await?;
         }
@@ -392,9 +387,7 @@ impl Gateway {
         };
         let Err(problem) = done.await else { return Ok(()) };
         self.resume(step).await;
-        let mut mixed =
-            Problem::new(Class::Mixed, format!("`{}` could not be brought back to what it ran", self.name()))
-                .hint(format!("look at the host; what was kept is in {BACKUP}, and the next run tries again"));
+        let mut mixed = Trouble::NotBroughtBack.on(self.name());
         mixed.causes.push(problem.message);
         mixed.causes.extend(problem.causes);
         Err(mixed)
@@ -408,9 +401,7 @@ impl Gateway {
         };
         script.push_str(&format!("rm -f {INTENT} {INTENT}.new\nrm -rf {NEXT} {STATE}/jobs\nsync\n"));
         self.ground()
-            .must_root(step, &script, MINUTE, |said| {
-                Problem::new(Class::Mixed, format!("the switch could not be closed on `{}`", self.name())).because(said)
-            })
+            .must_root(step, &script, MINUTE, |said| Trouble::NotClosed.on(self.name()).because(said))
             .await
             .map(drop)
     }
@@ -454,13 +445,8 @@ impl Gateway {
         if text.trim().is_empty() {
             return Ok(None);
         }
-        let intent: Intent = serde_json::from_str(&text).map_err(|error| {
-            Problem::new(Class::Mixed, format!("the intent record on `{}` cannot be read", self.name()))
-                .because_of(&error)
-                .hint(format!(
-                    "a run died here in mid-switch; bring the gateway to a known release by hand, then remove {INTENT}"
-                ))
-        })?;
+        let intent: Intent = serde_json::from_str(&text)
+            .map_err(|error| Trouble::IntentUnreadable.on(self.name()).because_of(&error))?;
         ground.warn(Step::Recover, format!("run {} died while it switched this gateway to {}", intent.run, intent.to));
         // What that run started may still be at work.
         for job in ["activate", "restore"] {
@@ -612,7 +598,7 @@ impl Gateway {
     }
 
     fn is_of_another_kind(&self) -> Problem {
-        Problem::new(Class::Mixed, format!("what is recorded of `{}` is of another kind of gateway", self.name()))
+        Trouble::OfAnotherKind.on(self.name())
     }
 }
 
