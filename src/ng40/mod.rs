@@ -16,12 +16,13 @@ pub(crate) mod reading;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use crate::config::{self, Suite};
-use crate::event::{Class, EventKind, Events, Problem, Step, SuiteEnd};
+use crate::event::{EventKind, Events, Problem, Step, SuiteEnd};
 use crate::remote::{As, Host, Job, JobEnd, JobSpec, quote};
 use crate::results::Results;
 use crate::stop::Stop;
@@ -29,6 +30,7 @@ use crate::stop::Stop;
 use outcome::End;
 use reading::{Console, Heard};
 use tail::Tail;
+use trouble::Trouble;
 
 /// The NG40 of a setup.
 #[derive(Debug)]
@@ -108,17 +110,11 @@ impl Tester {
             idle.busy.iter().any(|sign| line.contains(&sign.to_lowercase()))
         });
         if let Some(line) = busy {
-            return Err(Problem::testbed("NG40 is busy with a run that is not ours")
-                .because(line.trim())
-                .hint("it was left alone; wait until it has ended"));
+            return Err(Trouble::Busy.problem().because(line.trim()));
         }
         if !idle.status.contains(&output.status) {
-            return Err(Problem::testbed(format!(
-                "NG40 does not say that it is idle: `{}` gave exit status {}",
-                idle.command, output.status
-            ))
-            .because(output.last_words())
-            .hint("`ng40.idle` in the config says which statuses mean idle"));
+            let trouble = Trouble::NotIdle { command: &idle.command, status: output.status };
+            return Err(trouble.problem().because(output.last_words()));
         }
         Ok(())
     }
@@ -169,8 +165,7 @@ impl Tester {
         if output.status == 0 {
             return Ok(());
         }
-        Err(Problem::testbed(format!("NG40 could not be cleaned up: `{command}` gave exit status {}", output.status))
-            .because(output.last_words()))
+        Err(Trouble::NotCleanedUp { command, status: output.status }.problem().because(output.last_words()))
     }
 }
 
@@ -188,7 +183,7 @@ impl Run<'_> {
         let mut console = Console::new(file, self.suite, tester.events.redactor());
         let clock = tester.clock().await?;
         let job = stop.or(self.start(run)).await??;
-        let end = self.follow(&job, &mut console, stop).await;
+        let (end, why) = self.follow(&job, &mut console, stop).await;
         if let Some(path) = path {
             tester.events.say(EventKind::Collected {
                 host: tester.host.name().to_owned(),
@@ -219,7 +214,7 @@ impl Run<'_> {
                 notes: outcome.notes.into_iter().chain(notes).collect(),
                 problem: match end {
                     End::Stopped => stop.reason(),
-                    End::Lost => Some(Problem::testbed("NG40 was lost, and it is not known how the run ended")),
+                    End::Lost => Some(Trouble::Lost.problem().because(why)),
                     _ => None,
                 },
             },
@@ -233,10 +228,9 @@ impl Run<'_> {
         for file in files.into_iter().flatten() {
             let path = format!("{}/{file}", tester.config.directory);
             let output =
-                tester.host.run(&format!("test -r {}", quote(&path))).await.map_err(|error| error.problem())?;
+                tester.host.run(&format!("head -c 0 {}", quote(&path))).await.map_err(|error| error.problem())?;
             if output.status != 0 {
-                return Err(Problem::testbed(format!("the test list `{path}` is not on NG40"))
-                    .hint("`suites` in the config names the lists, `ng40.directory` says where they are"));
+                return Err(Trouble::NoList { path: &path }.problem().because(output.last_words()));
             }
         }
         tester.must_be_idle(Step::Test).await?;
@@ -268,8 +262,8 @@ impl Run<'_> {
         started.map_err(|error| error.problem())
     }
 
-    /// Reads what the run prints, from its first byte to its last, through dropped connections.
-    async fn follow(&self, job: &Job, console: &mut Console, stop: &Stop) -> End {
+    /// Reads what the run prints, from its first byte to its last, through dropped connections. Says why it was lost, if it was.
+    async fn follow(&self, job: &Job, console: &mut Console, stop: &Stop) -> (End, String) {
         let tester = self.tester;
         let limit = tokio::time::Instant::now() + self.suite.deadline + GRACE + tester.host.outage();
         let tail = Tail::new(tester.events.redactor());
@@ -282,14 +276,21 @@ impl Run<'_> {
             let followed = tokio::select! {
                 followed = stop.or(follow) => followed,
                 never = self.watch(&tail) => match never {},
-                () = tokio::time::sleep_until(limit) => return End::DeadlineReached,
+                () = tokio::time::sleep_until(limit) => return (End::DeadlineReached, String::new()),
             };
+            let lost = |why: &str| (End::Lost, why.to_owned());
             match followed {
-                Ok(Ok(JobEnd::Exited(status @ 129..=192))) => return End::Signaled(status - 128),
-                Ok(Ok(JobEnd::Exited(status))) => return End::Exited(status),
-                // What the log misses is missed: the verdicts that it had room for stand, and the rest is not known.
-                Ok(Ok(JobEnd::LogCut(_) | JobEnd::Stopped | JobEnd::Vanished | JobEnd::Rebooted)) => return End::Lost,
-                Ok(Ok(JobEnd::DeadlineReached)) => return End::DeadlineReached,
+                Ok(Ok(end)) => {
+                    return match end {
+                        JobEnd::Exited(status @ 129..=192) => (End::Signaled(status - 128), String::new()),
+                        JobEnd::Exited(status) => (End::Exited(status), String::new()),
+                        JobEnd::DeadlineReached => (End::DeadlineReached, String::new()),
+                        // What the log misses is missed: the verdicts that it had room for stand, and the rest is not known.
+                        JobEnd::LogCut(_) => lost("the host's disk is full"),
+                        JobEnd::Stopped | JobEnd::Vanished => lost("the run was killed on the host"),
+                        JobEnd::Rebooted => lost("the host was started anew meanwhile"),
+                    };
+                }
                 Ok(Err(error)) => {
                     tester.events.warn(Step::Test, Some(tester.host.name()), format!("{error}; the run goes on"));
                     match stop.or(tester.host.outlast(|| tester.host.reconnect())).await {
@@ -297,11 +298,11 @@ impl Run<'_> {
                             let text = format!("connected again, going on at byte {}", console.raw());
                             tester.events.note(Step::Test, Some(tester.host.name()), text);
                         }
-                        Ok(Err(_)) => return End::Lost,
-                        Err(_) => return End::Stopped,
+                        Ok(Err(error)) => return lost(&error.problem().line()),
+                        Err(_) => return (End::Stopped, String::new()),
                     }
                 }
-                Err(_) => return End::Stopped,
+                Err(_) => return (End::Stopped, String::new()),
             }
         }
     }
@@ -332,7 +333,7 @@ impl Run<'_> {
         let limit = if stop.is_urgent() { HURRY } else { Duration::MAX };
         let ordered = tokio::time::timeout(limit, order).await;
         if let Err(problem) =
-            ordered.unwrap_or_else(|_| Err(Problem::testbed("NG40 was not put in order: it does not answer")))
+            ordered.unwrap_or_else(|_| Err(Trouble::NotPutInOrder.problem().because("it does not answer")))
         {
             tester.events.warn(Step::Test, Some(tester.host.name()), problem.line());
             notes.push(problem.line());
@@ -349,7 +350,7 @@ impl Run<'_> {
             Heard::Revised(case) => EventKind::CaseExplained { suite, case },
             Heard::Unkept(error) => EventKind::ReportFailed {
                 report: format!("suites/{suite}/console.log"),
-                problem: Problem::new(Class::Inconclusive, "the console could not be kept whole").because(error),
+                problem: Trouble::ConsoleCut.problem().because(error),
             },
         });
     }
