@@ -59,9 +59,9 @@ struct Watch {
 impl Watch {
     fn over(deadline: Duration, events: &Events, stop: &Stop) -> Watch {
         let on_signal = {
-            let (events, stop) = (events.clone(), stop.clone());
+            let (events, stop, next) = (events.clone(), stop.clone(), signals::next());
             tokio::spawn(async move {
-                let signal = signals::next().await;
+                let signal = next.await;
                 events.say(EventKind::Interrupted { signal: signal.to_owned() });
                 stop.now(Problem::new(Class::Interrupted, format!("stopped by {signal}")));
             })
