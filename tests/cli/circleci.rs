@@ -48,8 +48,8 @@ fn the_jobs_of_the_orb_are_called_as_they_want_it() {
     let orb = yaml(&read(".circleci/orb.yml"));
     assert_eq!(calls(&yaml(&read(".circleci/config.yml")), &orb), 2);
 
-    let readme = read("README.md");
-    let mut blocks = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
-    let lines = blocks.find(|block| block.contains("/.circleci/orb.yml")).expect("README has the lines to copy");
+    let guide = read("docs/operations.md");
+    let mut blocks = guide.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let lines = blocks.find(|block| block.contains("/.circleci/orb.yml")).expect("the guide has the lines to copy");
     assert_eq!(calls(&yaml(lines), &orb), 2);
 }

@@ -151,7 +151,7 @@ fn is_script(path: &Path) -> bool {
 }
 
 /// The commands of the program that touch no lab. A command that is not among them is run in the lab.
-const OFFLINE: [&str; 6] = ["report", "gate", "history", "config", "completions", "man"];
+const OFFLINE: [&str; 7] = ["--version", "report", "gate", "history", "config", "completions", "man"];
 
 fn runner(line: &str) -> Runner {
     let words: Vec<&str> = line.split(' ').collect();

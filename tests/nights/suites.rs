@@ -359,7 +359,11 @@ fn a_tester_that_is_busy_is_left_alone() {
 
 fn a_list_that_is_missing() {
     let _missing = fault(&["ng40-missing-list"]);
-    run("working_testplan_s6a_CI_run").exits(3).says("working_testplan_s6a_CI_run.ntl` is not on NG40");
+    run("working_testplan_s6a_CI_run").exits(3).says(
+        "the test list `/home/ng40/magma/automation/working_testplan_s6a_CI_run.ntl` is not on NG40
+                           because: head: cannot open '/home/ng40/magma/automation/working_testplan_s6a_CI_run.ntl' for reading: No such file or directory
+                           try: `suites` in the config names the lists, `ng40.directory` says where they are",
+    );
 }
 
 fn a_shell_that_finds_no_ng40test() {
