@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use crate::cli::{CheckArgs, Global, LogFormat};
 use crate::config::Config;
 use crate::event::{self, Events, Problem, Step};
-use crate::gateway::{Gateway, Refresh};
+use crate::gateway::Gateway;
 use crate::history::Place;
 use crate::lock::Lock;
 use crate::ng40::Tester;
@@ -164,7 +164,7 @@ async fn of_gateway(gateway: &Gateway) -> Vec<Row> {
         rows.push(Row::new(
             name,
             "repository",
-            agw.candidates(Refresh::Aside).await.and_then(|(magma, _)| match magma.releases().first() {
+            agw.candidates().await.and_then(|(magma, _)| match magma.releases().first() {
                 Some(release) => Ok(format!("{} releases, the newest is {release}", magma.releases().len())),
                 None => Err(Problem::testbed("the repository offers no release of `magma`")),
             }),

@@ -22,7 +22,8 @@ pub(crate) struct Traces<'a> {
 impl Traces<'_> {
     /// Brings home a gateway's journal, what it ran before and runs now, and what this night's switch did to its conffiles.
     pub(crate) async fn of(&self, gateway: &Gateway, before: &Found) {
-        for (file, script) in gateway.traces(before, self.window) {
+        let since = (self.window.as_secs() + 1).to_string();
+        for (file, script) in gateway.traces(before, &since) {
             self.kept(gateway, file, self.printed(gateway, script).await);
         }
         let versions =

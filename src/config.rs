@@ -461,6 +461,13 @@ pub(crate) struct Suite {
     pub max_duration: Option<MaxDuration>,
 }
 
+impl Suite {
+    /// The files that it needs on the tester.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &String> {
+        [&self.list].into_iter().chain(&self.params)
+    }
+}
+
 /// One testbed.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

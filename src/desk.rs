@@ -148,18 +148,23 @@ pub(crate) async fn lock(config: &Config, global: &Global, args: &LockArgs) -> a
 
 /// Says on standard error what goes wrong on the way, for the commands that have no reports.
 pub(crate) async fn heard(mut inbox: tokio::sync::mpsc::UnboundedReceiver<event::Event>) {
-    use crate::event::{EventKind, Level, StepOutcome};
     while let Some(event) = inbox.recv().await {
-        match event.kind {
-            EventKind::StepFinished { outcome: StepOutcome::Failed(problem), .. } => {
-                remark(&format!("{}\n", problem.text()));
-            }
-            EventKind::Noted { level: Level::Warning, text, .. } => remark(&format!("warning: {text}\n")),
-            EventKind::TunnelUp { device, address } => remark(&format!("tunnel up: {device} {address}\n")),
-            EventKind::TunnelLost { reason } => remark(&format!("tunnel down: {reason}\n")),
-            EventKind::TunnelBack { after } => remark(&format!("tunnel up again after {:.0} s\n", after.as_secs_f64())),
-            _ => {}
+        remark_on(&event);
+    }
+}
+
+/// Says an event on standard error, if it is one that goes wrong.
+pub(crate) fn remark_on(event: &event::Event) {
+    use crate::event::{EventKind, Level, StepOutcome};
+    match &event.kind {
+        EventKind::StepFinished { outcome: StepOutcome::Failed(problem), .. } => {
+            remark(&format!("{}\n", problem.text()));
         }
+        EventKind::Noted { level: Level::Warning, text, .. } => remark(&format!("warning: {text}\n")),
+        EventKind::TunnelUp { device, address } => remark(&format!("tunnel up: {device} {address}\n")),
+        EventKind::TunnelLost { reason } => remark(&format!("tunnel down: {reason}\n")),
+        EventKind::TunnelBack { after } => remark(&format!("tunnel up again after {:.0} s\n", after.as_secs_f64())),
+        _ => {}
     }
 }
 

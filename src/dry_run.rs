@@ -1,133 +1,335 @@
-//! What a night would do: every step, with the exact remote commands. Reads what it can reach, takes no lock, changes nothing: what
-//! apt has to refresh is laid aside and thrown away again.
+//! What a night would do: every step, with the exact remote commands, in order.
+//!
+//! The night's own code says the commands, on gateways that are only looked at: what can be read is read, what would change something is
+//! said and not done. This room takes the night through its steps, and tells what was said; it knows no command itself.
 
+use std::collections::HashMap;
+
+use futures_util::future::join_all;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::config::format_duration;
 use crate::desk;
-use crate::event::{self, Step};
-use crate::gateway::{Found, Gateway, Refresh, Target};
+use crate::event::{self, Event, EventKind, Events, GatewayOutcome, Problem, Step, StepOutcome};
+use crate::gateway::{self, Found, Gateway, SOME_RUN};
+use crate::lock::{Lock, Owner};
 use crate::ng40::Tester;
 use crate::plan::{Plan, Role};
 use crate::reach;
-use crate::remote;
+use crate::remote::{self, Host};
 use crate::results::Results;
 use crate::signals;
 use crate::stop::Stop;
 use crate::summary::Status;
 use crate::terminal::{print, remark};
-use crate::upgrade::resolve;
+use crate::upgrade::{Switch, resolve};
 use crate::vpn;
+
+/// Stands for a number of seconds in what is only said.
+const SECONDS: &str = "SECONDS";
+
+/// How the rest is to be read.
+const CONVENTIONS: &str = "
+Nothing is changed now. Of what is not known before, RUN stands for the run's name, FOUND for what a gateway runs when the run comes,
+SECONDS for a time. A command goes to its host's shell over standard input; on a gateway to root's, by `sudo -n`. [1] is a command,
+and `[1] again` the same once more.
+";
 
 /// Prints the plan. Returns the exit code.
 pub(crate) async fn print_plan(plan: &Plan) -> anyhow::Result<u8> {
     vpn::sweep();
     remote::sweep();
     let (events, inbox) = event::channel(plan.lab.redactor.clone());
-    let listening = tokio::spawn(desk::heard(inbox));
-    let mut text =
-        format!("{} on `{}`, within {}\n", plan.command, plan.lab.setup, crate::config::format_duration(plan.deadline));
-    text.push_str("\nconnect\n");
-    if let Some(settings) = &plan.lab.vpn {
-        text.push_str(&format!("  tunnel to {}\n", settings.profile.server()));
-    }
-    for host in &plan.lab.hosts {
-        text.push_str(&format!("  {}: ssh {}@{}\n", host.name, host.user, host.address));
-    }
+    let mut story = Story::new(inbox);
     let stop = Stop::default();
     let watch = signals::watch(&stop);
-    let reached = reach::reach_what_answers(&plan.lab, &events, &stop).await;
-    let code = match reached {
-        Err(problem) => told(&problem),
+    match reach::reach_what_answers(&plan.lab, &events, &stop).await {
+        Err(problem) => story.fails(&problem),
         Ok((reached, refused)) => {
-            let mut code = Status::Passed.code();
-            for (_, problem) in &refused {
-                code = told(problem);
+            story.is_begun = true;
+            for (name, problem) in refused {
+                story.fails(&problem);
+                events.note(Step::Connect, Some(&name), "not reached, so it is not known what would be done here");
             }
-            text.push_str(&format!(
-                "\nlock\n  {} on ng40\n\nrecover\n  an intent record in /var/lib/teravm-ci on a gateway\n",
-                plan.lab.lock.path
-            ));
-            // What cannot be asked of every gateway cannot be foretold.
-            if refused.is_empty() {
-                let upgrade = stop.or(upgrade(plan, &reached, &events, &mut text)).await.and_then(|done| done);
-                if let Err(problem) = upgrade {
-                    code = told(&problem);
-                }
+            let rehearsal = Rehearsal { plan, reached: &reached, events: &events, stop: &stop };
+            if let Err(reason) = stop.or(rehearsal.night(&mut story)).await {
+                story.fails(&reason);
             }
-            if let Some(host) = reached.find(Role::Ng40) {
-                let tester = Tester {
-                    host: host.clone(),
-                    config: plan.lab.ng40.clone(),
-                    collect: plan.collect.clone(),
-                    events: events.clone(),
-                    results: Results::new(&plan.results),
-                    fence: String::new(),
-                };
-                for (name, suite) in &plan.suites {
-                    text.push_str(&format!(
-                        "\ntest {name} (within {})\n",
-                        crate::config::format_duration(suite.deadline)
-                    ));
-                    for command in tester.commands(suite) {
-                        text.push_str(&indented("ng40", &command));
-                    }
-                }
-            }
-            text.push_str("\ncollect\n  logs and captures of each suite; journals and conffile differences of each gateway\n\nunlock\n\ndisconnect\n");
             if let Err(problem) = reached.close().await {
-                code = told(&problem);
+                story.fails(&problem);
             }
-            code
         }
-    };
+    }
     watch.abort();
-    drop(events);
-    listening.await?;
-    print(&plan.lab.redactor.text(&text));
-    Ok(code)
+    story.listen();
+    print(&plan.lab.redactor.text(&story.text(plan)));
+    Ok(story.code.unwrap_or(Status::Passed.code()))
 }
 
-/// Says a problem, and returns the exit code for it.
-fn told(problem: &event::Problem) -> u8 {
-    remark(&format!("{}\n", problem.text()));
-    Status::from(problem.class).code()
+/// A night in which nothing is changed.
+struct Rehearsal<'a> {
+    plan: &'a Plan,
+    reached: &'a reach::Lab,
+    events: &'a Events,
+    stop: &'a Stop,
 }
 
-async fn upgrade(
-    plan: &Plan,
-    reached: &reach::Lab,
-    events: &event::Events,
-    text: &mut String,
-) -> Result<(), event::Problem> {
-    let Some(upgrade) = &plan.upgrade else { return Ok(()) };
-    let gateways = reached.gateways(&plan.lab, events, None);
-    let mut found: Vec<Found> = Vec::new();
-    for gateway in &gateways {
-        found.push(gateway.found(Step::Resolve).await?);
+impl Rehearsal<'_> {
+    async fn night(&self, story: &mut Story) {
+        let plan = self.plan;
+        let owner = Owner::of_run(SOME_RUN, plan.url.clone());
+        let lock = self.reached.find(Role::Ng40).map(|host| (host, Lock::new(host.clone(), plan.lab.lock.clone())));
+        if let Some((host, lock)) = &lock {
+            self.command(Step::Lock, host, lock.take_script(&owner));
+            let often = format_duration(plan.lab.lock.renew);
+            self.events.note(Step::Lock, Some(host.name()), format!("every {often}, until it is given back:"));
+            self.command(Step::Lock, host, lock.renew_script(&owner));
+            let fence = "each of NG40's commands in `test` does nothing where another run has the testbed by then:";
+            self.events.note(Step::Test, Some(host.name()), format!("{fence}\n{}", lock.fence(&owner).trim_end()));
+        }
+        let gateways = self.reached.gateways(&plan.lab, self.events, None);
+        for gateway in &gateways {
+            self.say_fences(gateway.name());
+        }
+        let (gateways, found) = self.look(gateways).await;
+        self.upgrade(&gateways, &found, story).await;
+        if let Some((host, _)) = &lock {
+            self.test(host);
+        }
+        self.collect(&gateways, &found).await;
+        if let Some((host, lock)) = &lock {
+            self.command(Step::Unlock, host, lock.give_back_script(&owner));
+        }
     }
-    let target: Target = resolve(&gateways, &found, upgrade, Refresh::Aside, events).await?;
-    text.push_str(&format!("\nresolve\n  {} -> {}\n", upgrade.wanted, target.release));
-    let meant: Vec<(&Gateway, &Found)> =
-        gateways.iter().zip(&found).filter(|(gateway, _)| gateway.is_meant(upgrade)).collect();
-    for step in [Step::Prepare, Step::Activate, Step::Restore] {
-        text.push_str(&match step {
-            Step::Restore => format!("\n{step} (only if activate or verify fails anywhere)\n"),
-            _ => format!("\n{step}\n"),
+
+    /// The gateways that can be read, and what they run.
+    async fn look(&self, gateways: Vec<Gateway>) -> (Vec<Gateway>, Vec<Found>) {
+        let looked = join_all(gateways.iter().map(|gateway| gateway.take_over(SOME_RUN, &self.plan.verify))).await;
+        let known = gateways.into_iter().zip(looked).filter_map(|(gateway, looked)| {
+            let looked = looked.map_err(|problem| {
+                self.events.start(Step::Recover, Some(gateway.name())).failed(problem);
+            });
+            looked.ok().map(|(_, found)| (gateway, found))
         });
-        for (gateway, found) in &meant {
-            for script in gateway.scripts(step, &target, found) {
-                text.push_str(&indented(gateway.name(), &script));
+        known.unzip()
+    }
+
+    async fn upgrade(&self, gateways: &[Gateway], found: &[Found], story: &mut Story) {
+        let Some(upgrade) = &self.plan.upgrade else { return };
+        if !gateways.iter().any(|gateway| matches!(gateway, Gateway::Agw(_))) {
+            self.events.note(Step::Resolve, None, "the AGW cannot be asked which releases there are, so none is known");
+            return;
+        }
+        let target = match resolve(gateways, found, upgrade, self.events).await {
+            Ok(target) => target,
+            Err(problem) => return self.events.start(Step::Resolve, None).failed(problem),
+        };
+        let meant: Vec<(&Gateway, &Found)> =
+            gateways.iter().zip(found).filter(|(gateway, _)| gateway.is_meant(upgrade)).collect();
+        let verify = &self.plan.verify;
+        let switch = Switch { gateways: &meant, target, verify, run: SOME_RUN, events: self.events, stop: self.stop };
+        switch.run().await;
+        story.listen();
+        for (gateway, found) in meant.iter().filter(|(gateway, _)| story.is_switched(gateway)) {
+            let restored = gateway.restore(found, SOME_RUN, verify, Step::Restore).await;
+            if let Err(problem) = restored.and(gateway.finish(Step::Restore).await) {
+                self.events.start(Step::Restore, Some(gateway.name())).failed(problem);
             }
         }
-        if step == Step::Activate {
-            text.push_str(&format!(
-                "\nverify\n  everything up, and nothing restarted for {}, within {}\n",
-                crate::config::format_duration(plan.verify.stable),
-                crate::config::format_duration(plan.verify.timeout)
-            ));
+    }
+
+    fn test(&self, host: &Host) {
+        let tester = Tester {
+            host: host.clone(),
+            config: self.plan.lab.ng40.clone(),
+            collect: self.plan.collect.clone(),
+            events: self.events.clone(),
+            results: Results::new(&self.plan.results),
+            fence: String::new(),
+        };
+        for (name, suite) in &self.plan.suites {
+            tester.say_suite(name, suite);
         }
     }
-    Ok(())
+
+    async fn collect(&self, gateways: &[Gateway], found: &[Found]) {
+        for (gateway, found) in gateways.iter().zip(found) {
+            for (_, script) in gateway.traces(found, SECONDS) {
+                self.command(Step::Collect, gateway.host(), script);
+            }
+            if let Err(problem) = gateway.found(Step::Collect).await {
+                self.events.start(Step::Collect, Some(gateway.name())).failed(problem);
+            }
+        }
+    }
+
+    /// Says what a gateway's commands begin with, once for all of them.
+    fn say_fences(&self, gateway: &str) {
+        let note = |text: String| self.events.note(Step::Recover, Some(gateway), text.trim_end());
+        note(format!(
+            "once it is claimed, a command does nothing where another run has the gateway by then:\n{}",
+            gateway::fence(SOME_RUN)
+        ));
+        note(format!("and one that changes something waits for the one before it:\n{}", gateway::guard(SECONDS)));
+    }
+
+    fn command(&self, step: Step, host: &Host, command: String) {
+        self.events.say(EventKind::Commanded { step, host: host.name().to_owned(), command });
+    }
 }
 
-fn indented(host: &str, script: &str) -> String {
-    script.trim_end().lines().map(|line| format!("  {host}: {line}\n")).collect()
+/// What was said of one host in one step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Said {
+    Note(String),
+    Command(String),
+}
+
+/// What was said, by step and host.
+struct Story {
+    inbox: UnboundedReceiver<Event>,
+    said: Vec<(Step, Option<String>, Said)>,
+    switched: Vec<String>,
+    /// Whether the night could be rehearsed at all.
+    is_begun: bool,
+    /// The exit code of the first thing that failed.
+    code: Option<u8>,
+}
+
+impl Story {
+    fn new(inbox: UnboundedReceiver<Event>) -> Story {
+        Story { inbox, said: Vec::new(), switched: Vec::new(), is_begun: false, code: None }
+    }
+
+    /// Says a problem on standard error.
+    fn fails(&mut self, problem: &Problem) {
+        remark(&format!("{}\n", problem.text()));
+        self.code.get_or_insert(Status::from(problem.class).code());
+    }
+
+    /// Takes in what was said so far.
+    fn listen(&mut self) {
+        while let Ok(event) = self.inbox.try_recv() {
+            desk::remark_on(&event);
+            self.hear(event.kind);
+        }
+    }
+
+    fn hear(&mut self, kind: EventKind) {
+        let (step, host, said) = match kind {
+            EventKind::Commanded { step, host, command } => (step, Some(host), Said::Command(command)),
+            EventKind::Noted { step, host, text, .. } => (step, host, Said::Note(text)),
+            EventKind::StepFinished { step, host, outcome: StepOutcome::Failed(problem), .. } => {
+                self.code.get_or_insert(Status::from(problem.class).code());
+                (step, host, Said::Note(format!("FAILED: {}", problem.line())))
+            }
+            EventKind::ReleasePassedOver { version, reason, .. } => {
+                (Step::Resolve, None, Said::Note(format!("passed over {version}: {reason}")))
+            }
+            EventKind::ReleaseResolved { wanted, version, tag } => {
+                let tag = tag.map(|tag| format!(", image tag {tag}")).unwrap_or_default();
+                (Step::Resolve, None, Said::Note(format!("{wanted} is {version}{tag}")))
+            }
+            EventKind::GatewayFinished { gateway, outcome: GatewayOutcome::Unchanged { at } } => {
+                (Step::Prepare, Some(gateway), Said::Note(format!("unchanged at {at}")))
+            }
+            EventKind::GatewayFinished { gateway, outcome: GatewayOutcome::Upgraded { from, to } } => {
+                self.switched.push(gateway.clone());
+                let from = from.unwrap_or_else(|| "nothing that is whole".to_owned());
+                (Step::Verify, Some(gateway), Said::Note(format!("it ran {from}, and runs {to} then")))
+            }
+            _ => return,
+        };
+        self.said.push((step, host, said));
+    }
+
+    fn is_switched(&self, gateway: &Gateway) -> bool {
+        self.switched.iter().any(|name| name == gateway.name())
+    }
+
+    fn text(&self, plan: &Plan) -> String {
+        let mut text = format!("{} on `{}`, within {}\n", plan.command, plan.lab.setup, format_duration(plan.deadline));
+        let mut steps = plan.steps();
+        if self.is_begun {
+            text.push_str(CONVENTIONS);
+        } else {
+            steps.retain(|step| *step == Step::Connect);
+        }
+        let mut numbers = HashMap::new();
+        if let Some(at) = steps.iter().position(|step| *step == Step::Verify) {
+            steps.insert(at + 1, Step::Restore);
+        }
+        for step in steps {
+            let body = match step {
+                Step::Connect => self.connect(plan),
+                Step::Disconnect => "  the connections are closed, then the tunnel\n".to_owned(),
+                step => self.step(plan, step, &mut numbers),
+            };
+            let when = if step == Step::Restore { ", if activate or verify fails anywhere" } else { "" };
+            let body = if body.is_empty() { "  nothing\n" } else { &body };
+            text.push_str(&format!("\n{step}{when}\n{body}"));
+        }
+        text
+    }
+
+    fn connect(&self, plan: &Plan) -> String {
+        let tunnel = plan.lab.vpn.as_ref().map(|settings| format!("  tunnel to {}\n", settings.profile.server()));
+        let host = |host: &crate::plan::PlannedHost| {
+            let notes = self.of(Step::Connect, Some(&host.name));
+            let note = notes.iter().find_map(|said| match said {
+                Said::Note(text) => Some(format!(" ({text})")),
+                Said::Command(_) => None,
+            });
+            format!("  {}: ssh {}@{}{}\n", host.name, host.user, host.address, note.unwrap_or_default())
+        };
+        tunnel.into_iter().chain(plan.lab.hosts.iter().map(host)).collect()
+    }
+
+    /// What is said in a step: first of none of the hosts, then of each; hosts of which the same is said stand together.
+    fn step(&self, plan: &Plan, step: Step, numbers: &mut HashMap<String, usize>) -> String {
+        let mut text = String::new();
+        for said in self.of(step, None) {
+            text.push_str(&told("  ", said, numbers));
+        }
+        let mut groups: Vec<(String, Vec<&Said>)> = Vec::new();
+        for host in &plan.lab.hosts {
+            let said = self.of(step, Some(&host.name));
+            match groups.iter_mut().find(|(_, same)| *same == said) {
+                _ if said.is_empty() => {}
+                Some((names, _)) => names.push_str(&format!(", {}", host.name)),
+                None => groups.push((host.name.clone(), said)),
+            }
+        }
+        for (names, said) in groups {
+            text.push_str(&format!("  {names}\n"));
+            text.extend(said.into_iter().map(|said| told("    ", said, numbers)));
+        }
+        text
+    }
+
+    fn of(&self, step: Step, host: Option<&String>) -> Vec<&Said> {
+        let is_meant = |known: &Step, of: &Option<String>| *known == step && of.as_ref() == host;
+        self.said.iter().filter(|(known, of, _)| is_meant(known, of)).map(|(_, _, said)| said).collect()
+    }
+}
+
+/// A note on a line, or a command below its number; a command that stands above by its number alone.
+fn told(indent: &str, said: &Said, numbers: &mut HashMap<String, usize>) -> String {
+    let command = match said {
+        Said::Note(text) => return format!("{indent}- {}\n", text.replace('\n', &format!("\n{indent}  "))),
+        Said::Command(command) => command.trim_end(),
+    };
+    let next = numbers.len() + 1;
+    match numbers.get(command) {
+        Some(number) => format!("{indent}[{number}] again\n"),
+        None => {
+            numbers.insert(command.to_owned(), next);
+            format!("{indent}[{next}]\n{}", indented(&format!("{indent}    "), command))
+        }
+    }
+}
+
+fn indented(indent: &str, script: &str) -> String {
+    let line = |line: &str| if line.is_empty() { "\n".to_owned() } else { format!("{indent}{line}\n") };
+    script.trim_end().lines().map(line).collect()
 }

@@ -89,19 +89,7 @@ impl Lock {
 
     /// Takes the lease, if nobody else has it.
     pub(crate) async fn take(&self, owner: &Owner) -> Result<Taken, Problem> {
-        let json = serde_json::to_string(owner).expect("an owner is plain data");
-        let said = self
-            .guarded(&format!(
-                "if [ -e \"$lock\" ]; then\n  look\n  \
-                 if [ \"$renewed\" -lt {expire} ] && ! grep -qF {run} \"$lock\"; then exit 0; fi\n\
-                 fi\n\
-                 umask 077\n\
-                 printf '%s\\n' {json} | sed \"s/\\\"since\\\":[0-9]*/\\\"since\\\":$now/\" > \"$lock.new\" && sync \"$lock.new\" && mv \"$lock.new\" \"$lock\" && echo taken",
-                expire = self.config.expire.as_secs(),
-                run = quote(&format!("\"run\":\"{}\"", owner.run)),
-                json = quote(&json),
-            ))
-            .await?;
+        let said = self.run(&self.take_script(owner)).await?;
         let held = self.parse(&said);
         if said.lines().any(|line| line == "taken") {
             return Ok(Taken::Ours { lapsed: held.filter(|held| held.owner.run != owner.run) });
@@ -114,7 +102,7 @@ impl Lock {
 
     /// Who has it now, if somebody has.
     pub(crate) async fn holder(&self) -> Result<Option<Held>, Problem> {
-        let said = self.guarded("if [ -e \"$lock\" ]; then look; else echo free; fi").await?;
+        let said = self.run(&self.guarded("if [ -e \"$lock\" ]; then look; else echo free; fi")).await?;
         let held = self.parse(&said);
         if held.is_none() && !said.lines().any(|line| line == "free") {
             return Err(self.trouble(Trouble::Unreadable).because(said));
@@ -124,21 +112,14 @@ impl Lock {
 
     /// Renews the lease. False when it is no longer ours.
     async fn renew(&self, owner: &Owner) -> Result<bool, Problem> {
-        let said = self
-            .guarded(&format!(
-                "if grep -qsF {} \"$lock\"; then touch \"$lock\" && echo renewed; else echo lost; fi",
-                of(owner)
-            ))
-            .await?;
+        let said = self.run(&self.renew_script(owner)).await?;
         Ok(said.lines().any(|line| line == "renewed"))
     }
 
     /// Gives the lease back, if it is ours.
     pub(crate) async fn give_back(&self, owner: &Owner) -> Result<(), Problem> {
-        let script =
-            format!("if grep -qsF {} \"$lock\"; then rm -f \"$lock\"; fi\nrm -f \"$lock.new\"\necho given", of(owner));
         // It lapses by itself, so that nobody has to wait for a host that is lost.
-        let why = match tokio::time::timeout(MINUTE, self.guarded(&script)).await {
+        let why = match tokio::time::timeout(MINUTE, self.run(&self.give_back_script(owner))).await {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(problem)) => problem.line(),
             Err(_) => "the host does not answer".to_owned(),
@@ -148,7 +129,7 @@ impl Lock {
 
     /// Takes the lease away from whoever has it, and says who that was.
     pub(crate) async fn break_open(&self) -> Result<Option<Held>, Problem> {
-        let said = self.guarded("if [ -e \"$lock\" ]; then look; rm -f \"$lock\"; fi\necho given").await?;
+        let said = self.run(&self.guarded("if [ -e \"$lock\" ]; then look; rm -f \"$lock\"; fi\necho given")).await?;
         Ok(self.parse(&said))
     }
 
@@ -196,15 +177,46 @@ impl Lock {
         }
     }
 
-    /// Runs a script with the guard held, with `$lock`, `$now` and the function `look`, which prints the ages and the lease.
-    async fn guarded(&self, body: &str) -> Result<String, Problem> {
+    pub(crate) fn take_script(&self, owner: &Owner) -> String {
+        let json = serde_json::to_string(owner).expect("an owner is plain data");
+        self.guarded(&format!(
+            "if [ -e \"$lock\" ]; then\n  look\n  \
+             if [ \"$renewed\" -lt {expire} ] && ! grep -qF {run} \"$lock\"; then exit 0; fi\n\
+             fi\n\
+             umask 077\n\
+             printf '%s\\n' {json} | sed \"s/\\\"since\\\":[0-9]*/\\\"since\\\":$now/\" > \"$lock.new\" && sync \"$lock.new\" && mv \"$lock.new\" \"$lock\" && echo taken",
+            expire = self.config.expire.as_secs(),
+            run = of(owner),
+            json = quote(&json),
+        ))
+    }
+
+    pub(crate) fn renew_script(&self, owner: &Owner) -> String {
+        self.guarded(&format!(
+            "if grep -qsF {} \"$lock\"; then touch \"$lock\" && echo renewed; else echo lost; fi",
+            of(owner)
+        ))
+    }
+
+    pub(crate) fn give_back_script(&self, owner: &Owner) -> String {
+        self.guarded(&format!(
+            "if grep -qsF {} \"$lock\"; then rm -f \"$lock\"; fi\nrm -f \"$lock.new\"\necho given",
+            of(owner)
+        ))
+    }
+
+    /// A script with the guard held, with `$lock`, `$now` and the function `look`, which prints the ages and the lease.
+    fn guarded(&self, body: &str) -> String {
         let path = self.path();
-        let script = format!(
+        format!(
             "lock={path}\nmkdir -p \"$(dirname \"$lock\")\" || exit 1\nexec 9>>\"$lock.guard\" || exit 1\nflock -w 30 9 || {{ echo 'the guard is busy'; exit 1; }}\n\
              now=$(date +%s)\n\
              look() {{ renewed=$((now - $(stat -c %Y \"$lock\"))); echo \"$now $renewed\"; head -c 4096 \"$lock\"; echo; }}\n{body}"
-        );
-        let output = self.host.run(&script).await.map_err(|error| error.problem())?;
+        )
+    }
+
+    async fn run(&self, script: &str) -> Result<String, Problem> {
+        let output = self.host.run(script).await.map_err(|error| error.problem())?;
         if output.status != 0 {
             let why = format!("exit status {}: {}", output.status, output.last_words());
             return Err(self.trouble(Trouble::OutOfReach).because(why));

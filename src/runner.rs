@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use crate::collect::Traces;
 use crate::config::{Suite, format_duration};
 use crate::event::{Class, EventKind, Events, Problem, Step};
-use crate::gateway::{Found, Gateway, Refresh};
+use crate::gateway::{Found, Gateway};
 use crate::lock::{Lock, Owner, Taken};
 use crate::memory::Memory;
 use crate::ng40::Tester;
@@ -175,16 +175,8 @@ impl Night<'_> {
     async fn recover_and_look(&self, gateways: &[Gateway]) -> Option<Vec<Found>> {
         let found = join_all(gateways.iter().map(|gateway| async move {
             let stage = self.events.start(Step::Recover, Some(gateway.name()));
-            let looked = async {
-                gateway.claim().await?;
-                let recovered = gateway.recover(&self.plan.run, &self.plan.verify).await?;
-                if let Some(release) = &recovered {
-                    let text = format!("brought back to {release} after a run that died in mid-switch");
-                    self.events.warn(Step::Recover, Some(gateway.name()), text);
-                }
-                Ok((recovered, gateway.found(Step::Recover).await?))
-            };
-            let looked = stage.end(looked.await, |(recovered, _)| match recovered {
+            let looked = gateway.take_over(&self.plan.run, &self.plan.verify).await;
+            let looked = stage.end(looked, |(recovered, _)| match recovered {
                 Some(release) => format!("runs {release} again"),
                 None => "nothing to recover".to_owned(),
             });
@@ -205,11 +197,7 @@ impl Night<'_> {
             self.events.say(EventKind::GatewayFound { gateway: gateway.name().to_owned(), runs });
         }
         let stage = self.events.start(Step::Resolve, None);
-        let target = self
-            .stop
-            .or(resolve(gateways, found, upgrade, Refresh::Lists, self.events))
-            .await
-            .and_then(|target| target);
+        let target = self.stop.or(resolve(gateways, found, upgrade, self.events)).await.and_then(|target| target);
         let Ok(target) = stage.end(target, |target| format!("{} for every gateway", target.release)) else {
             for (gateway, found) in &meant {
                 let runs = gateway.release_of(found);

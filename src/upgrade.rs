@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use crate::config::{Verify, format_duration};
 use crate::event::{EventKind, Events, GatewayOutcome, Problem, Step};
-use crate::gateway::{Answer, Feg, FegFound, Found, Gateway, Prepared, Refresh, Target};
+use crate::gateway::{Answer, Feg, FegFound, Found, Gateway, Prepared, Target};
 use crate::plan::Upgrade;
 use crate::release::{Policy, Release, Wanted, compare_versions};
 use crate::stop::Stop;
@@ -22,7 +22,6 @@ pub(crate) async fn resolve(
     gateways: &[Gateway],
     found: &[Found],
     upgrade: &Upgrade,
-    refresh: Refresh,
     events: &Events,
 ) -> Result<Target, Problem> {
     let agw = gateways.iter().find_map(|gateway| match gateway {
@@ -39,7 +38,7 @@ pub(crate) async fn resolve(
             fegs.push((feg, found));
         }
     }
-    let (magma, sctpd) = agw.candidates(refresh).await?;
+    let (magma, sctpd) = agw.candidates().await?;
     let releases = magma.releases();
     if releases.is_empty() {
         return Err(Unresolved::NothingOffered { gateway: agw.name() }.problem());

@@ -48,7 +48,14 @@ impl Agw {
 
     /// Asks which packages are installed and how the units are.
     pub(super) async fn found(&self, step: Step) -> Result<AgwFound, Problem> {
-        let script = format!(
+        let text = self.ground.ask(step, "read what the gateway runs", &self.found_script()).await?;
+        let (packages, units) = text.split_once("---\n").unwrap_or((&text, ""));
+        let (packages, broken) = parse_packages(packages);
+        Ok(AgwFound { packages, broken, health: parse_units(units) })
+    }
+
+    pub(super) fn found_script(&self) -> String {
+        format!(
             "export LC_ALL=C\n\
              dpkg-query -W -f '${{db:Status-Abbrev}} ${{Package}} ${{Version}}\\n' {packages} 2>/dev/null\n\
              echo ---\n\
@@ -57,11 +64,7 @@ impl Agw {
             packages = self.packages().map(quote).join(" "),
             pattern = quote(&self.config.unit_pattern),
             units = self.units().iter().map(|unit| quote(unit)).collect::<Vec<_>>().join(" "),
-        );
-        let text = self.ground.ask(step, "read what the gateway runs", &script).await?;
-        let (packages, units) = text.split_once("---\n").unwrap_or((&text, ""));
-        let (packages, broken) = parse_packages(packages);
-        Ok(AgwFound { packages, broken, health: parse_units(units) })
+        )
     }
 
     /// The units that are looked at whether or not they run: those the config requires and restarts.
@@ -76,30 +79,28 @@ impl Agw {
         found.packages.get(&self.config.package).cloned()
     }
 
-    /// Refreshes apt's lists and returns what can be had of `magma` and of `magma-sctpd`.
+    /// Refreshes apt's lists and returns what can be had of `magma` and of `magma-sctpd`. Of a gateway that is only looked at the lists
+    /// in use stay as they are.
     ///
     /// apt's exit status proves nothing: with an unreachable repository, apt 2.6.1 prints `W: Failed to fetch …` and returns
     /// 0, and then answers from old lists. What counts is whether apt said that it read the repository that offers the package.
-    pub(crate) async fn candidates(&self, refresh: Refresh) -> Result<(Policy, Policy), Problem> {
+    pub(crate) async fn candidates(&self) -> Result<(Policy, Policy), Problem> {
         let update = include_str!("refresh.sh");
-        let lists = match refresh {
-            Refresh::Aside => {
-                "lists=$(mktemp -d)\ntrap 'rm -rf \"$lists\"' EXIT\nchmod 755 \"$lists\"\n\
-                 options=\"-o Dir::State::lists=$lists -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=\"\n"
-            }
-            Refresh::Lists => "options=\n",
+        let script = |lists: &str| {
+            format!(
+                "{ENVIRONMENT}{lists}options=\"$options -o DPkg::Lock::Timeout=120\"\n{update}echo ---\n\
+                 apt-cache $options policy {}\necho ---\napt-cache $options policy {}",
+                quote(&self.config.package),
+                quote(&self.config.sctpd_package)
+            )
         };
-        let script = format!(
-            "{ENVIRONMENT}{lists}options=\"$options -o DPkg::Lock::Timeout=120\"\n{update}echo ---\n\
-             apt-cache $options policy {}\necho ---\napt-cache $options policy {}",
-            quote(&self.config.package),
-            quote(&self.config.sctpd_package)
+        let in_use = script("options=\n");
+        let aside = script(
+            "lists=$(mktemp -d)\ntrap 'rm -rf \"$lists\"' EXIT\nchmod 755 \"$lists\"\n\
+             options=\"-o Dir::State::lists=$lists -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=\"\n",
         );
         let deadline = Duration::from_secs(300);
-        let output = match refresh {
-            Refresh::Lists => self.ground.change(Step::Resolve, &script, deadline).await?,
-            Refresh::Aside => self.ground.run_root(Step::Resolve, &script, deadline).await?,
-        };
+        let output = self.ground.change_or_lay_aside(Step::Resolve, &in_use, &aside, deadline).await?;
         let text = output.text();
         let mut parts = text.split("---\n");
         let mut next = || parts.next().unwrap_or_default();
@@ -178,7 +179,7 @@ impl Agw {
     }
 
     /// What `prepare` does on the host: asks apt what it would do, secures the way back, then downloads.
-    pub(super) fn prepare_scripts(&self, target: &Target, found: &AgwFound) -> [String; 3] {
+    fn prepare_scripts(&self, target: &Target, found: &AgwFound) -> [String; 3] {
         let install = self.install(target);
         let simulate = format!(
             "{ENVIRONMENT}set -eu\numask 077\nrm -rf {BACKUP} {NEXT}\nmkdir -p {BACKUP}/packages\n\
@@ -286,9 +287,8 @@ impl Agw {
 
     /// The difference between the conffiles before and now, as `diff -u` has it.
     ///
-    /// What was kept longer ago than the window belongs to another night.
-    pub(super) fn conffile_difference_script(window: Duration) -> String {
-        let since = window.as_secs() + 1;
+    /// What was kept more than `since` seconds ago belongs to another night.
+    pub(super) fn conffile_difference_script(since: &str) -> String {
         format!(
             "set -eu\nold=$(mktemp -d)\ntrap 'rm -rf \"$old\"' EXIT\n\
              [ -n \"$(find {BACKUP}/conffiles.tar -newermt '-{since} seconds' 2>/dev/null)\" ] || exit 0\n\
@@ -297,22 +297,12 @@ impl Agw {
         )
     }
 
-    pub(super) fn journal_script(&self, window: Duration) -> String {
-        let since = window.as_secs() + 1;
+    pub(super) fn journal_script(&self, since: &str) -> String {
         format!(
             "journalctl -q --no-pager -o short-iso --since -{since}s -u {} -u 'sctpd*' -u 'apt*' 2>&1",
             quote(&self.config.unit_pattern)
         )
     }
-}
-
-/// Which of apt's lists are made fresh.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refresh {
-    /// Those in use.
-    Lists,
-    /// Others, laid beside those in use and thrown away again.
-    Aside,
 }
 
 impl From<AgwFound> for Found {

@@ -89,7 +89,16 @@ impl Feg {
 
     /// Asks what is written in `.env` and which containers run what.
     pub(super) async fn found(&self, step: Step) -> Result<FegFound, Problem> {
-        let script = format!(
+        let text = self.ground.ask_root(step, "read what the gateway runs", &self.found_script()).await?;
+        let mut lines = text.lines();
+        let mut next = || lines.next().unwrap_or_default().to_owned();
+        let (compose, project, registry, tag, engine) = (next(), next(), next(), next(), next());
+        let (containers, health) = parse_containers(lines);
+        Ok(FegFound { compose, project, registry, tag, engine, containers, health })
+    }
+
+    fn found_script(&self) -> String {
+        format!(
             "{preamble}\
              [ -r .env ] || {{ echo \"there is no .env in $PWD\" >&2; exit 1; }}\n\
              compose={compose}\n\
@@ -106,13 +115,7 @@ impl Feg {
             preamble = self.preamble(),
             compose = quote(&self.config.compose),
             inspect = quote(INSPECT),
-        );
-        let text = self.ground.ask_root(step, "read what the gateway runs", &script).await?;
-        let mut lines = text.lines();
-        let mut next = || lines.next().unwrap_or_default().to_owned();
-        let (compose, project, registry, tag, engine) = (next(), next(), next(), next(), next());
-        let (containers, health) = parse_containers(lines);
-        Ok(FegFound { compose, project, registry, tag, engine, containers, health })
+        )
     }
 
     pub(super) fn release_of(&self, found: &FegFound) -> Option<String> {
@@ -191,10 +194,9 @@ impl Feg {
         self.ground.room(step, FOLDER).await?;
         self.stage(target, found, tag).await?;
 
-        let references: Vec<String> =
-            self.config.images.iter().map(|image| Self::reference(found, image, tag)).collect();
+        let pull = self.pull_script(&self.references(found, tag));
         self.ground
-            .must_root(step, &self.pull_script(&references), self.config.prepare_timeout, |said| {
+            .must_root(step, &pull, self.config.prepare_timeout, |said| {
                 let is_missing =
                     ["manifest unknown", "not found: manifest", "manifest for"].iter().any(|sign| said.contains(sign));
                 let class = if is_missing { Class::Upgrade } else { Class::Testbed };
@@ -202,29 +204,40 @@ impl Feg {
             })
             .await?;
 
-        if target.is_forced || !self.is_the_same(found).await? {
+        if target.is_forced || !self.is_the_same(target, found, tag).await? {
             return Ok(false);
         }
-        let expected = self.expected(step, found, target).await?;
-        Ok(self.is_target(found, found, &expected).is_ok())
+        let expected = match self.expected(step, found, target).await {
+            // They were not pulled.
+            Err(_) if self.ground.is_only_looked_at() => return Ok(false),
+            expected => expected?,
+        };
+        let is_there = self.is_target(found, found, &expected).is_ok();
+        if is_there && self.ground.is_only_looked_at() {
+            self.ground.note(step, format!("runs `{tag}` already, if the pull brings no other images"));
+        }
+        Ok(is_there)
     }
 
     /// Whether the files of the release are the very files in use.
-    async fn is_the_same(&self, found: &FegFound) -> Result<bool, Problem> {
-        let script = format!(
+    async fn is_the_same(&self, target: &Target, found: &FegFound, tag: &str) -> Result<bool, Problem> {
+        let compare = format!(
             "cd {} && cmp -s docker-compose.yml {NEXT}/docker-compose.yml && cmp -s .env {NEXT}/.env && echo same || true",
             quote(&self.config.directory)
         );
-        let text = self.ground.ask_root(Step::Prepare, "compare the compose file", &script).await?;
-        Ok(text.trim() == "same" && !found.containers.is_empty())
+        let text = if self.ground.is_only_looked_at() {
+            let aside = aside(&format!("{}\n{compare}", self.stage_script(target, found, tag)));
+            self.ground.commanded(Step::Prepare, &compare);
+            self.ground.look(&aside, self.config.prepare_timeout).await?.text()
+        } else {
+            self.ground.ask_root(Step::Prepare, "compare the compose file", &compare).await?
+        };
+        Ok(text.lines().next_back() == Some("same") && !found.containers.is_empty())
     }
 
-    /// What `prepare` does on the host: lays the files ready, pulls, secures the way back.
-    pub(super) fn prepare_scripts(&self, target: &Target, found: &FegFound) -> [String; 3] {
-        let tag = target.tag.as_deref().unwrap_or_default();
-        let references: Vec<String> =
-            self.config.images.iter().map(|image| Self::reference(found, image, tag)).collect();
-        [self.stage_script(target, found, tag), self.pull_script(&references), self.way_back_script(found)]
+    /// The images of a release, as Docker names them.
+    fn references(&self, found: &FegFound, tag: &str) -> Vec<String> {
+        self.config.images.iter().map(|image| Self::reference(found, image, tag)).collect()
     }
 
     fn pull_script(&self, references: &[String]) -> String {
@@ -240,7 +253,8 @@ impl Feg {
         let step = Step::Prepare;
         let name = &self.ground.name;
         let script = self.stage_script(target, found, tag);
-        let output = self.ground.change(step, &script, self.config.prepare_timeout).await?;
+        let patience = self.config.prepare_timeout;
+        let output = self.ground.change_or_lay_aside(step, &script, &aside(&script), patience).await?;
         let (release, said) = (target.release.version(), super::all_said(&output));
         match output.status {
             0 => {
@@ -287,10 +301,13 @@ impl Feg {
     }
 
     async fn image_ids(&self, step: Step, references: &[String]) -> Result<BTreeMap<String, String>, Problem> {
-        let quoted: Vec<String> = references.iter().map(|reference| quote(reference)).collect();
-        let script = format!("{}docker image inspect --format '{{{{.Id}}}}' {}", self.preamble(), quoted.join(" "));
-        let text = self.ground.ask_root(step, "read the image IDs", &script).await?;
+        let text = self.ground.ask_root(step, "read the image IDs", &self.image_ids_script(references)).await?;
         Ok(references.iter().cloned().zip(text.lines().map(|line| line.trim().to_owned())).collect())
+    }
+
+    fn image_ids_script(&self, references: &[String]) -> String {
+        let quoted: Vec<String> = references.iter().map(|reference| quote(reference)).collect();
+        format!("{}docker image inspect --format '{{{{.Id}}}}' {}", self.preamble(), quoted.join(" "))
     }
 
     /// Keeps `.env`, the compose file, and a name of our own for every image in use, so that no prune of dangling images takes it;
@@ -443,9 +460,7 @@ impl Feg {
     /// What must run once the switch is done: asked once, after it.
     pub(super) async fn expected(&self, step: Step, now: &FegFound, target: &Target) -> Result<FegExpected, Problem> {
         let tag = target.tag.clone().expect("the tag is resolved when a FEG is upgraded");
-        let references: Vec<String> =
-            self.config.images.iter().map(|image| Self::reference(now, image, &tag)).collect();
-        let images = self.image_ids(step, &references).await?;
+        let images = self.image_ids(step, &self.references(now, &tag)).await?;
         Ok(FegExpected { tag, images, services: self.services(step, now).await?, switched: now.clone() })
     }
 
@@ -481,9 +496,19 @@ impl Feg {
     }
 
     async fn services(&self, step: Step, found: &FegFound) -> Result<BTreeSet<String>, Problem> {
-        let script = format!("{}{} config --services 2>/dev/null", self.preamble(), found.compose);
-        let text = self.ground.ask_root(step, "read the services", &script).await?;
+        let text = self.ground.ask_root(step, "read the services", &self.services_script(found)).await?;
         Ok(text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect())
+    }
+
+    fn services_script(&self, found: &FegFound) -> String {
+        format!("{}{} config --services 2>/dev/null", self.preamble(), found.compose)
+    }
+
+    /// What `verify` asks, in order; the first and the last are the same question.
+    pub(super) fn verify_scripts(&self, target: &Target, found: &FegFound) -> Vec<String> {
+        let references = self.references(found, target.tag.as_deref().unwrap_or_default());
+        let asked = self.found_script();
+        vec![asked.clone(), self.image_ids_script(&references), self.services_script(found), asked]
     }
 
     /// Whether every service is up that the config requires, that was up before and still exists, or that the release brings.
@@ -535,8 +560,7 @@ impl Feg {
         )
     }
 
-    pub(super) fn journal_script(&self, found: &FegFound, window: Duration) -> String {
-        let since = window.as_secs() + 1;
+    pub(super) fn journal_script(&self, found: &FegFound, since: &str) -> String {
         format!(
             "{}journalctl -q --no-pager -o short-iso --since -{since}s -u 'docker*' 2>&1\n\
              for name in $(docker ps -a --filter label=com.docker.compose.project={} --format '{{{{.Names}}}}'); do\n  \
@@ -545,6 +569,12 @@ impl Feg {
             quote(&found.project),
         )
     }
+}
+
+/// A script that makes in a folder of its own what it would lay ready, and throws it away again.
+fn aside(script: &str) -> String {
+    let script = script.replace(NEXT, "$aside/next");
+    format!("aside=$(mktemp -d) || exit 3\ntrap 'rm -rf \"$aside\"' EXIT\n{script}")
 }
 
 /// Where the images go.

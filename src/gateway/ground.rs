@@ -12,9 +12,12 @@ pub(super) struct Ground {
     pub(super) name: String,
     pub(super) host: Host,
     pub(super) events: Events,
-    /// The run that has the gateway; none where it is only looked at.
+    /// The run that has the gateway; none where it is only looked at: what would change it is said then, and not done.
     pub(super) run: Option<String>,
 }
+
+/// Stands for the run's name in what is only said.
+pub(crate) const SOME_RUN: &str = "RUN";
 
 /// The exit status of a command that has come too late, or cannot wait any longer for one before it, and what it then says.
 const TOO_LATE: i32 = 75;
@@ -27,9 +30,27 @@ pub(super) fn all_said(output: &Output) -> String {
     if text.is_empty() || errors.is_empty() { text + &errors } else { format!("{text}\n{errors}") }
 }
 
+/// What begins a command of this run, so that it does nothing where another run has the gateway by then.
+pub(crate) fn fence(run: &str) -> String {
+    format!("[ \"$(cat {RUN} 2>/dev/null)\" = {} ] || {{ echo '{TAKEN}' >&2; exit {TOO_LATE}; }}\n", quote(run))
+}
+
+/// What begins a command that changes something, so that it waits so many seconds for the one before it.
+pub(crate) fn guard(seconds: &str) -> String {
+    format!("exec 9>>{GUARD} && flock -w {seconds} 9 || {{ echo '{OCCUPIED}' >&2; exit {TOO_LATE}; }}\n")
+}
+
 impl Ground {
     pub(super) fn commanded(&self, step: Step, command: &str) {
         self.events.say(EventKind::Commanded { step, host: self.name.clone(), command: command.to_owned() });
+    }
+
+    pub(super) fn is_only_looked_at(&self) -> bool {
+        self.run.is_none()
+    }
+
+    pub(super) fn note(&self, step: Step, text: impl Into<String>) {
+        self.events.note(step, Some(&self.name), text);
     }
 
     pub(super) fn output(&self, step: Step, line: &str) {
@@ -79,12 +100,14 @@ impl Ground {
 
     /// Makes the gateway this run's: commands of earlier runs that are still on their way do nothing from now on.
     pub(super) async fn claim(&self, step: Step) -> Result<(), Problem> {
-        let Some(run) = &self.run else { return Ok(()) };
         let script = format!(
             "set -e\numask 077\nmkdir -p {STATE}\nprintf '%s\\n' {} > {RUN}.new\nsync {RUN}.new\nmv {RUN}.new {RUN}",
-            quote(run)
+            quote(self.run.as_deref().unwrap_or(SOME_RUN))
         );
         self.commanded(step, &script);
+        if self.is_only_looked_at() {
+            return Ok(());
+        }
         let work = || self.host.command(script.as_str()).sudo().deadline(MINUTE).run();
         let output = self.host.outlast(work).await.map_err(|error| error.problem())?;
         self.answer("write down whose it is", &output).map(drop)
@@ -94,16 +117,16 @@ impl Ground {
     /// long after it, because TCP goes on without the process and delivers when the next run's tunnel is up: a night in the lab
     /// lost what it had laid ready to the last word of the one before.
     fn fenced(&self, script: &str) -> String {
-        let Some(run) = &self.run else { return script.to_owned() };
-        let late = format!("echo '{TAKEN}' >&2; exit {TOO_LATE}");
-        format!("[ \"$(cat {RUN} 2>/dev/null)\" = {} ] || {{ {late}; }}\n{script}", quote(run))
+        match &self.run {
+            Some(run) => fence(run) + script,
+            None => script.to_owned(),
+        }
     }
 
     /// The same for a script that changes something: it waits for the one before it, which may have been left at work by a
     /// connection that was lost, and is sent again.
     fn in_turn(&self, script: &str, patience: Duration) -> String {
-        let late = format!("echo '{OCCUPIED}' >&2; exit {TOO_LATE}");
-        format!("exec 9>>{GUARD} && flock -w {} 9 || {{ {late}; }}\n{}", patience.as_secs(), self.fenced(script))
+        guard(&patience.as_secs().to_string()) + &self.fenced(script)
     }
 
     /// Runs a script as root that only reads, and returns whatever came of it.
@@ -115,7 +138,31 @@ impl Ground {
     /// Runs a script as root that changes something, and returns whatever came of it. It may be run twice.
     pub(super) async fn change(&self, step: Step, script: &str, deadline: Duration) -> Result<Output, Problem> {
         self.commanded(step, script);
+        if self.is_only_looked_at() {
+            return Ok(Output { status: 0, stdout: Vec::new(), stderr: Vec::new() });
+        }
         self.send(&self.in_turn(script, deadline), deadline).await
+    }
+
+    /// The same, for what can be looked at without a change: where the gateway is only looked at, `aside` is run in its place, which
+    /// makes the same in a folder of its own and throws it away again.
+    pub(super) async fn change_or_lay_aside(
+        &self,
+        step: Step,
+        script: &str,
+        aside: &str,
+        deadline: Duration,
+    ) -> Result<Output, Problem> {
+        if !self.is_only_looked_at() {
+            return self.change(step, script, deadline).await;
+        }
+        self.commanded(step, script);
+        self.send(aside, deadline).await
+    }
+
+    /// Runs a script as root without a word, in place of what was said.
+    pub(super) async fn look(&self, script: &str, deadline: Duration) -> Result<Output, Problem> {
+        self.send(script, deadline).await
     }
 
     async fn send(&self, script: &str, deadline: Duration) -> Result<Output, Problem> {
@@ -175,6 +222,12 @@ impl Ground {
         deadline: Duration,
         class: impl FnOnce(&JobEnd, &str) -> Class,
     ) -> Result<(), Problem> {
+        if self.is_only_looked_at() {
+            let within = crate::config::format_duration(deadline);
+            self.note(step, format!("as a job of the host's own, within {within}; it goes on without us:"));
+            self.commanded(step, script);
+            return Ok(());
+        }
         self.commanded(step, script);
         let spec = JobSpec {
             directory: format!("{STATE}/jobs/{id}"),
@@ -203,7 +256,10 @@ impl Ground {
         let job = Job::attach(&self.host, &format!("{STATE}/jobs/{id}"), As::Root);
         let status = self.host.outlast(|| job.status()).await.map_err(|error| error.problem())?;
         if status == JobStatus::Running {
-            self.events.note(step, Some(&self.name), format!("waiting for what was started before ({id})"));
+            self.note(step, format!("waiting for what was started before ({id})"));
+            if self.is_only_looked_at() {
+                return Ok(());
+            }
             self.end_of(step, &job, id, deadline).await?;
         }
         Ok(())

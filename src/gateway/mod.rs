@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use agw::{Agw, Refresh};
+pub(crate) use agw::Agw;
 pub(crate) use feg::{Feg, FegFound};
+pub(crate) use ground::{SOME_RUN, fence, guard};
 pub(crate) use registry::Answer;
 pub(crate) use trouble::Trouble;
 
@@ -155,7 +156,8 @@ pub(crate) enum Gateway {
 }
 
 impl Gateway {
-    /// A gateway that `run` has, once it has [claimed](Gateway::claim) it; without one it is only looked at.
+    /// A gateway that `run` has, once it has [taken it over](Gateway::take_over). Without one it is only looked at: each step reads what it can,
+    /// and what would change the gateway is said and not done.
     pub(crate) fn new(planned: &PlannedHost, lab: &Lab, host: Host, events: &Events, run: Option<&str>) -> Gateway {
         let run = run.map(str::to_owned);
         let ground = Ground { name: planned.name.clone(), host, events: events.clone(), run };
@@ -179,11 +181,6 @@ impl Gateway {
 
     pub(crate) fn host(&self) -> &Host {
         &self.ground().host
-    }
-
-    /// Makes the gateway its run's: commands of earlier runs that are still on their way do nothing from now on.
-    pub(crate) async fn claim(&self) -> Result<(), Problem> {
-        self.ground().claim(Step::Recover).await
     }
 
     /// Whether an upgrade means this gateway.
@@ -286,9 +283,15 @@ impl Gateway {
             (Gateway::Feg(feg), Found::Feg(found)) => (feg.activate_script(target, found), feg.config.activate_timeout),
             _ => return Err(self.is_of_another_kind()),
         };
-        let intent = Intent { run: run.to_owned(), to: target.release.to_string(), found: found.clone() };
-        let intent = serde_json::to_string(&intent).expect("an intent is plain data");
         let ground = self.ground();
+        let to = target.release.to_string();
+        let intent = if ground.is_only_looked_at() {
+            // What it will have found by then is not known.
+            format!(r#"{{"run":"{run}","to":"{to}","found":FOUND}}"#)
+        } else {
+            let intent = Intent { run: run.to_owned(), to, found: found.clone() };
+            serde_json::to_string(&intent).expect("an intent is plain data")
+        };
         let record = format!(
             "set -e\numask 077\nprintf '%s\\n' {} > {INTENT}.new\nsync {INTENT}.new\nmv {INTENT}.new {INTENT}\nsync {STATE}",
             quote(&intent)
@@ -314,6 +317,10 @@ impl Gateway {
         verify: &Verify,
         stop: &Stop,
     ) -> Result<(), Problem> {
+        if self.ground().is_only_looked_at() {
+            self.say_how_to_verify(target, before, verify);
+            return Ok(());
+        }
         let expected = match self {
             Gateway::Agw(_) => None,
             Gateway::Feg(feg) => Some(feg.expected(Step::Verify, &feg.found(Step::Verify).await?, target).await?),
@@ -342,12 +349,7 @@ impl Gateway {
 
     /// Asks until the gateway has checked in, or the deadline has passed: it takes its time after a start.
     async fn check_in(&self, verify: &Verify, stop: &Stop) -> Result<(), Problem> {
-        let command = match self {
-            Gateway::Agw(agw) => &agw.config.checkin,
-            Gateway::Feg(feg) => &feg.config.checkin,
-        };
-        let Some(command) = command else { return Ok(()) };
-        let script = format!("{command} 2>&1");
+        let Some(script) = self.check_in_script() else { return Ok(()) };
         let deadline = Instant::now() + verify.timeout;
         loop {
             let asked = self.ground().run_root(Step::Verify, &script, verify.timeout.max(MINUTE));
@@ -364,6 +366,36 @@ impl Gateway {
         }
     }
 
+    fn check_in_script(&self) -> Option<String> {
+        let command = match self {
+            Gateway::Agw(agw) => &agw.config.checkin,
+            Gateway::Feg(feg) => &feg.config.checkin,
+        };
+        command.as_ref().map(|command| format!("{command} 2>&1"))
+    }
+
+    /// Says what `verify` asks: of a gateway that was not switched it makes no sense to ask it.
+    fn say_how_to_verify(&self, target: &Target, before: &Found, verify: &Verify) {
+        let ground = self.ground();
+        let mut scripts = match (self, before) {
+            (Gateway::Feg(feg), Found::Feg(before)) => feg.verify_scripts(target, before),
+            (Gateway::Agw(agw), _) => vec![agw.found_script()],
+            (Gateway::Feg(_), Found::Agw(_)) => Vec::new(),
+        };
+        scripts.extend(self.check_in_script());
+        ground.note(
+            Step::Verify,
+            format!(
+                "again and again, until all is up and nothing has started anew for {}, at most {}:",
+                crate::config::format_duration(verify.stable),
+                crate::config::format_duration(verify.timeout)
+            ),
+        );
+        for script in scripts {
+            ground.commanded(Step::Verify, &script);
+        }
+    }
+
     /// Brings the gateway back to what it ran, and compares.
     pub(crate) async fn restore(&self, before: &Found, run: &str, verify: &Verify, step: Step) -> Result<(), Problem> {
         let (script, deadline) = match (self, before) {
@@ -371,8 +403,11 @@ impl Gateway {
             (Gateway::Feg(feg), Found::Feg(before)) => (feg.restore_script(before), feg.config.activate_timeout),
             _ => return Err(self.is_of_another_kind()),
         };
+        let ground = self.ground();
+        if ground.is_only_looked_at() {
+            return ground.job(step, &format!("{run}-restore"), &script, deadline, |_, _| Class::Mixed).await;
+        }
         let done = async {
-            let ground = self.ground();
             // A switch that we have lost sight of may still be at work.
             ground.outlive_job(step, &format!("{run}-activate"), deadline).await?;
             ground.job(step, &format!("{run}-restore"), &script, deadline, |_, _| Class::Mixed).await?;
@@ -400,7 +435,11 @@ impl Gateway {
             Gateway::Feg(feg) => feg.finish_script(),
         };
         script.push_str(&format!("rm -f {INTENT} {INTENT}.new\nrm -rf {NEXT} {STATE}/jobs\nsync\n"));
-        self.ground()
+        let ground = self.ground();
+        if ground.is_only_looked_at() {
+            ground.note(step, "once that is well:");
+        }
+        ground
             .must_root(step, &script, MINUTE, |said| Trouble::NotClosed.on(self.name()).because(said))
             .await
             .map(drop)
@@ -436,8 +475,23 @@ impl Gateway {
         self.ground().warn(step, format!("what was set aside is still in {QUIESCED}: {failed}"));
     }
 
-    /// Brings back a gateway that an earlier run left in mid-switch. Returns what it runs again, if there was such a thing.
-    pub(crate) async fn recover(&self, run: &str, verify: &Verify) -> Result<Option<String>, Problem> {
+    /// Makes the gateway its run's, brings it back where an earlier run left it in mid-switch, and reads what it runs. Also returns what
+    /// it was brought back to, if there was such a thing.
+    pub(crate) async fn take_over(&self, run: &str, verify: &Verify) -> Result<(Option<String>, Found), Problem> {
+        self.ground().claim(Step::Recover).await?;
+        let recovered = self.recover(run, verify).await?;
+        if let Some(release) = &recovered {
+            let ground = self.ground();
+            if ground.is_only_looked_at() {
+                ground.note(Step::Recover, format!("it runs {release} then; what follows goes by what it runs now"));
+            } else {
+                ground.warn(Step::Recover, format!("brought back to {release} after a run that died in mid-switch"));
+            }
+        }
+        Ok((recovered, self.found(Step::Recover).await?))
+    }
+
+    async fn recover(&self, run: &str, verify: &Verify) -> Result<Option<String>, Problem> {
         let ground = self.ground();
         let text = ground
             .ask_root(Step::Recover, "look for an intent record", &format!("cat {INTENT} 2>/dev/null || true"))
@@ -544,19 +598,6 @@ impl Gateway {
         }
     }
 
-    /// The scripts of a step, as they would be run on the host.
-    pub(crate) fn scripts(&self, step: Step, target: &Target, found: &Found) -> Vec<String> {
-        match (self, found, step) {
-            (Gateway::Agw(agw), Found::Agw(found), Step::Prepare) => agw.prepare_scripts(target, found).to_vec(),
-            (Gateway::Agw(agw), Found::Agw(_), Step::Activate) => vec![agw.activate_script(target)],
-            (Gateway::Agw(agw), Found::Agw(found), Step::Restore) => vec![agw.restore_script(found)],
-            (Gateway::Feg(feg), Found::Feg(found), Step::Prepare) => feg.prepare_scripts(target, found).to_vec(),
-            (Gateway::Feg(feg), Found::Feg(found), Step::Activate) => vec![feg.activate_script(target, found)],
-            (Gateway::Feg(feg), Found::Feg(found), Step::Restore) => vec![feg.restore_script(found)],
-            _ => Vec::new(),
-        }
-    }
-
     /// How much room there is where the gateway's downloads go.
     pub(crate) async fn disk(&self) -> Result<String, Problem> {
         let folder = match self {
@@ -583,16 +624,17 @@ impl Gateway {
         Ok(if rivals.is_empty() { "none".to_owned() } else { rivals.join(", ") })
     }
 
-    /// The journals of the last `window` by the gateway's own clock, and what the switch did to its conffiles: script and file name.
-    pub(crate) fn traces(&self, found: &Found, window: Duration) -> Vec<(&'static str, String)> {
+    /// The journals of the last `since` seconds by the gateway's own clock, and what the switch did to its conffiles: file name and
+    /// script.
+    pub(crate) fn traces(&self, found: &Found, since: &str) -> Vec<(&'static str, String)> {
         match (self, found) {
             (Gateway::Agw(agw), _) => {
                 vec![
-                    ("journal.log", agw.journal_script(window)),
-                    ("conffiles.diff", Agw::conffile_difference_script(window)),
+                    ("journal.log", agw.journal_script(since)),
+                    ("conffiles.diff", Agw::conffile_difference_script(since)),
                 ]
             }
-            (Gateway::Feg(feg), Found::Feg(found)) => vec![("journal.log", feg.journal_script(found, window))],
+            (Gateway::Feg(feg), Found::Feg(found)) => vec![("journal.log", feg.journal_script(found, since))],
             (Gateway::Feg(_), Found::Agw(_)) => Vec::new(),
         }
     }

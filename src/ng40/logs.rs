@@ -22,13 +22,31 @@ pub(super) struct Clock {
     stamp: String,
 }
 
+/// Asks what time it is.
+pub(super) const CLOCK: &str = "date '+%s.%N %y%m%d_%H%M%S'";
+
+/// Packs the files whose names come on standard input.
+pub(super) const PACK: &str = "cd || exit 1\nexec tar --null --no-recursion -czf - -T - 2>/dev/null";
+
 impl Tester {
     /// What time it is on the tester.
     pub(super) async fn clock(&self) -> Result<Clock, event::Problem> {
-        let output = self.host.run("date '+%s.%N %y%m%d_%H%M%S'").await.map_err(|error| error.problem())?;
+        let output = self.host.run(CLOCK).await.map_err(|error| error.problem())?;
         let text = output.text();
         let (seconds, stamp) = text.trim().split_once(' ').unwrap_or(("0", ""));
         Ok(Clock { seconds: seconds.parse().unwrap_or(0.0), stamp: stamp.to_owned() })
+    }
+
+    /// Lists the logs and captures that are there: size, time of change, path.
+    pub(super) fn files_script(&self) -> String {
+        let find = |folders: &[String]| {
+            let folders: Vec<String> = folders.iter().map(|folder| quote(&format!("./{folder}"))).collect();
+            if folders.is_empty() {
+                return String::new();
+            }
+            format!("find {} -maxdepth 1 -type f -printf '%s %T@ %p\\0' 2>/dev/null\n", folders.join(" "))
+        };
+        format!("cd || exit 1\n{}{}exit 0", find(&self.config.logs), find(&self.config.captures))
     }
 }
 
@@ -60,15 +78,7 @@ struct Remote {
 }
 
 async fn fetch(tester: &Tester, (suite, attempt): (&str, u64), start: &Clock) -> anyhow::Result<PathBuf> {
-    let config = &tester.config;
-    let find = |folders: &[String]| {
-        let folders: Vec<String> = folders.iter().map(|folder| quote(&format!("./{folder}"))).collect();
-        if folders.is_empty() {
-            return String::new();
-        }
-        format!("find {} -maxdepth 1 -type f -printf '%s %T@ %p\\0' 2>/dev/null\n", folders.join(" "))
-    };
-    let script = format!("cd || exit 1\n{}{}exit 0", find(&config.logs), find(&config.captures));
+    let script = tester.files_script();
     let list = || tester.host.command(script.as_str()).deadline(tester.collect.timeout).run();
     let listed = tester.host.outlast(list).await?;
     let mut files: Vec<Remote> =
@@ -100,11 +110,7 @@ async fn fetch(tester: &Tester, (suite, attempt): (&str, u64), start: &Clock) ->
     }
     std::fs::create_dir_all(&folder)?;
     let mut packed = tempfile::tempfile()?;
-    let command = tester
-        .host
-        .command("cd || exit 1\nexec tar --null --no-recursion -czf - -T - 2>/dev/null")
-        .stdin(names)
-        .deadline(tester.collect.timeout);
+    let command = tester.host.command(PACK).stdin(names).deadline(tester.collect.timeout);
     command.stream(limit, |bytes| packed.write_all(bytes)).await?;
     let bytes = unpack(packed, &folder, tester)?;
     tester.events.say(EventKind::Collected {

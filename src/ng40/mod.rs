@@ -139,12 +139,40 @@ impl Tester {
         })
     }
 
-    /// Everything that a suite has NG40 do, in order.
-    pub(crate) fn commands(&self, suite: &Suite) -> Vec<String> {
-        let of = |command: &String| (!command.is_empty()).then(|| self.in_shell(command));
-        let before = [of(&self.config.idle.command), of(&self.config.cleanup_before)];
-        let after = of(&self.config.cleanup_after);
-        before.into_iter().flatten().chain([self.test_command(suite)]).chain(after).collect()
+    /// Says everything that a suite would have NG40 do, in order, and has it do nothing.
+    pub(crate) fn say_suite(&self, name: &str, suite: &Suite) {
+        let host = self.host.name();
+        let note = |text: String| self.events.note(Step::Test, Some(host), text);
+        let command = |command: String| {
+            self.events.say(EventKind::Commanded { step: Step::Test, host: host.to_owned(), command });
+        };
+        let in_shell = |words: &String| {
+            if !words.is_empty() {
+                command(self.in_shell(words));
+            }
+        };
+        note(format!("the suite `{name}`:"));
+        for file in suite.files() {
+            command(self.is_there_script(file));
+        }
+        in_shell(&self.config.idle.command);
+        in_shell(&self.config.cleanup_before);
+        command(logs::CLOCK.to_owned());
+        let within = config::format_duration(suite.deadline);
+        note(format!("as a job of the host's own, within {within}; it goes on without us:"));
+        command(self.test_command(suite));
+        in_shell(&self.config.cleanup_after);
+        command(self.files_script());
+        note("where this run has made files:".to_owned());
+        command(logs::PACK.to_owned());
+    }
+
+    fn is_there_script(&self, file: &str) -> String {
+        format!("head -c 0 {}", quote(&self.path_of(file)))
+    }
+
+    fn path_of(&self, file: &str) -> String {
+        format!("{}/{file}", self.config.directory)
     }
 
     fn in_shell(&self, command: &str) -> String {
@@ -224,13 +252,10 @@ impl Run<'_> {
 
     async fn get_ready(&self) -> Result<(), Problem> {
         let tester = self.tester;
-        let files = [Some(&self.suite.list), self.suite.params.as_ref()];
-        for file in files.into_iter().flatten() {
-            let path = format!("{}/{file}", tester.config.directory);
-            let output =
-                tester.host.run(&format!("head -c 0 {}", quote(&path))).await.map_err(|error| error.problem())?;
+        for file in self.suite.files() {
+            let output = tester.host.run(&tester.is_there_script(file)).await.map_err(|error| error.problem())?;
             if output.status != 0 {
-                return Err(Trouble::NoList { path: &path }.problem().because(output.last_words()));
+                return Err(Trouble::NoList { path: &tester.path_of(file) }.problem().because(output.last_words()));
             }
         }
         tester.must_be_idle(Step::Test).await?;

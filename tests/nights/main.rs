@@ -5,11 +5,13 @@
 
 #[path = "../docs/mod.rs"]
 mod docs;
+mod dry_run;
 mod ends;
 mod faults;
 mod lab;
 mod lock;
 mod night;
+mod overheard;
 mod pages;
 mod suites;
 mod testbed;

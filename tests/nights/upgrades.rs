@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use crate::Test;
+use crate::dry_run;
 use crate::lab::{self, NEWEST, OLD, fault, same};
 use crate::night::{Night, Told, teravm};
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_release_without_an_image_is_refused_before_any_service_is_touched", a_release_without_an_image_is_refused),
     ("a_release_that_is_nowhere_is_refused", a_release_that_is_nowhere_is_refused),
-    ("a_dry_run_prints_the_night_and_changes_nothing", a_dry_run_prints_the_night_and_changes_nothing),
     (
         "a_release_that_needs_a_new_key_is_refused_before_any_service_is_touched",
         a_release_that_needs_a_new_key_is_refused,
@@ -20,8 +20,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("containers_that_exit_again_and_again_take_the_release_back", containers_that_exit_again_and_again),
     ("what_ran_runs_again_although_the_env_names_what_never_ran", what_ran_runs_again),
     ("a_night_that_is_killed_while_it_switches_is_recovered_by_the_next", a_night_that_is_killed_while_it_switches),
-    ("the_first_night_takes_the_newest_complete_release", the_first_night_takes_the_newest_complete_release),
+    ("the_first_night_is_as_its_dry_run_and_takes_the_newest_complete_release", the_first_night_is_as_its_dry_run),
     ("the_second_night_leaves_everything_alone", the_second_night_leaves_everything_alone),
+    ("a_dry_run_tells_that_all_is_there_already", dry_run::a_dry_run_tells_that_all_is_there_already),
+    ("a_dry_run_tells_what_it_can_where_a_host_is_down", dry_run::a_dry_run_tells_what_it_can_where_a_host_is_down),
     // Where the gateways are at the newest release already, so that it costs no switch more.
     ("every_command_of_the_pages_does_what_it_says", crate::pages::every_command_does_what_it_says),
     ("images_that_were_pruned_come_from_the_registry_again", images_that_were_pruned_come_from_the_registry_again),
@@ -83,24 +85,6 @@ fn a_release_without_an_image_is_refused() {
 
 fn a_release_that_is_nowhere_is_refused() {
     refused(teravm("run --tag deadbeef")).says("the repository offers no release `deadbeef`");
-}
-
-fn a_dry_run_prints_the_night_and_changes_nothing() {
-    lab::reset();
-    let before = running() + &state();
-    let told = teravm("run --dry-run").run().exits(0);
-    for words in [
-        "latest -> 1.9.1-1668500000-5d2e8f90",
-        "apt-get",
-        "docker pull",
-        "up -d",
-        "ng40test working_testplan_s6a_CI_run.ntl",
-    ] {
-        assert!(told.stdout.contains(words), "not printed: {words}\n{told}");
-    }
-    assert!(!told.results.exists(), "{told}");
-    same("the testbed", &before, &(running() + &state()));
-    assert_eq!(lab::on("ng40", "ls /home/ng40/.teravm-ci/lock 2>/dev/null || true"), "");
 }
 
 fn a_release_that_needs_a_new_key_is_refused() {
@@ -171,8 +155,9 @@ fn a_night_that_is_killed_while_it_switches() {
     assert_eq!(lab::package("magma"), format!("ii {NEWEST}"), "{told}");
 }
 
-fn the_first_night_takes_the_newest_complete_release() {
+fn the_first_night_is_as_its_dry_run() {
     lab::reset();
+    let foretold = dry_run::foretell();
     let (cron, units) = (lab::on("feg1", "cat /etc/cron.d/recreate_services_cron"), lab::failed_units());
     let told = teravm("run")
         .run()
@@ -184,6 +169,7 @@ fn the_first_night_takes_the_newest_complete_release() {
             "feg1 upgraded 3f7c21ab -> 5d2e8f90",
             "feg2 upgraded 3f7c21ab -> 5d2e8f90",
         ]);
+    foretold.is_what_was_heard(&told);
     assert_eq!(lab::package("magma"), format!("ii {NEWEST}"));
     assert_eq!(lab::package("magma-sctpd"), "ii 1.9.1-1668400000-4b1d00d5");
     assert_eq!(lab::failed_units(), units, "what was failed before is failed, and nothing else");
