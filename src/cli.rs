@@ -72,6 +72,10 @@ pub enum Command {
     Report(ReportArgs),
     /// Hold the tunnel up until Ctrl-C, or while a command runs
     Vpn(VpnArgs),
+    /// Show what a host has been saying: journals, containers, what a run has printed on NG40
+    Logs(LogsArgs),
+    /// Log in to a host of the setup, or run a command on it
+    Ssh(SshArgs),
     /// Show who has the testbed, or give it back
     Lock(LockArgs),
     /// Ask whether a release may ship: 0 yes, 1 no, 6 not known
@@ -187,6 +191,36 @@ pub struct ReportArgs {
 #[derive(Debug, Args)]
 pub struct VpnArgs {
     /// Runs while the tunnel is up; its exit status is ours
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    #[command(flatten)]
+    pub reach: Reach,
+    /// A host of the setup: `agw`, `feg1`, `feg2`, ..., `ng40`
+    #[arg(value_name = "HOST")]
+    pub host: String,
+    /// Only what was said in this time until now
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub since: Option<Duration>,
+    /// Go on with what is said from now on, until Ctrl-C
+    #[arg(short, long)]
+    pub follow: bool,
+    /// At most so many of the last lines, of each container; 100 if `--since` is not given
+    #[arg(short = 'n', long, value_name = "LINES")]
+    pub lines: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub struct SshArgs {
+    #[command(flatten)]
+    pub reach: Reach,
+    /// A host of the setup: `agw`, `feg1`, `feg2`, ..., `ng40`
+    #[arg(value_name = "HOST")]
+    pub host: String,
+    /// Runs on the host, as `ssh` runs it there; its exit status is ours. A shell when there is none
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<String>,
 }

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use error::ConfigError;
 use place::KeyPath;
 use words::Written;
-pub(crate) use words::{Address, Database, Network, format_duration, parse_duration, parse_percentage};
+pub(crate) use words::{Address, Database, Network, format_duration, parse_duration, parse_percentage, unknown};
 
 use crate::error::Hint as _;
 use crate::gate::{self, Flaky, KnownFailure, MaxDuration, Required};
@@ -112,7 +112,7 @@ pub(crate) struct Vpn {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ssh {
-    /// The private key; the agent's keys when there is none.
+    /// The private key; the keys of the agent and of the user when there is none.
     pub key: Option<SecretRef>,
     /// The host keys that are accepted, and no others. Relative to the config file.
     pub known_hosts: PathBuf,

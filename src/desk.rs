@@ -1,4 +1,5 @@
-//! The small commands of an engineer at a desk: hold the tunnel, look at the lock, make and look at the config, completions.
+//! The small commands of an engineer at a desk: hold the tunnel, log in to a host, look at the lock, make and look at the config,
+//! completions.
 
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
@@ -9,14 +10,16 @@ use anyhow::{Context as _, anyhow};
 use clap::CommandFactory as _;
 
 use crate::adopt;
-use crate::cli::{Cli, CompletionsArgs, ConfigAction, ConfigArgs, Global, LockAction, LockArgs, Reach, VpnArgs};
+use crate::cli::{
+    Cli, CompletionsArgs, ConfigAction, ConfigArgs, Global, LockAction, LockArgs, Reach, SshArgs, VpnArgs,
+};
 use crate::config::Config;
 use crate::error::Hint as _;
-use crate::event::{self, Problem};
+use crate::event::{self, Events, Problem};
 use crate::lock::Lock;
-use crate::plan::{Lab, Role};
+use crate::plan::{Lab, PlannedHost, Role};
 use crate::reach;
-use crate::remote::{Access, AccessError};
+use crate::remote::{Access, AccessError, Host};
 use crate::signals;
 use crate::stop::Stop;
 use crate::summary::Status;
@@ -89,11 +92,16 @@ async fn held(tunnel: &Tunnel, program: &str, words: &[String], secrets: &[Strin
             problem = tunnel.lost() => return testbed(&problem),
             _ = &mut signal, if !is_asked => {
                 is_asked = true;
-                if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw) {
-                    let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-                }
+                end(&child);
             }
         }
+    }
+}
+
+/// Asks a command to end.
+fn end(child: &tokio::process::Child) {
+    if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
     }
 }
 
@@ -106,38 +114,70 @@ fn code_of(status: ExitStatus) -> u8 {
 /// Shows who has the testbed, or takes it from them.
 pub(crate) async fn lock(config: &Config, global: &Global, args: &LockArgs) -> anyhow::Result<u8> {
     let lab = Lab::new(config, global, &args.reach)?;
+    on_host(&lab, lab.only(Role::Ng40), async |host, _, _| {
+        let lock = Lock::new(host.clone(), lab.lock.clone());
+        let said = match &args.action {
+            None | Some(LockAction::Status) => match lock.holder().await? {
+                None => format!("{}: free\n", lab.setup),
+                Some(held) if held.has_lapsed => format!("{}: free; lapsed, was held by {held}\n", lab.setup),
+                Some(held) => format!("{}: held by {held}\n", lab.setup),
+            },
+            Some(LockAction::Release { force: _ }) => match lock.break_open().await? {
+                None => format!("{}: was free\n", lab.setup),
+                Some(held) => format!("{}: released; was held by {held}\n", lab.setup),
+            },
+        };
+        print(&said);
+        Ok(Status::Passed.code())
+    })
+    .await
+}
+
+/// Logs in to a host, or runs a command there; its exit status is ours.
+pub(crate) async fn ssh(config: &Config, global: &Global, args: &SshArgs) -> anyhow::Result<u8> {
+    let lab = Lab::new(config, global, &args.reach)?;
+    on_host(&lab, lab.named(&args.host)?, async |host, _, stop| {
+        let mut child = match host.terminal(&args.command).await.map_err(|error| error.problem())?.spawn() {
+            Ok(child) => child,
+            Err(error) => return Err(Problem::testbed("cannot start `ssh`").because_of(&error)),
+        };
+        // What is typed goes to the host, Ctrl-C too; a signal that comes another way ends the session.
+        match stop.or(child.wait()).await {
+            Ok(status) => Ok(status.map_or(KILLED, code_of)),
+            Err(reason) => {
+                end(&child);
+                let _ = child.wait().await;
+                Err(reason)
+            }
+        }
+    })
+    .await
+}
+
+/// Reaches one host, does something there, and leaves; a problem is said, and the exit code is its own.
+pub(crate) async fn on_host(
+    lab: &Lab,
+    meant: &PlannedHost,
+    work: impl AsyncFnOnce(&Host, &Events, &Stop) -> Result<u8, Problem>,
+) -> anyhow::Result<u8> {
     vpn::sweep();
     crate::remote::sweep();
     let (events, inbox) = event::channel(lab.redactor.clone());
     let listening = tokio::spawn(heard(inbox));
     let stop = Stop::default();
     let on_signal = signals::watch(&stop);
-    let code = match reach::reach_only(&lab, Role::Ng40, &events, &stop).await {
+    let code = match reach::reach_host(lab, meant, &events, &stop).await {
         None => match stop.reason() {
             Some(_) => Status::Interrupted.code(),
             None => Status::Testbed.code(),
         },
-        Some(reached) => {
-            let lock = Lock::new(reached.host(Role::Ng40).clone(), lab.lock.clone());
-            let said = match &args.action {
-                None | Some(LockAction::Status) => lock.holder().await.map(|holder| match holder {
-                    None => format!("{}: free\n", lab.setup),
-                    Some(held) if held.has_lapsed => format!("{}: free; lapsed, was held by {held}\n", lab.setup),
-                    Some(held) => format!("{}: held by {held}\n", lab.setup),
-                }),
-                Some(LockAction::Release { force: _ }) => lock.break_open().await.map(|held| match held {
-                    None => format!("{}: was free\n", lab.setup),
-                    Some(held) => format!("{}: released; was held by {held}\n", lab.setup),
-                }),
-            };
+        Some((reached, host)) => {
+            let done = work(&host, &events, &stop).await;
             reached.leave(&events).await;
-            match said {
-                Ok(text) => {
-                    print(&text);
-                    Status::Passed.code()
-                }
-                Err(problem) => testbed(&problem),
-            }
+            done.unwrap_or_else(|problem| {
+                remark(&format!("{}\n", problem.text()));
+                Status::from(problem.class).code()
+            })
         }
     };
     on_signal.abort();

@@ -16,6 +16,7 @@ mod gate;
 mod gateway;
 mod history;
 mod lock;
+mod logs;
 mod manual;
 mod memory;
 mod ng40;
@@ -36,6 +37,7 @@ mod terminal;
 mod upgrade;
 mod verdict;
 mod version;
+mod view;
 mod vpn;
 
 use crate::cli::{Cli, Command, Global, Night};
@@ -78,6 +80,8 @@ async fn carry_out(cli: Cli) -> anyhow::Result<u8> {
         }
         Command::Check(args) => check::check(&config()?, global, args).await,
         Command::Vpn(args) => desk::vpn(&config()?, global, args).await,
+        Command::Logs(args) => logs::show(&config()?, global, args).await,
+        Command::Ssh(args) => desk::ssh(&config()?, global, args).await,
         Command::Lock(args) => desk::lock(&config()?, global, args).await,
         Command::Gate(args) => history::gate(&config()?, args).await,
         Command::History(args) => history::ask(&config()?, global, args).await,

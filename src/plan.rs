@@ -9,7 +9,9 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 
 use crate::cli::{self, Kind};
-use crate::config::{Address, Agw, Collect, Config, Feg, Lock, Ng40, ReleasePolicy, Ssh, Suite, Verify, VpnKind};
+use crate::config::{
+    Address, Agw, Collect, Config, Feg, Lock, Ng40, ReleasePolicy, Ssh, Suite, Verify, VpnKind, unknown,
+};
 use crate::error::Hint as _;
 use crate::event::{self, PlannedSuite, Problem, Step};
 use crate::gate::Gate;
@@ -160,6 +162,19 @@ impl Lab {
             outage: config.vpn.outage,
             redactor,
         })
+    }
+}
+
+impl Lab {
+    /// The host of this name.
+    pub(crate) fn named(&self, name: &str) -> anyhow::Result<&PlannedHost> {
+        let found = self.hosts.iter().find(|host| host.name == name);
+        found.with_context(|| unknown("host", name, self.hosts.iter().map(|host| host.name.as_str())))
+    }
+
+    /// The one host of this role, of which every setup has one.
+    pub(crate) fn only(&self, role: Role) -> &PlannedHost {
+        self.hosts.iter().find(|host| host.role == role).expect("every setup has an AGW and an NG40")
     }
 }
 

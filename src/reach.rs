@@ -27,10 +27,17 @@ pub(crate) async fn reach(lab: &plan::Lab, events: &Events, stop: &Stop) -> Opti
     reach_these(lab, &lab.hosts.iter().collect::<Vec<_>>(), events, stop).await
 }
 
-/// The same for the hosts of one role alone.
-pub(crate) async fn reach_only(lab: &plan::Lab, role: Role, events: &Events, stop: &Stop) -> Option<Lab> {
-    let hosts: Vec<&plan::PlannedHost> = lab.hosts.iter().filter(|planned| planned.role == role).collect();
-    reach_these(lab, &hosts, events, stop).await
+/// The same for one host alone.
+pub(crate) async fn reach_host(
+    lab: &plan::Lab,
+    meant: &plan::PlannedHost,
+    events: &Events,
+    stop: &Stop,
+) -> Option<(Lab, Host)> {
+    let reached = reach_these(lab, &[meant], events, stop).await?;
+    let (_, host) = reached.hosts.first()?;
+    let host = host.clone();
+    Some((reached, host))
 }
 
 async fn reach_these(lab: &plan::Lab, meant: &[&plan::PlannedHost], events: &Events, stop: &Stop) -> Option<Lab> {

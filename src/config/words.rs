@@ -299,7 +299,7 @@ where
 }
 
 /// Says that a name is not known, and which one may have been meant.
-pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
     match nearest(name, known.clone()) {
         Some(near) => format!("there is no {what} `{name}`; did you mean `{near}`?"),
         None => {

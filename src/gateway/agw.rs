@@ -297,9 +297,10 @@ impl Agw {
         )
     }
 
-    pub(super) fn journal_script(&self, since: &str) -> String {
+    /// The journal of what matters here, `range` being options of `journalctl`.
+    pub(super) fn journal_script(&self, range: &str) -> String {
         format!(
-            "journalctl -q --no-pager -o short-iso --since -{since}s -u {} -u 'sctpd*' -u 'apt*' 2>&1",
+            "journalctl -q --no-pager -o short-iso {range} -u {} -u 'sctpd*' -u 'apt*' 2>&1",
             quote(&self.config.unit_pattern)
         )
     }

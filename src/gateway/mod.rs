@@ -29,6 +29,7 @@ use crate::plan::{Lab, PlannedHost, Role, Upgrade};
 use crate::release::Release;
 use crate::remote::{Host, JobEnd, quote};
 use crate::stop::Stop;
+use crate::view::View;
 
 /// Our own folder on a gateway, root's and nobody else's.
 const STATE: &str = "/var/lib/teravm-ci";
@@ -439,10 +440,7 @@ impl Gateway {
         if ground.is_only_looked_at() {
             ground.note(step, "once that is well:");
         }
-        ground
-            .must_root(step, &script, MINUTE, |said| Trouble::NotClosed.on(self.name()).because(said))
-            .await
-            .map(drop)
+        ground.must_root(step, &script, MINUTE, |said| Trouble::NotClosed.on(self.name()).because(said)).await.map(drop)
     }
 
     /// Takes away what `prepare` laid ready, on a gateway that is not switched: images that were pulled no longer have the
@@ -630,12 +628,20 @@ impl Gateway {
         match (self, found) {
             (Gateway::Agw(agw), _) => {
                 vec![
-                    ("journal.log", agw.journal_script(since)),
+                    ("journal.log", agw.journal_script(&format!("--since -{since}s"))),
                     ("conffiles.diff", Agw::conffile_difference_script(since)),
                 ]
             }
             (Gateway::Feg(feg), Found::Feg(found)) => vec![("journal.log", feg.journal_script(found, since))],
             (Gateway::Feg(_), Found::Agw(_)) => Vec::new(),
+        }
+    }
+
+    /// What shows so much of what the gateway has been saying.
+    pub(crate) fn log_script(&self, view: &View) -> String {
+        match self {
+            Gateway::Agw(agw) => agw.journal_script(&view.of_journal()),
+            Gateway::Feg(feg) => feg.log_script(view),
         }
     }
 

@@ -6,12 +6,14 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::Tester;
 use super::console::clean;
 use super::parser::{Said, parse_line};
 use super::reading::Failed;
+use super::{JOBS, Tester};
+use crate::config;
 use crate::event::{self, EventKind, Step};
 use crate::remote::quote;
+use crate::view::View;
 
 /// A moment by a host's own clock, in the forms in which its files tell time.
 #[derive(Debug, Clone)]
@@ -48,6 +50,25 @@ impl Tester {
         };
         format!("cd || exit 1\n{}{}exit 0", find(&self.config.logs), find(&self.config.captures))
     }
+}
+
+/// What shows so much of what a run of ours has printed, as long as its console is there; else of the newest log of a case.
+pub(crate) fn log_script(config: &config::Ng40, view: &View) -> String {
+    let folders: Vec<String> = config.logs.iter().map(|folder| quote(&format!("./{folder}"))).collect();
+    let newest = |where_: &str| {
+        format!(
+            "newest=$(find {where_} -type f{} -printf '%T@ %p\\n' 2>/dev/null | sort -n | tail -n 1 | cut -d ' ' -f 2-)\n",
+            view.of_changes()
+        )
+    };
+    let console = newest(&format!("./{JOBS} -mindepth 2 -maxdepth 2 -name log"));
+    let case = newest(&format!("{} -maxdepth 1", folders.join(" ")));
+    format!(
+        "cd || exit 1\n{console}[ -n \"$newest\" ] || {{\n{case}}}\n\
+         [ -n \"$newest\" ] || {{ echo 'no run has left anything here' >&2; exit 1; }}\n\
+         echo \"== $newest\"\nexec tail {} -- \"$newest\"",
+        view.of_file()
+    )
 }
 
 /// Brings home the logs and captures of a run that began at `start`, and returns the failed cases that their own logs explain.

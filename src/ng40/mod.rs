@@ -27,6 +27,7 @@ use crate::remote::{As, Host, Job, JobEnd, JobSpec, quote};
 use crate::results::Results;
 use crate::stop::Stop;
 
+pub(crate) use logs::log_script;
 use outcome::End;
 use reading::{Console, Heard};
 use tail::Tail;
@@ -59,6 +60,9 @@ const HURRY: Duration = Duration::from_secs(120);
 
 /// Beyond its deadline a run is given this long to be killed on its host and seen ended by us.
 const GRACE: Duration = Duration::from_secs(60);
+
+/// Where the runs of suites live, in the home of the user.
+const JOBS: &str = ".teravm-ci/jobs";
 
 impl Tester {
     /// Runs one suite to its end, whatever that is, and returns the cases that did not pass; nothing where it was not run. What
@@ -276,8 +280,8 @@ impl Run<'_> {
         });
         let spec = JobSpec {
             directory: match self.attempt {
-                1 => format!("~/.teravm-ci/jobs/{run}-{}", self.name),
-                attempt => format!("~/.teravm-ci/jobs/{run}-{}-{attempt}", self.name),
+                1 => format!("~/{JOBS}/{run}-{}", self.name),
+                attempt => format!("~/{JOBS}/{run}-{}-{attempt}", self.name),
             },
             script: format!("{}{script}", tester.fence),
             deadline: self.suite.deadline,

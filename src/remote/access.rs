@@ -2,7 +2,7 @@
 //! file of the user's or the machine's has a say in.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -102,7 +102,7 @@ pub(super) struct Private {
 }
 
 impl Access {
-    /// Makes the private directory. `key` is the private key; without one the agent's keys are used. A connection that is lost is
+    /// Makes the private directory. `key` is the private key; without one the keys of the agent and of the user are used. A connection that is lost is
     /// waited for as long as an `outage` may last.
     pub(crate) fn open(ssh: &Ssh, key: Option<&Secret>, outage: Duration) -> Result<Access, AccessError> {
         let known_hosts = fs::read(&ssh.known_hosts)
@@ -201,6 +201,27 @@ impl Private {
             }
             cause => Err(cause),
         }
+    }
+
+    /// A session for a person, through a master.
+    pub(super) fn terminal(
+        &self,
+        socket: &Path,
+        address: &Address,
+        user: &str,
+        command: &[String],
+    ) -> tokio::process::Command {
+        let mut ssh = tokio::process::Command::from(self.ssh("ssh"));
+        ssh.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit()).kill_on_drop(true);
+        // The host has to know what the terminal can do.
+        if let Some(terminal) = std::env::var_os("TERM") {
+            ssh.env("TERM", terminal);
+        }
+        let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+        ssh.arg(if is_terminal { "-t" } else { "-T" });
+        ssh.arg("-F").arg(self.directory.join("config")).arg("-S").arg(socket);
+        ssh.args(["-p", &address.port.to_string(), "-l", user, "--", &address.host]).args(command);
+        ssh
     }
 
     async fn host_keys(&self, address: &Address) -> Vec<HostKey> {
@@ -340,7 +361,8 @@ fn configuration(directory: &Path, ssh: &Ssh, has_key: bool) -> String {
     let identity = if has_key {
         format!("IdentityFile \"{directory}/key\"\nIdentitiesOnly yes\nIdentityAgent none")
     } else {
-        "IdentityFile none".to_owned()
+        // The agent's keys, and those that `ssh` itself looks for in the user's `~/.ssh`.
+        "IdentitiesOnly no".to_owned()
     };
     format!(
         "{identity}\n\

@@ -90,6 +90,15 @@ impl Host {
         Command::new(self.clone(), script.into())
     }
 
+    /// A session of the user's own over the connection that is there: with a terminal where there is one, a shell if no command is
+    /// given. Its words are joined and read by the host's shell, as `ssh` does it.
+    pub(crate) async fn terminal(&self, command: &[String]) -> Result<tokio::process::Command, Error> {
+        self.session().await?;
+        let connection = self.inner.connection.lock().await;
+        let socket = connection.as_ref().map(|connection| connection.socket.as_path()).ok_or_else(|| self.lost())?;
+        Ok(self.inner.private.terminal(socket, &self.inner.address, &self.inner.user, command))
+    }
+
     /// Makes sure that there is a connection that answers. One that does is kept, so several may ask at once.
     pub(crate) async fn reconnect(&self) -> Result<(), Error> {
         let mut connection = self.inner.connection.lock().await;

@@ -28,6 +28,9 @@ fn the_help_lists_the_commands_that_work() {
           check        Look whether everything that a night needs is there, changing nothing
           report       Turn saved NG40 consoles into the same reports, offline
           vpn          Hold the tunnel up until Ctrl-C, or while a command runs
+          logs         Show what a host has been saying: journals, containers, what a run has printed on
+                       NG40
+          ssh          Log in to a host of the setup, or run a command on it
           lock         Show who has the testbed, or give it back
           gate         Ask whether a release may ship: 0 yes, 1 no, 6 not known
           history      Look at nights that were
@@ -61,6 +64,8 @@ fn every_command_has_its_help() {
         "check",
         "report",
         "vpn",
+        "logs",
+        "ssh",
         "lock",
         "lock status",
         "lock release",
@@ -138,6 +143,13 @@ fn options_that_contradict_each_other_are_refused() {
 
         For more information, try '--help'.
         ");
+    assert_snapshot!(refused(&["ssh", "agw", "uptime"]), @"
+        error: unexpected argument 'uptime' found
+
+        Usage: teravm-ci ssh [OPTIONS] <HOST> [-- <COMMAND>...]
+
+        For more information, try '--help'.
+        ");
     assert_snapshot!(refused(&["vpn", "make", "tests"]), @"
         error: unexpected argument 'make' found
 
@@ -177,6 +189,29 @@ fn a_word_that_an_option_does_not_know_is_refused() {
           <FILE>...
 
         Usage: teravm-ci report <FILE>...
+
+        For more information, try '--help'.
+        ");
+}
+
+#[test]
+fn a_host_that_the_setup_does_not_have_is_refused_with_those_that_it_has() {
+    assert_snapshot!(refused(&["logs", "feg9"]), @"
+        error: there is no host `feg9`; did you mean `feg1`?
+        ");
+    assert_snapshot!(refused(&["ssh", "192.168.60.17", "--", "reboot"]), @"
+        error: there is no host `192.168.60.17`; known are `agw`, `feg1`, `ng40`
+        ");
+    assert_snapshot!(refused(&["logs"]), @"
+        error: the following required arguments were not provided:
+          <HOST>
+
+        Usage: teravm-ci logs <HOST>
+
+        For more information, try '--help'.
+        ");
+    assert_snapshot!(refused(&["logs", "agw", "--since", "yesterday"]), @"
+        error: invalid value 'yesterday' for '--since <DURATION>': `yesterday` is not a duration; write it like `90s`, `45m`, `2h45m` or `7d`
 
         For more information, try '--help'.
         ");

@@ -3,6 +3,7 @@
 //! One lab, so one test at a time. Without a Docker engine the tests say so and are counted as ignored; with
 //! `TERAVM_LAB=required` in the environment that is a failure.
 
+mod desk;
 #[path = "../docs/mod.rs"]
 mod docs;
 mod dry_run;
@@ -37,13 +38,14 @@ fn main() -> ExitCode {
         // What `cargo test` shows beside the names of the tests.
         let _ = writeln!(std::io::stderr(), "the lab cannot be had: {why}");
     }
-    let topics: [(&str, &[Test]); 6] = [
+    let topics: [(&str, &[Test]); 7] = [
         ("vpn", vpn::TESTS),
         ("testbed", testbed::TESTS),
         ("lock", lock::TESTS),
         ("upgrades", upgrades::TESTS),
         ("suites", suites::TESTS),
         ("ends", ends::TESTS),
+        ("desk", desk::TESTS),
     ];
     let tests = topics.iter().flat_map(|(topic, tests)| tests.iter().map(move |test| (topic, test)));
     let trials = tests

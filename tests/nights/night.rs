@@ -1,6 +1,7 @@
 //! A night in a test: the real program on the CI node, with a config made from `config/lab.yaml`, and what came of it.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -23,6 +24,7 @@ pub(crate) struct Night {
     place: Option<PathBuf>,
     desk: Option<PathBuf>,
     has_small_disk: bool,
+    keys: Option<&'static str>,
 }
 
 /// A command of the program with these words.
@@ -40,6 +42,7 @@ pub(crate) fn teravm(words: &str) -> Night {
         place: None,
         desk: None,
         has_small_disk: false,
+        keys: None,
     };
     night.with("verify.stable", "2s").with("verify.timeout", "25s").with("ng40.settle", "0s").with("vpn.outage", "20s")
 }
@@ -88,6 +91,12 @@ impl Night {
         self
     }
 
+    /// Runs at a terminal, where somebody types this; all that is shown there is standard output.
+    pub(crate) fn at_a_terminal(mut self, keys: &'static str) -> Self {
+        self.keys = Some(keys);
+        self.env("TERM", "xterm")
+    }
+
     /// Has its temporary files where another night had them.
     pub(crate) fn in_the_place_of(mut self, other: &Told) -> Self {
         self.place = Some(other.temporary.clone());
@@ -128,12 +137,17 @@ impl Night {
             }
             child.args(["runuser", "-u", user, "--"]);
         }
-        child.args([env!("CARGO_BIN_EXE_teravm-ci"), command]);
+        let (config, reports) = (config.display().to_string(), results.display().to_string());
+        let mut program = vec![env!("CARGO_BIN_EXE_teravm-ci"), command];
         if self.desk.is_none() {
-            child.arg("--config").arg(&config).arg("--results").arg(&results);
+            program.extend(["--config", &config, "--results", &reports]);
         }
-        let child = child
-            .args(rest)
+        program.extend(rest.iter().map(String::as_str));
+        match self.keys {
+            None => child.args(&program),
+            Some(_) => child.args(["script", "-qefc", &program.join(" "), "/dev/null"]),
+        };
+        let mut child = child
             .current_dir(folder)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -142,11 +156,15 @@ impl Night {
             .env("CI", "true")
             .env("TMPDIR", self.temporary())
             .envs(&self.env)
-            .stdin(Stdio::null())
+            .stdin(if self.keys.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(open("stdout"))
             .stderr(open("stderr"))
             .spawn()
             .expect("iproute2 is there");
+        if let Some(keys) = self.keys {
+            let stdin = child.stdin.as_mut().expect("stdin is piped above");
+            stdin.write_all(keys.as_bytes()).expect("the terminal takes it");
+        }
         Running { child, results, network, since: Instant::now(), night: self }
     }
 
@@ -183,6 +201,12 @@ impl Running {
     pub(crate) fn until_said(&mut self, said: &str) {
         let stderr = self.night.folder.path().join("stderr");
         lab::wait_for(said, LIMIT, || std::fs::read_to_string(&stderr).is_ok_and(|text| text.contains(said)));
+    }
+
+    /// Waits until the program has printed this on standard output.
+    pub(crate) fn until_printed(&mut self, said: &str) {
+        let stdout = self.night.folder.path().join("stdout");
+        lab::wait_for(said, LIMIT, || std::fs::read_to_string(&stdout).is_ok_and(|text| text.contains(said)));
     }
 
     pub(crate) fn signal(&self, signal: &str) {
