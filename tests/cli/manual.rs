@@ -45,33 +45,35 @@ fn a_page_of_no_command_is_refused() {
 #[test]
 fn every_page_is_written_for_a_package() {
     let desk = Desk::new();
-    assert_snapshot!(desk.run("man --out pages").changed.join("\n"), @"
-        wrote pages/
-        wrote pages/teravm-ci-check.1
-        wrote pages/teravm-ci-completions.1
-        wrote pages/teravm-ci-config-check.1
-        wrote pages/teravm-ci-config-import-fabfile.1
-        wrote pages/teravm-ci-config-init.1
-        wrote pages/teravm-ci-config-schema.1
-        wrote pages/teravm-ci-config-show.1
-        wrote pages/teravm-ci-config.1
-        wrote pages/teravm-ci-gate.1
-        wrote pages/teravm-ci-history-compare.1
-        wrote pages/teravm-ci-history-import.1
-        wrote pages/teravm-ci-history-list.1
-        wrote pages/teravm-ci-history-page.1
-        wrote pages/teravm-ci-history-show.1
-        wrote pages/teravm-ci-history.1
-        wrote pages/teravm-ci-lock-release.1
-        wrote pages/teravm-ci-lock-status.1
-        wrote pages/teravm-ci-lock.1
-        wrote pages/teravm-ci-man.1
-        wrote pages/teravm-ci-report.1
-        wrote pages/teravm-ci-run.1
-        wrote pages/teravm-ci-test.1
-        wrote pages/teravm-ci-upgrade.1
-        wrote pages/teravm-ci-vpn.1
-        wrote pages/teravm-ci.1
-        ");
+    assert_snapshot!(desk.run("man --out pages").changed.join("\n"), @r"
+    wrote pages/
+    wrote pages/teravm-ci-check.1
+    wrote pages/teravm-ci-completions.1
+    wrote pages/teravm-ci-config-check.1
+    wrote pages/teravm-ci-config-import-fabfile.1
+    wrote pages/teravm-ci-config-init.1
+    wrote pages/teravm-ci-config-schema.1
+    wrote pages/teravm-ci-config-show.1
+    wrote pages/teravm-ci-config.1
+    wrote pages/teravm-ci-gate.1
+    wrote pages/teravm-ci-history-compare.1
+    wrote pages/teravm-ci-history-import.1
+    wrote pages/teravm-ci-history-list.1
+    wrote pages/teravm-ci-history-page.1
+    wrote pages/teravm-ci-history-show.1
+    wrote pages/teravm-ci-history.1
+    wrote pages/teravm-ci-lock-release.1
+    wrote pages/teravm-ci-lock-status.1
+    wrote pages/teravm-ci-lock.1
+    wrote pages/teravm-ci-logs.1
+    wrote pages/teravm-ci-man.1
+    wrote pages/teravm-ci-report.1
+    wrote pages/teravm-ci-run.1
+    wrote pages/teravm-ci-ssh.1
+    wrote pages/teravm-ci-test.1
+    wrote pages/teravm-ci-upgrade.1
+    wrote pages/teravm-ci-vpn.1
+    wrote pages/teravm-ci.1
+    ");
     assert_eq!(desk.read("pages/teravm-ci.1"), Desk::new().run("man").stdout);
 }
