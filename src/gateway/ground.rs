@@ -137,11 +137,16 @@ impl Ground {
 
     /// Runs a script as root that changes something, and returns whatever came of it. It may be run twice.
     pub(super) async fn change(&self, step: Step, script: &str, deadline: Duration) -> Result<Output, Problem> {
-        self.commanded(step, script);
-        if self.is_only_looked_at() {
-            return Ok(Output { status: 0, stdout: Vec::new(), stderr: Vec::new() });
+        match self.command_of(step, script, deadline) {
+            Some(command) => self.send(&command, deadline).await,
+            None => Ok(Output::default()),
         }
-        self.send(&self.in_turn(script, deadline), deadline).await
+    }
+
+    /// Says a script that changes something, and returns what is sent for it: nothing where the gateway is only looked at.
+    fn command_of(&self, step: Step, script: &str, deadline: Duration) -> Option<String> {
+        self.commanded(step, script);
+        (!self.is_only_looked_at()).then(|| self.in_turn(script, deadline))
     }
 
     /// The same, for what can be looked at without a change: where the gateway is only looked at, `aside` is run in its place, which
@@ -204,8 +209,8 @@ impl Ground {
         deadline: Duration,
         problem: impl FnOnce(String) -> Problem,
     ) -> Result<Output, Problem> {
-        self.commanded(step, script);
-        let output = self.send_and_hear(step, &self.in_turn(script, deadline), deadline).await?;
+        let Some(command) = self.command_of(step, script, deadline) else { return Ok(Output::default()) };
+        let output = self.send_and_hear(step, &command, deadline).await?;
         if output.status == 0 {
             return Ok(output);
         }

@@ -56,7 +56,7 @@ pub(crate) struct Command {
 }
 
 /// What a script came to. Its status is a value: only the caller knows what it means.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Output {
     /// The exit status as a shell counts it: death by signal is 128 and the signal's number.
     pub(crate) status: i32,

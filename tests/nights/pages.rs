@@ -14,6 +14,9 @@ const LIST: &str = "begin pages testplan_s6a.conf\nrun pages_01()\nwait 5\nverdi
 /// One gateway will do: the words are what is tried here.
 const HOSTS: &str = r#"{"agw": "192.168.60.17", "ng40": "192.168.60.75"}"#;
 
+/// The same with a FEG, for what is about one.
+const WITH_FEG: &str = r#"{"agw": "192.168.60.17", "feg": ["192.168.60.112"], "ng40": "192.168.60.75"}"#;
+
 /// Keeps the AGW from the newest release, for which a FEG would have no image, until it is dropped.
 struct Pin;
 
@@ -51,11 +54,12 @@ fn ssh_config(desk: &Path) -> String {
 
 /// A command as it is typed at a desk in the lab, where both setups of the pages are the lab itself.
 fn typed(desk: &Path, words: &str) -> Night {
+    let hosts = if words.contains("feg1") { WITH_FEG } else { HOSTS };
     teravm(words)
         .typed_at(desk)
         .with("verify.stable", "1s")
         .with("suites", r#"{"s6a": {"list": "pages.ntl"}}"#)
-        .with("setups", &format!(r#"{{"setup_1": {HOSTS}, "setup_2": {HOSTS}}}"#))
+        .with("setups", &format!(r#"{{"setup_1": {hosts}, "setup_2": {hosts}}}"#))
         .with("default_setup", "setup_1")
 }
 
@@ -114,6 +118,13 @@ pub(crate) fn every_command_does_what_it_says() {
         }
         if line.starts_with("vpn") && !line.contains(" -- ") {
             while_held(night, || ());
+            continue;
+        }
+        if line.contains("--follow") {
+            let mut follower = night.start();
+            follower.until_printed("\n");
+            follower.signal("-INT");
+            tidy(follower.over()).exits(0);
             continue;
         }
         if is_another_test(&line) {
