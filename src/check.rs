@@ -12,7 +12,6 @@ use crate::lock::Lock;
 use crate::ng40::Tester;
 use crate::plan::{Lab, Role};
 use crate::reach;
-use crate::remote::quote;
 use crate::results::Results;
 use crate::stop::Stop;
 use crate::summary::Status;
@@ -45,12 +44,14 @@ pub(crate) async fn check(config: &Config, global: &Global, args: &CheckArgs) ->
     rows.push(Row::new("here", "history", Ok(history.state().await)));
     let stop = Stop::default();
     let watch = signals::watch(&stop);
-    for program in ["ssh", "openvpn"] {
+    for (program, package) in [("ssh", "openssh-client"), ("openvpn", "openvpn")] {
         let is_needed = program == "ssh" || lab.vpn.is_some();
         rows.push(match process::find(program) {
             Some(path) => Row::new("here", "program", Ok(path.display().to_string())),
             None if is_needed => {
-                Row::new("here", "program", Err(Problem::testbed(format!("`{program}` is not installed"))))
+                let problem = Problem::testbed(format!("`{program}` is not installed"));
+                let problem = problem.hint(format!("Debian and Ubuntu have it in the package `{package}`"));
+                Row::new("here", "program", Err(problem))
             }
             None => Row::new("here", "program", Ok(format!("{program} is not needed"))),
         });
@@ -119,16 +120,8 @@ async fn of_hosts(config: &Config, lab: &Lab, reached: &reach::Lab, events: &Eve
             tester.must_be_idle(Step::Test).await.map(|()| "NG40 is idle".to_owned()),
         ));
         for (name, suite) in &config.suites {
-            let path = format!("{}/{}", lab.ng40.directory, suite.list);
-            let there = host.run(&format!("test -r {}", quote(&path))).await.map_err(|error| error.problem());
-            rows.push(Row::new(
-                host.name(),
-                "list",
-                there.and_then(|output| match output.status {
-                    0 => Ok(format!("{name}: {}", suite.list)),
-                    _ => Err(Problem::testbed(format!("the test list of `{name}` is not there: {path}"))),
-                }),
-            ));
+            let is_there = tester.must_have(suite).await.map(|()| format!("{name}: {}", suite.list));
+            rows.push(Row::new(host.name(), "list", is_there));
         }
     }
     rows
@@ -144,9 +137,12 @@ async fn of_gateway(gateway: &Gateway) -> Vec<Row> {
         "sudo",
         root.and_then(|output| match output.text().as_str() {
             "0" => Ok("passwordless".to_owned()),
-            _ => {
-                Err(Problem::testbed(format!("`sudo` does not make us root on `{name}`")).because(output.last_words()))
-            }
+            _ => Err(Problem::testbed(format!("`sudo` does not make us root on `{name}`"))
+                .because(output.last_words())
+                .hint(format!(
+                    "there, a file in `/etc/sudoers.d` has to say `{} ALL=(ALL) NOPASSWD: ALL`",
+                    gateway.host().user()
+                ))),
         }),
     ));
     if !is_root {
@@ -166,7 +162,8 @@ async fn of_gateway(gateway: &Gateway) -> Vec<Row> {
             "repository",
             agw.candidates().await.and_then(|(magma, _)| match magma.releases().first() {
                 Some(release) => Ok(format!("{} releases, the newest is {release}", magma.releases().len())),
-                None => Err(Problem::testbed("the repository offers no release of `magma`")),
+                None => Err(Problem::testbed(format!("the repository offers `{name}` no release of `magma`"))
+                    .hint("there, `apt-cache policy magma` says what it knows and from where")),
             }),
         ));
     }

@@ -171,6 +171,17 @@ impl Tester {
         command(logs::PACK.to_owned());
     }
 
+    /// Refuses a suite whose test list, or whose parameters, are not on the tester.
+    pub(crate) async fn must_have(&self, suite: &Suite) -> Result<(), Problem> {
+        for file in suite.files() {
+            let output = self.host.run(&self.is_there_script(file)).await.map_err(|error| error.problem())?;
+            if output.status != 0 {
+                return Err(Trouble::NoList { path: &self.path_of(file) }.problem().because(output.last_words()));
+            }
+        }
+        Ok(())
+    }
+
     fn is_there_script(&self, file: &str) -> String {
         format!("head -c 0 {}", quote(&self.path_of(file)))
     }
@@ -256,12 +267,7 @@ impl Run<'_> {
 
     async fn get_ready(&self) -> Result<(), Problem> {
         let tester = self.tester;
-        for file in self.suite.files() {
-            let output = tester.host.run(&tester.is_there_script(file)).await.map_err(|error| error.problem())?;
-            if output.status != 0 {
-                return Err(Trouble::NoList { path: &tester.path_of(file) }.problem().because(output.last_words()));
-            }
-        }
+        tester.must_have(self.suite).await?;
         tester.must_be_idle(Step::Test).await?;
         if !tester.config.cleanup_before.is_empty() {
             tester.clean_up(&tester.config.cleanup_before).await?;

@@ -542,6 +542,7 @@ fn a_machine_without_ssh_is_told_so() {
         ok      here  config      setup `lab`, every secret is there
         ok      here  history     sqlite:config/history.sqlite, with the first night
         FAILED  here  program     `ssh` is not installed
+                                     try: Debian and Ubuntu have it in the package `openssh-client`
         ok      here  program     DESK/programs/openvpn
         ok      here  tunnel      none of ours; the hosts are reached as they are
         FAILED  agw   ssh         cannot connect to `agw` as magma at 127.0.0.1:1
