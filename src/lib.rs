@@ -37,8 +37,8 @@ mod terminal;
 mod upgrade;
 mod verdict;
 mod version;
-mod view;
 mod vpn;
+mod window;
 
 use crate::cli::{Cli, Command, Global, Night};
 use crate::config::Config;

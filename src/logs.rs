@@ -14,7 +14,7 @@ use crate::remote::Error;
 use crate::report::text::visible;
 use crate::secret::{RedactedStream, Redactor};
 use crate::summary::Status;
-use crate::view::View;
+use crate::window::Window;
 
 /// What is shown of a log when nobody says how much.
 const LINES: u32 = 100;
@@ -27,13 +27,13 @@ pub(crate) async fn show(config: &Config, global: &Global, args: &LogsArgs) -> a
     let lab = Lab::new(config, global, &args.reach)?;
     let planned = lab.named(&args.host)?;
     let lines = args.lines.or_else(|| args.since.is_none().then_some(LINES));
-    let view = View { since: args.since, lines, is_followed: args.follow };
+    let window = Window { since: args.since, lines, is_followed: args.follow };
     desk::on_host(&lab, planned, async |host, events, stop| {
         let command = match planned.role {
-            Role::Ng40 => host.command(ng40::log_script(&lab.ng40, &view)),
+            Role::Ng40 => host.command(ng40::log_script(&lab.ng40, &window)),
             Role::Agw | Role::Feg => {
                 let gateway = Gateway::new(planned, &lab, host.clone(), events, None);
-                host.command(gateway.log_script(&view)).sudo()
+                host.command(gateway.log_script(&window)).sudo()
             }
         };
         let mut shown = Shown::new(&lab.redactor);
@@ -42,7 +42,7 @@ pub(crate) async fn show(config: &Config, global: &Global, args: &LogsArgs) -> a
         let _ = shown.finish();
         match printed {
             // It has no end but this one.
-            Err(_) if view.is_followed => Ok(Status::Passed.code()),
+            Err(_) if window.is_followed => Ok(Status::Passed.code()),
             Err(reason) => Err(reason),
             Ok(Err(Error::Sink { .. })) => Ok(Status::Passed.code()),
             Ok(Err(error)) => Err(error.problem()),

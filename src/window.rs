@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// The end of a log that somebody wants to see.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct View {
+pub(crate) struct Window {
     /// Nothing that is older.
     pub(crate) since: Option<Duration>,
     /// At most so many of the last lines.
@@ -13,7 +13,7 @@ pub(crate) struct View {
     pub(crate) is_followed: bool,
 }
 
-impl View {
+impl Window {
     /// As options of `journalctl`, which shows ten lines of what it follows when it is not told how many.
     pub(crate) fn of_journal(&self) -> String {
         let since = self.since.map(|since| format!("--since -{}s ", since.as_secs()));
@@ -50,12 +50,12 @@ mod tests {
 
     #[test]
     fn each_program_is_told_in_its_own_words() {
-        let recent = View { since: Some(Duration::from_secs(7200)), lines: None, is_followed: true };
+        let recent = Window { since: Some(Duration::from_secs(7200)), lines: None, is_followed: true };
         assert_eq!(recent.of_journal(), "--since -7200s -n all -f");
         assert_eq!(recent.of_containers(), "--since 7200s --tail all -f");
         assert_eq!(recent.of_file(), "-n +1 -f");
         assert_eq!(recent.of_changes(), " -newermt '-7200 seconds'");
-        let last = View { since: None, lines: Some(100), is_followed: false };
+        let last = Window { since: None, lines: Some(100), is_followed: false };
         assert_eq!(last.of_journal(), "-n 100");
         assert_eq!(last.of_containers(), "--tail 100");
         assert_eq!(last.of_file(), "-n 100");

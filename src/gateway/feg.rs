@@ -15,7 +15,7 @@ use crate::config;
 use crate::event::{Class, Problem, Step};
 use crate::release::Release;
 use crate::remote::quote;
-use crate::view::View;
+use crate::window::Window;
 
 /// What a FEG ran before the night: enough to bring it back and to compare.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -573,13 +573,13 @@ impl Feg {
 
     /// The engine's journal and what the containers print, one after the other; where they are followed all at once, each line after
     /// its container's name.
-    pub(super) fn log_script(&self, view: &View) -> String {
-        let (of_journal, of_containers) = (view.of_journal(), view.of_containers());
+    pub(super) fn log_script(&self, window: &Window) -> String {
+        let (of_journal, of_containers) = (window.of_journal(), window.of_containers());
         let journal = format!("journalctl -q --no-pager -o short-iso {of_journal} -u 'docker*' 2>&1");
         let logs = format!("docker logs --timestamps {of_containers} \"$name\" 2>&1");
         let each = "for name in $(docker ps -a --filter label=com.docker.compose.project --format '{{.Names}}' | sort)";
         let docker = self.docker();
-        let show = if view.is_followed {
+        let show = if window.is_followed {
             format!("{journal} &\n{each}; do\n  {logs} | sed -u \"s/^/$name | /\" &\ndone\nwait\n")
         } else {
             format!("{journal}\n{each}; do\n  echo \"== $name\"\n  {logs}\ndone\n")

@@ -29,7 +29,7 @@ use crate::plan::{Lab, PlannedHost, Role, Upgrade};
 use crate::release::Release;
 use crate::remote::{Host, JobEnd, quote};
 use crate::stop::Stop;
-use crate::view::View;
+use crate::window::Window;
 
 /// Our own folder on a gateway, root's and nobody else's.
 const STATE: &str = "/var/lib/teravm-ci";
@@ -638,10 +638,10 @@ impl Gateway {
     }
 
     /// What shows so much of what the gateway has been saying.
-    pub(crate) fn log_script(&self, view: &View) -> String {
+    pub(crate) fn log_script(&self, window: &Window) -> String {
         match self {
-            Gateway::Agw(agw) => agw.journal_script(&view.of_journal()),
-            Gateway::Feg(feg) => feg.log_script(view),
+            Gateway::Agw(agw) => agw.journal_script(&window.of_journal()),
+            Gateway::Feg(feg) => feg.log_script(window),
         }
     }
 

@@ -13,7 +13,7 @@ use super::{JOBS, Tester};
 use crate::config;
 use crate::event::{self, EventKind, Step};
 use crate::remote::quote;
-use crate::view::View;
+use crate::window::Window;
 
 /// A moment by a host's own clock, in the forms in which its files tell time.
 #[derive(Debug, Clone)]
@@ -53,12 +53,12 @@ impl Tester {
 }
 
 /// What shows so much of what a run of ours has printed, as long as its console is there; else of the newest log of a case.
-pub(crate) fn log_script(config: &config::Ng40, view: &View) -> String {
+pub(crate) fn log_script(config: &config::Ng40, window: &Window) -> String {
     let folders: Vec<String> = config.logs.iter().map(|folder| quote(&format!("./{folder}"))).collect();
     let newest = |where_: &str| {
         format!(
             "newest=$(find {where_} -type f{} -printf '%T@ %p\\n' 2>/dev/null | sort -n | tail -n 1 | cut -d ' ' -f 2-)\n",
-            view.of_changes()
+            window.of_changes()
         )
     };
     let console = newest(&format!("./{JOBS} -mindepth 2 -maxdepth 2 -name log"));
@@ -67,7 +67,7 @@ pub(crate) fn log_script(config: &config::Ng40, view: &View) -> String {
         "cd || exit 1\n{console}[ -n \"$newest\" ] || {{\n{case}}}\n\
          [ -n \"$newest\" ] || {{ echo 'no run has left anything here' >&2; exit 1; }}\n\
          echo \"== $newest\"\nexec tail {} -- \"$newest\"",
-        view.of_file()
+        window.of_file()
     )
 }
 

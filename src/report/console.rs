@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-use super::text::{LONGEST_LINE, age, bytes, count, first_lines, one_line, visible, visible_json};
+use super::text::{LONGEST_LINE, age, bytes, count, date, first_lines, one_line, visible, visible_json};
 use super::{Format, Options, ReportError, Reporter, Verbosity};
 use crate::event::{
     Case, Event, EventKind, GatewayOutcome, Judgement, Level, Night, Problem, Step, StepOutcome, SuiteEnd,
@@ -127,10 +127,15 @@ impl Console {
         let is_verbose = self.verbosity == Verbosity::Verbose;
         Some(match &event.kind {
             EventKind::NightStarted(night) => Line::new(at, Mark::Said, "night", plan(night)).below(
-                // The name of the run and the CI's address are what one looks for in an old log.
-                std::iter::once(format!("run {}, teravm-ci {}", visible(&night.run), visible(&night.program)))
-                    .chain(night.url.iter().map(|url| one_line(url, LONGEST_LINE)))
-                    .collect(),
+                // The name of the run, the day and the CI's address are what one looks for in an old log.
+                std::iter::once(format!(
+                    "run {}, teravm-ci {}, {}",
+                    visible(&night.run),
+                    visible(&night.program),
+                    date(at)
+                ))
+                .chain(night.url.iter().map(|url| one_line(url, LONGEST_LINE)))
+                .collect(),
             ),
             EventKind::StepStarted { .. } => return None,
             EventKind::StepFinished { step, host, outcome, took } => {

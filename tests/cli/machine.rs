@@ -55,7 +55,7 @@ fn a_profile_that_openvpn_does_not_accept_ends_the_night() {
                  results/run.json
         --- standard error
         HH:MM:SS        night      run on lab: upgrade agw, feg1 to latest; test attach, handover
-                                   run RUN, teravm-ci 0.1.0
+                                   run RUN, teravm-ci 0.1.0, DAY HH:MM UTC
         HH:MM:SS  FAIL  connect    no tunnel to `127.0.0.1:1194`
                                    because: OpenVPN does not accept the profile: Unrecognized option or missing or extra parameter(s) in line 3: wombat
                                    try: the line is that of the profile; try the profile by hand with this version of OpenVPN
@@ -211,7 +211,7 @@ fn a_signal_ends_the_night_and_everything_is_given_back() {
                  results/run.json
         --- standard error
         HH:MM:SS        night      run on lab: upgrade agw, feg1 to latest; test attach, handover
-                                   run RUN, teravm-ci 0.1.0
+                                   run RUN, teravm-ci 0.1.0, DAY HH:MM UTC
         HH:MM:SS  ...   connect
         HH:MM:SS  WARN  night      SIGINT: giving everything back
         HH:MM:SS  FAIL  connect    stopped by SIGINT
@@ -511,7 +511,7 @@ fn a_machine_without_ssh_is_told_so() {
                  results/run.json
         --- standard error
         HH:MM:SS        night      test on lab: test attach
-                                   run RUN, teravm-ci 0.1.0
+                                   run RUN, teravm-ci 0.1.0, DAY HH:MM UTC
         HH:MM:SS  FAIL  connect    agw: cannot connect to `agw` as magma at 127.0.0.1:1
                                    because: cannot start `ssh`
                                    because: No such file or directory (os error 2)
@@ -664,7 +664,7 @@ fn a_real_ssh_to_a_port_where_nobody_listens_says_so_of_every_host() {
                  results/run.json
         --- standard error
         HH:MM:SS        night      test on lab: test attach
-                                   run RUN, teravm-ci 0.1.0
+                                   run RUN, teravm-ci 0.1.0, DAY HH:MM UTC
         HH:MM:SS  FAIL  connect    agw: cannot connect to `agw` as magma at 127.0.0.1:1
                                    because: the connection was refused
                                    try: is `sshd` running there, and on this port?

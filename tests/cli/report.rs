@@ -52,7 +52,7 @@ fn a_green_console_is_told_in_full() {
                  results/run.json
         --- standard error
         HH:MM:SS        night      report: test night
-                                   run RUN, teravm-ci 0.1.0
+                                   run RUN, teravm-ci 0.1.0, DAY HH:MM UTC
         HH:MM:SS  ...   test       night: night.txt on offline
         HH:MM:SS  note  test       night: 3 cases planned
         HH:MM:SS  ok    test       night 1/3 attach_01
@@ -94,7 +94,7 @@ fn a_red_console_is_told_in_full() {
                  results/run.json
         --- standard error
         HH:MM:SS        night      report: test night
-                                   run RUN, teravm-ci 0.1.0
+                                   run RUN, teravm-ci 0.1.0, DAY HH:MM UTC
         HH:MM:SS  ...   test       night: night.txt on offline
         HH:MM:SS  note  test       night: 3 cases planned
         HH:MM:SS  ok    test       night 1/3 attach_01
