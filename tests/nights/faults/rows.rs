@@ -150,7 +150,7 @@ fn tunnel(rows: &mut Vec<Row>) {
     for (step, night) in STEPS.into_iter().filter(|(step, _)| !matches!(*step, "lock" | "unlock" | "disconnect")) {
         let ends = if step == "restore" { REFUSED } else { PASSED };
         let row = row("vpn-restart", step, night, Strike::Fault(&["vpn-restart"])).ends(ends);
-        rows.push(if matches!(step, "prepare" | "test") { row.quick() } else { row });
+        rows.push(if step == "test" { row.quick() } else { row });
     }
     for step in ["prepare", "activate", "verify", "test"] {
         let night = night_of(step);
@@ -365,11 +365,7 @@ fn ends(rows: &mut Vec<Row>) {
         let left = if step == "collect" { Leaves::New } else { Leaves::Old };
         for (fault, signal) in [("sigint", "-INT"), ("sigterm", "-TERM"), ("sighup", "-HUP")] {
             let row = row(fault, step, night, Strike::Signal(signal)).ends(INTERRUPTED).leaves(left);
-            rows.push(if fault == "sigint" && matches!(step, "connect" | "lock" | "prepare" | "unlock") {
-                row.quick()
-            } else {
-                row
-            });
+            rows.push(if fault == "sigint" && matches!(step, "connect" | "prepare") { row.quick() } else { row });
         }
         rows.push(row("two-signals", step, night, Strike::TwoSignals("-INT", "-TERM")).ends(INTERRUPTED).leaves(left));
     }
