@@ -38,11 +38,12 @@ fn main() -> ExitCode {
         // What `cargo test` shows beside the names of the tests.
         let _ = writeln!(std::io::stderr(), "the lab cannot be had: {why}");
     }
-    let topics: [(&str, &[Test]); 7] = [
+    let topics: [(&str, &[Test]); 8] = [
         ("vpn", vpn::TESTS),
         ("testbed", testbed::TESTS),
         ("lock", lock::TESTS),
         ("upgrades", upgrades::TESTS),
+        ("upgrades", if faults::are_all() { upgrades::LONG } else { &[] }),
         ("suites", suites::TESTS),
         ("ends", ends::TESTS),
         ("desk", desk::TESTS),

@@ -15,7 +15,6 @@ pub(crate) const TESTS: &[Test] = &[
         a_release_that_needs_a_new_key_is_refused,
     ),
     ("a_package_whose_postinst_fails_is_taken_back", a_package_whose_postinst_fails_is_taken_back),
-    ("a_service_that_dies_after_a_second_takes_the_release_back", a_service_that_dies_after_a_second),
     ("a_service_that_dies_after_twenty_seconds_takes_the_release_back", a_service_that_dies_after_twenty_seconds),
     ("containers_that_exit_again_and_again_take_the_release_back", containers_that_exit_again_and_again),
     ("what_ran_runs_again_although_the_env_names_what_never_ran", what_ran_runs_again),
@@ -26,11 +25,16 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_dry_run_tells_what_it_can_where_a_host_is_down", dry_run::a_dry_run_tells_what_it_can_where_a_host_is_down),
     // Where the gateways are at the newest release already, so that it costs no switch more.
     ("every_command_of_the_pages_does_what_it_says", crate::pages::every_command_does_what_it_says),
-    ("images_that_were_pruned_come_from_the_registry_again", images_that_were_pruned_come_from_the_registry_again),
     ("a_tag_that_has_moved_is_an_upgrade", a_tag_that_has_moved_is_an_upgrade),
     ("a_gateway_with_compose_v2_goes_forward_and_back_as_others_do", a_gateway_with_compose_v2_goes_forward_and_back),
     ("latest_never_goes_back", latest_never_goes_back),
     ("a_commit_is_not_found_in_a_time_stamp", a_commit_is_not_found_in_a_time_stamp),
+];
+
+/// What takes more than a minute and has its like above or among the faults: for when there is time for everything.
+pub(crate) const LONG: &[Test] = &[
+    ("a_service_that_dies_after_a_second_takes_the_release_back", a_service_that_dies_after_a_second),
+    ("images_that_were_pruned_come_from_the_registry_again", images_that_were_pruned_come_from_the_registry_again),
 ];
 
 /// Everything that a site cares about: what runs, from which images, with which files, and what is broken already.
