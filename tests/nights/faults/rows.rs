@@ -193,8 +193,7 @@ fn connections(rows: &mut Vec<Row>) {
     rows.push(row("ssh-killed-all", "test", testing, Strike::Fault(&["ssh-killed", "all"])));
     for step in ["resolve", "prepare", "activate", "verify", "collect"] {
         rows.push(row("ssh-killed-agw", step, upgrading, Strike::Fault(&["ssh-killed", "agw"])));
-        let row = row("ssh-killed-all", step, upgrading, Strike::Fault(&["ssh-killed", "all"]));
-        rows.push(if step == "activate" { row.quick() } else { row });
+        rows.push(row("ssh-killed-all", step, upgrading, Strike::Fault(&["ssh-killed", "all"])));
     }
     rows.push(
         row("ssh-killed-all", "restore", going_back, Strike::Fault(&["ssh-killed", "all"]))
