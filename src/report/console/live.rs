@@ -197,7 +197,7 @@ mod tests {
 
           ✓ connect  ✓ lock  ✓ recover  ✗ resolve  ▸ unlock 7 s  · disconnect
           no tunnel for 7 s: ping-restart
-          SIGINT: giving everything back; once more to do only what has to be
+          SIGINT: giving everything back
           16 s so far
         ");
     }

@@ -191,10 +191,7 @@ impl View<'_> {
             rows.push(format!("  {}", self.paint.with(yellow, &text)));
         }
         if let Some(signal) = &self.summary.interrupted {
-            let text = format!(
-                "{}: giving everything back; once more to do only what has to be",
-                one_line(signal, LONGEST_LINE)
-            );
+            let text = format!("{}: giving everything back", one_line(signal, LONGEST_LINE));
             rows.push(format!("  {}", self.paint.with(yellow, &text)));
         }
         rows
