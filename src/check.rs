@@ -16,6 +16,7 @@ use crate::results::Results;
 use crate::stop::Stop;
 use crate::summary::Status;
 use crate::terminal::{print, remark};
+use crate::upgrade::Unresolved;
 use crate::{desk, process, signals, vpn};
 
 /// One row of the table.
@@ -162,8 +163,7 @@ async fn of_gateway(gateway: &Gateway) -> Vec<Row> {
             "repository",
             agw.candidates().await.and_then(|(magma, _)| match magma.releases().first() {
                 Some(release) => Ok(format!("{} releases, the newest is {release}", magma.releases().len())),
-                None => Err(Problem::testbed(format!("the repository offers `{name}` no release of `magma`"))
-                    .hint("there, `apt-cache policy magma` says what it knows and from where")),
+                None => Err(Unresolved::NothingOffered { gateway: name }.problem()),
             }),
         ));
     }

@@ -137,7 +137,7 @@ async fn missing(release: &Release, fegs: &[(&Feg, &FegFound)]) -> Result<Option
 
 /// Why there is no release to go to.
 #[derive(Debug, Clone)]
-enum Unresolved<'a> {
+pub(crate) enum Unresolved<'a> {
     NothingOffered {
         gateway: &'a str,
     },
@@ -163,7 +163,7 @@ enum Unresolved<'a> {
 }
 
 impl Unresolved<'_> {
-    fn problem(self) -> Problem {
+    pub(crate) fn problem(self) -> Problem {
         match self {
             Unresolved::NothingOffered { gateway } => {
                 Problem::testbed(format!("the repository offers no release of `magma` to `{gateway}`"))
