@@ -138,7 +138,7 @@ fn read_one(saved: Saved, rules: Rules, events: &Events) {
     loop {
         match file.read(&mut piece) {
             Ok(0) => break,
-            Ok(count) => console.push(&piece[..count], Duration::ZERO, hear),
+            Ok(count) => drop(console.push(&piece[..count], Duration::ZERO, hear)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
                 let text = format!("the console `{}` cannot be read to its end", path.display());

@@ -301,12 +301,11 @@ impl Run<'_> {
     async fn follow(&self, job: &Job, console: &mut Console, stop: &Stop) -> (End, String) {
         let tester = self.tester;
         let limit = tokio::time::Instant::now() + self.suite.deadline + GRACE + tester.host.outage();
-        let tail = Tail::new(tester.events.redactor());
+        let tail = Tail::new();
         let mut offset = 0;
         loop {
             let follow = job.follow(&mut offset, |bytes| {
-                console.push(bytes, self.started.elapsed(), |heard| self.hear(heard));
-                tail.push(bytes);
+                tail.push(&console.push(bytes, self.started.elapsed(), |heard| self.hear(heard)));
             });
             let followed = tokio::select! {
                 followed = stop.or(follow) => followed,

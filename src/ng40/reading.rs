@@ -127,11 +127,12 @@ impl Console {
         self.kept
     }
 
-    /// Takes the next bytes, cut anywhere.
-    pub(crate) fn push(&mut self, bytes: &[u8], at: Duration, mut hear: impl FnMut(Heard)) {
+    /// Takes the next bytes, cut anywhere, and returns what may be shown by now: without secrets.
+    pub(crate) fn push(&mut self, bytes: &[u8], at: Duration, mut hear: impl FnMut(Heard)) -> Vec<u8> {
         self.raw += bytes.len() as u64;
         let clean = self.stream.push(bytes);
         self.take(&clean, Some(at), &mut hear);
+        clean
     }
 
     fn take(&mut self, clean: &[u8], at: Option<Duration>, hear: &mut dyn FnMut(Heard)) {
