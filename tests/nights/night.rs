@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -165,7 +165,7 @@ impl Night {
             let stdin = child.stdin.as_mut().expect("stdin is piped above");
             stdin.write_all(keys.as_bytes()).expect("the terminal takes it");
         }
-        Running { child, results, network, since: Instant::now(), night: self }
+        Running { child: Program(child), results, network, since: Instant::now(), night: self }
     }
 
     /// Runs the night to its end.
@@ -174,9 +174,37 @@ impl Night {
     }
 }
 
+/// The program. A test that fails takes it down with it: the next one wants the lab for itself.
+pub(crate) struct Program(Child);
+
+impl Program {
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// How it ended, once it has.
+    fn ended(&mut self) -> Option<ExitStatus> {
+        self.0.try_wait().expect("the child is ours")
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if self.ended().is_some() {
+            return;
+        }
+        let _ = Command::new("kill").arg(self.id().to_string()).status();
+        let since = Instant::now();
+        while self.ended().is_none() && since.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let _ = self.0.kill().and_then(|()| self.0.wait());
+    }
+}
+
 /// A night under way.
 pub(crate) struct Running {
-    pub(crate) child: Child,
+    pub(crate) child: Program,
     results: PathBuf,
     network: String,
     since: Instant,
@@ -189,7 +217,7 @@ impl Running {
         let events = self.results.join("events.jsonl");
         lab::wait_for(said, LIMIT, || {
             assert!(
-                self.child.try_wait().expect("the child is ours").is_none(),
+                self.child.ended().is_none(),
                 "the night ended before it said {said}:\n{}",
                 std::fs::read_to_string(self.night.folder.path().join("stderr")).unwrap_or_default()
             );
@@ -220,7 +248,7 @@ impl Running {
     }
 
     pub(crate) fn is_over(&mut self) -> bool {
-        self.child.try_wait().expect("the child is ours").is_some()
+        self.child.ended().is_some()
     }
 
     pub(crate) fn results(&self) -> &Path {
@@ -270,7 +298,7 @@ impl Running {
         let mut was_green_early = false;
         lab::wait_for("the end of the night", LIMIT, || {
             was_green_early |= self.is_green_early();
-            status = self.child.try_wait().expect("the child is ours");
+            status = self.child.ended();
             status.is_some()
         });
         let took = self.since.elapsed();
