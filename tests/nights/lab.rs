@@ -52,6 +52,11 @@ pub(crate) fn reset() {
     must(&["reset"]);
 }
 
+/// The same of one host.
+pub(crate) fn reset_host(host: &str) {
+    must(&["reset", host]);
+}
+
 /// Runs a command as root on a host, and returns what it printed.
 pub(crate) fn on(host: &str, script: &str) -> String {
     must(&["exec", host, "sh", "-c", script])

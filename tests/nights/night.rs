@@ -68,6 +68,11 @@ impl Night {
         self.with("suites", &format!(r#"{{"{name}": {{"list": "{list}", "deadline": "2m"}}}}"#))
     }
 
+    /// Leaves the second FEG alone.
+    pub(crate) fn with_one_feg(self) -> Self {
+        self.with("setups.lab.feg", r#"["192.168.60.112"]"#)
+    }
+
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.to_owned(), value.to_owned());
         self

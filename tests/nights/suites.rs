@@ -45,7 +45,7 @@ pub(crate) const TESTS: &[Test] = &[
 
 /// A night of the list in which one case fails at first, and one always.
 fn flaky(retries: u32, gate: &str) -> Told {
-    lab::reset();
+    lab::reset_host("ng40");
     let suites = format!(r#"{{"flaky": {{"list": "flaky.ntl", "retries": {retries}}}}}"#);
     teravm("test").with("suites", &suites).with("gate", gate).run()
 }
@@ -73,7 +73,7 @@ fn a_suite_is_run_again() {
     assert!(junit.contains("attempt 1: failed") && junit.contains("attempt 3: passed"), "{junit}");
     assert!(told.case("gx_gy_combined_03").contains("received_Attach_Rej"), "{told}");
     assert!(told.read("summary.md").contains("attempt 2: passed"), "{}", told.read("summary.md"));
-    lab::reset();
+    lab::reset_host("ng40");
 }
 
 fn a_known_failure_is_no_reason() {
@@ -83,7 +83,7 @@ fn a_known_failure_is_no_reason() {
     assert_eq!(came_to(&strict), ["passed of 2", "flaky of 2", "known of 2"], "{strict}");
     let once = flaky(0, &format!("{{{KNOWN}}}")).exits(1);
     assert_eq!(came_to(&once), ["passed of 1", "failed of 1", "known of 1"], "{once}");
-    lab::reset();
+    lab::reset_host("ng40");
 }
 
 fn run(list: &str) -> Told {
@@ -123,7 +123,7 @@ fn old_logs_that_were_touched_explain_nothing() {
         std::fs::read_dir(told.results.join("suites/some_fail/logs")).expect("logs were collected").collect();
     // One a case, one of the list, one interactive.
     assert_eq!(logs.len(), 7, "{logs:?}");
-    lab::reset();
+    lab::reset_host("ng40");
 }
 
 fn tables_and_packet_loss_are_kept() {

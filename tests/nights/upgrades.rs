@@ -100,27 +100,30 @@ fn a_release_that_needs_a_new_key_is_refused() {
 const ALL_BACK: &[&str] =
     &["agw restored to 1.8.0-1655110000-3f7c21ab", "feg1 restored to 3f7c21ab", "feg2 restored to 3f7c21ab"];
 
+/// The same of a testbed with one FEG: switching the other one takes this machine as long again, and shows nothing new.
+const BOTH_BACK: &[&str] = &["agw restored to 1.8.0-1655110000-3f7c21ab", "feg1 restored to 3f7c21ab"];
+
 fn a_package_whose_postinst_fails_is_taken_back() {
     taken_back(teravm("run --tag aa10f001")).left(ALL_BACK).says("activate failed on `agw`");
 }
 
 fn a_service_that_dies_after_a_second() {
-    taken_back(teravm("run --tag bb20f002").with("verify.stable", "4s").with("verify.timeout", "20s"))
-        .left(ALL_BACK)
+    taken_back(teravm("run --tag bb20f002").with_one_feg().with("verify.stable", "4s").with("verify.timeout", "20s"))
+        .left(BOTH_BACK)
         .says("`agw` is not healthy on 1.9.0-1667000200-bb20f002")
         .says("magma@mme.service");
 }
 
 fn a_service_that_dies_after_twenty_seconds() {
-    taken_back(teravm("run --tag cc30f003").with("verify.stable", "25s").with("verify.timeout", "50s"))
-        .left(ALL_BACK)
+    taken_back(teravm("run --tag cc30f003").with_one_feg().with("verify.stable", "25s").with("verify.timeout", "50s"))
+        .left(BOTH_BACK)
         .says("`agw` is not healthy on 1.9.0-1667000300-cc30f003")
         .says("magma@mme.service");
 }
 
 fn containers_that_exit_again_and_again() {
-    taken_back(teravm("run --tag dd40f004").with("verify.stable", "4s").with("verify.timeout", "20s"))
-        .left(ALL_BACK)
+    taken_back(teravm("run --tag dd40f004").with_one_feg().with("verify.stable", "4s").with("verify.timeout", "20s"))
+        .left(BOTH_BACK)
         .says("is not healthy on 1.9.0-1667000400-dd40f004");
 }
 
@@ -128,7 +131,7 @@ fn containers_that_exit_again_and_again() {
 fn what_ran_runs_again() {
     lab::reset();
     lab::strike(&["magmad-upgrades", "feg1"]);
-    back_at(&state(), teravm("upgrade --tag aa10f001")).left(ALL_BACK);
+    back_at(&state(), teravm("upgrade --tag aa10f001").with_one_feg()).left(BOTH_BACK);
     lab::reset();
 }
 
@@ -243,21 +246,21 @@ fn a_gateway_with_compose_v2_goes_forward_and_back() {
     lab::reset();
     let compose = fault(&["compose-v2", "feg1"]);
     let before = state();
-    teravm("upgrade --tag dd40f004")
+    let upgrade = |words| teravm(words).with_one_feg();
+    upgrade("upgrade --tag dd40f004")
         .with("verify.stable", "4s")
         .with("verify.timeout", "20s")
         .run()
         .exits(4)
-        .left(ALL_BACK);
+        .left(BOTH_BACK);
     same("the site", &before, &state());
-    teravm("upgrade").run().exits(0).left(&[
+    upgrade("upgrade").run().exits(0).left(&[
         "agw upgraded 1.8.0-1655110000-3f7c21ab -> 1.9.1-1668500000-5d2e8f90",
         "feg1 upgraded 3f7c21ab -> 5d2e8f90",
-        "feg2 upgraded 3f7c21ab -> 5d2e8f90",
     ]);
-    assert_eq!(lab::images("feg1"), lab::images("feg2"));
+    assert!(lab::images("feg1").lines().all(|line| line.contains(":5d2e8f90 ")));
     let running = running();
-    let told = teravm("upgrade").run().exits(0);
+    let told = upgrade("upgrade").run().exits(0);
     assert!(told.gateways().iter().all(|gateway| gateway.contains("unchanged")), "{told}");
     same("what runs", &running, &self::running());
     drop(compose);
@@ -281,10 +284,9 @@ fn latest_never_goes_back() {
 
 fn a_commit_is_not_found_in_a_time_stamp() {
     lab::reset();
-    let told = teravm("upgrade --tag 16673817").run().exits(0).left(&[
+    let told = teravm("upgrade --tag 16673817").with_one_feg().run().exits(0).left(&[
         "agw upgraded 1.8.0-1655110000-3f7c21ab -> 1.9.0-1666000000-16673817",
         "feg1 upgraded 3f7c21ab -> 16673817",
-        "feg2 upgraded 3f7c21ab -> 16673817",
     ]);
     assert_eq!(lab::package("magma"), "ii 1.9.0-1666000000-16673817", "{told}");
     assert_ne!(lab::package("magma"), format!("ii {OLD}"));
