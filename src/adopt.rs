@@ -1,12 +1,12 @@
 //! A first configuration: from a few answers, or from what the Fabric script was told. It is the example of this repository, which has
 //! every key with a sentence, up to its suites and testbeds: these are the operator's own.
 
-use std::io::{BufRead, Write};
+use std::io::{self, BufRead, Write};
 
-use anyhow::{Context as _, anyhow, bail};
 use serde_json::{Map, Value};
 
-use crate::config::{Address, Config};
+use crate::config::{Address, Config, ConfigError, is_plain_name};
+use crate::error::hinted;
 
 /// The example, whose suites and testbeds are replaced.
 const EXAMPLE: &str = include_str!("../config/tiplab.yaml");
@@ -20,6 +20,53 @@ const TUNNEL: &str = "  kind: openvpn\n";
 const PROFILE: &str = "  profile: {env: TERAVM_OVPN, encoding: base64}\n";
 const ACCOUNT: &str = "  username: {env: TERAVM_VPN_USERNAME}\n  password: {env: TERAVM_VPN_PASSWORD}\n";
 const SSH_KEY: &str = "  key: {env: TERAVM_SSH_KEY, encoding: base64}\n";
+
+/// What keeps a first configuration from being made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AdoptError {
+    #[error("it is no JSON")]
+    NoJson { source: serde_json::Error },
+    #[error("it is no object of settings")]
+    NoObject,
+    #[error("it has no setup")]
+    NoSetup,
+    #[error("its setup `{setup}` has no `{key}`")]
+    NoHost { setup: String, key: &'static str },
+    #[error("`{key}` of its setup `{setup}`: {why}")]
+    NoAddress { setup: String, key: &'static str, why: String },
+    #[error("it names no test list")]
+    NoList,
+    #[error("what was said makes no config")]
+    Refused { source: ConfigError },
+    #[error("nobody can be asked")]
+    Unasked { source: io::Error },
+    #[error("the answers ended at: {question}")]
+    Ended { question: String },
+}
+
+impl AdoptError {
+    fn hint(&self) -> &'static str {
+        match self {
+            AdoptError::NoJson { .. } | AdoptError::NoObject => {
+                "is it the Fabric script's `fabfile_teravm_conf.json`, whole?"
+            }
+            AdoptError::NoSetup => "a setup is an object with a `gateway` and an `ng40`, by its name or below `setups`",
+            AdoptError::NoHost { .. } | AdoptError::NoAddress { .. } => "write it there, or take the setup out",
+            AdoptError::NoList => "name the lists there: `\"ng40_test_files\": [\"working_testplan_s6a_CI_run.ntl\"]`",
+            AdoptError::Refused { .. } => "mend what it comes from; nothing was written",
+            AdoptError::Unasked { .. } => "run it on a terminal, or hand the answers in, a line each",
+            AdoptError::Ended { .. } => {
+                "every question has a line, which may be empty where nothing is fine; nothing was written"
+            }
+        }
+    }
+
+    /// The same on its way up, with what to try next.
+    pub(crate) fn hinted(self) -> anyhow::Error {
+        let hint = self.hint();
+        hinted(self, hint)
+    }
+}
 
 /// A testbed as the text will have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +114,7 @@ enum Key {
 
 impl Answers {
     /// The text of a configuration.
-    fn text(&self) -> anyhow::Result<String> {
+    fn text(&self) -> Result<String, AdoptError> {
         let end = EXAMPLE.find(SUITES).expect("the example has suites");
         let mut text =
             EXAMPLE[..end].replacen("# The testbeds of the TIP lab. ", &format!("{MODELINE}# Our testbeds. "), 1);
@@ -120,7 +167,7 @@ impl Answers {
             text.extend(self.remarks.iter().map(|remark| format!("# {remark}\n")));
         }
         // What we write is right, or it is not written.
-        Config::parse(&text, "tiplab.yaml".as_ref()).map_err(|error| anyhow!("{error}"))?;
+        Config::parse(&text, "tiplab.yaml".as_ref()).map_err(|source| AdoptError::Refused { source })?;
         Ok(text)
     }
 }
@@ -143,9 +190,9 @@ fn yaml(text: &str) -> String {
 
 /// Turns the Fabric script's `fabfile_teravm_conf.json` into a configuration (magma, `ci-scripts/teravm`, until 2022): both shapes of
 /// `feg`, a text and a list; what is not used stays as a comment.
-pub(crate) fn from_fabfile(text: &str) -> anyhow::Result<String> {
-    let value: Value = serde_json::from_str(text).context("it is no JSON")?;
-    let Value::Object(top) = value else { bail!("it is no object of settings") };
+pub(crate) fn from_fabfile(text: &str) -> Result<String, AdoptError> {
+    let value: Value = serde_json::from_str(text).map_err(|source| AdoptError::NoJson { source })?;
+    let Value::Object(top) = value else { return Err(AdoptError::NoObject) };
     let mut answers = Answers::default();
     let mut users = (None, None);
     let mut setups = Map::new();
@@ -164,15 +211,13 @@ pub(crate) fn from_fabfile(text: &str) -> anyhow::Result<String> {
         }
     }
     if setups.is_empty() {
-        bail!("it has no setup: an object with a `gateway` and an `ng40`");
+        return Err(AdoptError::NoSetup);
     }
     for (name, setup) in setups {
-        let testbed =
-            testbed(&name, &setup, &users).with_context(|| format!("the setup `{name}` cannot be taken over"))?;
-        answers.testbeds.push(testbed);
+        answers.testbeds.push(testbed(&name, &setup, &users)?);
     }
     if answers.lists.is_empty() {
-        bail!("it names no test list: `ng40_test_files`");
+        return Err(AdoptError::NoList);
     }
     answers.text()
 }
@@ -189,22 +234,24 @@ fn setting(answers: &mut Answers, users: &mut (Option<String>, Option<String>), 
     }
 }
 
-fn testbed(name: &str, setup: &Value, users: &(Option<String>, Option<String>)) -> anyhow::Result<Testbed> {
-    let host = |key: &str, value: &str, user: &Option<String>| -> anyhow::Result<String> {
+fn testbed(name: &str, setup: &Value, users: &(Option<String>, Option<String>)) -> Result<Testbed, AdoptError> {
+    let host = |key: &'static str, value: &str, user: &Option<String>| {
         let text = user.as_ref().map_or_else(|| value.to_owned(), |user| format!("{user}@{value}"));
-        let address: Address = text.parse().map_err(|problem| anyhow!("`{key}`: {problem}"))?;
-        Ok(address.to_string())
+        match text.parse::<Address>() {
+            Ok(address) => Ok(address.to_string()),
+            Err(why) => Err(AdoptError::NoAddress { setup: name.to_owned(), key, why }),
+        }
     };
-    let one = |key: &str, user| {
-        let value = setup[key].as_str().with_context(|| format!("it has no `{key}`"))?;
-        host(key, value, user)
+    let one = |key: &'static str, user| match setup[key].as_str() {
+        Some(value) => host(key, value, user),
+        None => Err(AdoptError::NoHost { setup: name.to_owned(), key }),
     };
     let unused =
         setup.as_object().into_iter().flatten().filter(|(key, _)| !["gateway", "feg", "ng40"].contains(&key.as_str()));
     Ok(Testbed {
         name: name.to_owned(),
         agw: one("gateway", &users.0)?,
-        feg: texts(&setup["feg"]).iter().map(|feg| host("feg", feg, &users.0)).collect::<anyhow::Result<_>>()?,
+        feg: texts(&setup["feg"]).iter().map(|feg| host("feg", feg, &users.0)).collect::<Result<_, _>>()?,
         ng40: one("ng40", &users.1)?,
         remarks: unused.map(|(key, value)| format!("{key}: {value}")).collect(),
     })
@@ -221,16 +268,20 @@ fn texts(value: &Value) -> Vec<String> {
 }
 
 /// Asks the few questions, and returns the text of a configuration.
-pub(crate) fn from_answers(input: &mut dyn BufRead, output: &mut dyn Write) -> anyhow::Result<String> {
+pub(crate) fn from_answers(input: &mut dyn BufRead, output: &mut dyn Write) -> Result<String, AdoptError> {
     let mut ask = Asker { input, output };
     let address = |text: &str| text.parse::<Address>().map(|address| address.to_string());
     let addresses = |text: &str| text.split_whitespace().map(address).collect::<Result<Vec<_>, _>>();
-    let name = ask.question("What is the testbed called?", "setup_1", |text| Ok(text.to_owned()))?;
+    let plain = |text: &str| match is_plain_name(text) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("`{text}` has to be of letters, digits, `.`, `-` and `_`")),
+    };
+    let name = ask.question("What is the testbed called?", "setup_1", plain)?;
     let agw = ask.question("The access gateway (HOST or USER@HOST)", "", address)?;
     let feg = ask.question("The federation gateways, with blanks between; none is fine", "", addresses)?;
     let ng40 = ask.question("The NG40", "", address)?;
     let lists = ask.question("The test lists on the NG40, with blanks between", "", |text| {
-        let lists: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+        let lists = text.split_whitespace().map(plain).collect::<Result<Vec<_>, _>>()?;
         if lists.is_empty() { Err("a night without a test list tests nothing".to_owned()) } else { Ok(lists) }
     })?;
     let path =
@@ -269,20 +320,21 @@ impl Asker<'_> {
         question: &str,
         default: &str,
         read: impl Fn(&str) -> Result<T, String>,
-    ) -> anyhow::Result<T> {
+    ) -> Result<T, AdoptError> {
+        let unasked = |source| AdoptError::Unasked { source };
         let offered = if default.is_empty() { String::new() } else { format!(" [{default}]") };
         loop {
-            write!(self.output, "{question}{offered}: ")
-                .and_then(|()| self.output.flush())
-                .context("nobody can be asked")?;
+            write!(self.output, "{question}{offered}: ").and_then(|()| self.output.flush()).map_err(unasked)?;
             let mut line = String::new();
-            if self.input.read_line(&mut line).context("the answer cannot be read")? == 0 {
-                bail!("the answers ended at: {question}");
+            if self.input.read_line(&mut line).map_err(unasked)? == 0 {
+                // What is said of it goes on a line of its own.
+                writeln!(self.output).map_err(unasked)?;
+                return Err(AdoptError::Ended { question: question.to_owned() });
             }
             let text = if line.trim().is_empty() { default } else { line.trim() };
             match read(text) {
                 Ok(answer) => return Ok(answer),
-                Err(problem) => writeln!(self.output, "  {problem}").context("nobody can be asked")?,
+                Err(problem) => writeln!(self.output, "  {problem}").map_err(unasked)?,
             }
         }
     }
@@ -291,6 +343,7 @@ impl Asker<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{one_of_each, text};
 
     /// The values of the lab, as the script had them (magma 7cd29129c2), in its first shape and its last.
     const FABFILE: &str = r##"{
@@ -329,25 +382,25 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_taken_over_says_why() {
-        let why = |text: &str| format!("{:#}", from_fabfile(text).expect_err("it cannot"));
-        assert!(why("not JSON").starts_with("it is no JSON: "));
-        assert_eq!(why("{}"), "it has no setup: an object with a `gateway` and an `ng40`");
-        assert_eq!(
-            why(r#"{"setups": {"a": {"gateway": "h"}}}"#),
-            "the setup `a` cannot be taken over: it has no `ng40`"
-        );
-        assert_eq!(
-            why(r#"{"setups": {"a": {"gateway": "$(reboot)", "ng40": "n"}}}"#),
-            "the setup `a` cannot be taken over: `gateway`: `$(reboot)` is not an address; write `HOST`, `USER@HOST` or `USER@HOST:PORT`"
-        );
-        assert_eq!(
-            why(r#"{"setups": {"a": {"gateway": "h", "ng40": "n"}}}"#),
-            "it names no test list: `ng40_test_files`"
-        );
+    fn each_refusal_says_what_is_wrong_why_and_what_to_try() {
+        let refused = |text: &str| from_fabfile(text).expect_err("it cannot be taken over");
+        let lists = r#""ng40_test_files": "s6a.ntl""#;
+        let errors = one_of_each! {
+            AdoptError::NoJson { .. } => refused("not JSON"),
+            AdoptError::NoObject => refused("[]"),
+            AdoptError::NoSetup => refused("{}"),
+            AdoptError::NoHost { .. } => refused(r#"{"setups": {"a": {"gateway": "h"}}}"#),
+            AdoptError::NoAddress { .. } => refused(r#"{"a": {"gateway": "$(reboot)", "ng40": "n"}}"#),
+            AdoptError::NoList => refused(r#"{"a": {"gateway": "h", "ng40": "n"}}"#),
+            AdoptError::Refused { .. } => refused(&format!(r#"{{{lists}, "a": {{"gateway": "h", "ng40": "h"}}}}"#)),
+            AdoptError::Unasked { .. } => from_answers(&mut io::empty(), &mut [0; 3].as_mut_slice()).expect_err("no room"),
+            AdoptError::Ended { .. } => asked("lab\n").0.expect_err("they ended"),
+        };
+        let told = errors.map(|error| text(&error.hinted()));
+        insta::assert_snapshot!(told.join("\n\n"));
     }
 
-    fn asked(answers: &str) -> (anyhow::Result<String>, String) {
+    fn asked(answers: &str) -> (Result<String, AdoptError>, String) {
         let mut output = Vec::new();
         let text = from_answers(&mut answers.as_bytes(), &mut output);
         (text, String::from_utf8(output).expect("questions are text"))
@@ -368,12 +421,8 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_none_is_asked_for_again() {
-        let (text, said) = asked("lab\na b\na\n\nng40\n");
-        assert_eq!(
-            format!("{:#}", text.expect_err("they ended")),
-            "the answers ended at: The test lists on the NG40, with blanks between"
-        );
-        assert!(said.contains("  `a b` is not an address; write `HOST`, `USER@HOST` or `USER@HOST:PORT`\n"), "{said}");
+        let (_, said) = asked("l;b\nlab\na b\na\n\nng40\n../s6a.ntl\n\n");
+        insta::assert_snapshot!(said);
     }
 
     #[test]

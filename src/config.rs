@@ -748,7 +748,7 @@ fn with_empty_sections(schema: &mut schemars::Schema) {
 }
 
 /// Whether a name can be a folder's and can stand in a command without a second thought.
-fn is_plain_name(name: &str) -> bool {
+pub(crate) fn is_plain_name(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(['-', '.'])
         && name.chars().all(|char| char.is_ascii_alphanumeric() || "._-".contains(char))

@@ -9,7 +9,7 @@ use std::process::{ExitStatus, Stdio};
 use anyhow::{Context as _, anyhow};
 use clap::CommandFactory as _;
 
-use crate::adopt;
+use crate::adopt::{self, AdoptError};
 use crate::cli::{
     Cli, CompletionsArgs, ConfigAction, ConfigArgs, Global, LockAction, LockArgs, Reach, SshArgs, VpnArgs,
 };
@@ -25,6 +25,9 @@ use crate::stop::Stop;
 use crate::summary::Status;
 use crate::terminal::{print, remark};
 use crate::vpn::{self, Tunnel};
+
+/// What to try where a config cannot be put.
+const ELSEWHERE: &str = "`--config FILE` names another place";
 
 /// The exit code of a command of which nothing is known.
 const KILLED: u8 = 137;
@@ -219,9 +222,11 @@ pub(crate) fn config(global: &Global, args: &ConfigArgs) -> anyhow::Result<u8> {
     match &args.action {
         ConfigAction::Init => init(&global.config)?,
         ConfigAction::ImportFabfile { file } => {
-            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-            let config = adopt::from_fabfile(&text);
-            print(&config.with_context(|| format!("`{}` is not what the Fabric script reads", file.display()))?);
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("cannot read `{}`", file.display()))
+                .hint("name the Fabric script's `fabfile_teravm_conf.json`")?;
+            let config = adopt::from_fabfile(&text).map_err(AdoptError::hinted);
+            print(&config.with_context(|| format!("no config can be made from `{}`", file.display()))?);
         }
         ConfigAction::Schema => {
             print(&(serde_json::to_string_pretty(&Config::schema()).context("the schema cannot be shown")? + "\n"));
@@ -238,14 +243,15 @@ pub(crate) fn config(global: &Global, args: &ConfigArgs) -> anyhow::Result<u8> {
 /// Writes a first config, where there is none.
 fn init(path: &Path) -> anyhow::Result<()> {
     if path.exists() {
-        return Err(anyhow!("`{}` is there already", path.display())).hint("`--config` names another");
+        return Err(anyhow!("`{}` is there already", path.display())).hint(ELSEWHERE);
     }
-    let text = adopt::from_answers(&mut std::io::stdin().lock(), &mut std::io::stderr())?;
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
-    }
-    let mut file = std::fs::File::create_new(path).with_context(|| format!("cannot write `{}`", path.display()))?;
-    file.write_all(text.as_bytes()).with_context(|| format!("cannot write `{}`", path.display()))?;
+    let text = adopt::from_answers(&mut std::io::stdin().lock(), &mut std::io::stderr()).map_err(AdoptError::hinted)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display())).hint(ELSEWHERE)?;
+    std::fs::File::create_new(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .with_context(|| format!("cannot write `{}`", path.display()))
+        .hint(ELSEWHERE)?;
     print(&format!("{}\n", path.display()));
     remark(
         "next: the hosts' keys (`ssh-keyscan HOST >> known_hosts` beside it, compared by a person), then `teravm-ci check`\n",

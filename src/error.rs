@@ -40,12 +40,21 @@ pub(crate) fn hinted(error: impl Into<anyhow::Error>, hint: impl Into<String>) -
     anyhow::Error::new(Hinted { error: error.into(), hint: hint.into() })
 }
 
+/// What an error says and its causes say, outermost first. Libraries have the cause in their own text as well; it is told once.
+pub(crate) fn told(error: &(dyn Error + 'static)) -> Vec<String> {
+    let mut told: Vec<String> = Vec::new();
+    for error in std::iter::successors(Some(error), |&error| error.source()) {
+        let text = error.to_string();
+        if !told.last().is_some_and(|above| above.ends_with(&text)) {
+            told.push(text);
+        }
+    }
+    told
+}
+
 /// An error for people: what, below it why, below that what to try next.
 pub(crate) fn text(error: &anyhow::Error) -> String {
-    let mut text = error.to_string();
-    for cause in error.chain().skip(1) {
-        text.push_str(&format!("\n  because: {cause}"));
-    }
+    let mut text = told(error.as_ref()).join("\n  because: ");
     for hinted in error.chain().filter_map(|error| error.downcast_ref::<Hinted>()) {
         text.push_str(&format!("\n  try: {}", hinted.hint));
     }
@@ -83,5 +92,12 @@ mod tests {
             text(&error),
             "the setup `lab` cannot be used\n  because: cannot read `a`\n  because: no such file\n  try: make it"
         );
+    }
+
+    #[test]
+    fn what_an_error_says_of_its_cause_is_not_said_again() {
+        let refused = sqlx::Error::Io(std::io::Error::other("connection refused"));
+        let error = anyhow::Error::new(refused).context("cannot open `a`");
+        assert_eq!(text(&error), "cannot open `a`\n  because: error communicating with database: connection refused");
     }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
+use crate::error::told;
 use crate::gate::Gate;
 use crate::memory::Memory;
 use crate::secret::Redactor;
@@ -292,11 +293,7 @@ impl Problem {
     /// Takes an error and all its causes along, because the event outlives them.
     #[must_use]
     pub(crate) fn because_of(mut self, error: &(dyn std::error::Error + 'static)) -> Self {
-        let mut cause = Some(error);
-        while let Some(error) = cause {
-            self.causes.push(error.to_string());
-            cause = error.source();
-        }
+        self.causes.extend(told(error));
         self
     }
 

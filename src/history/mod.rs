@@ -29,6 +29,7 @@ pub(crate) use store::{Kept, Store};
 
 use crate::cli::{GateArgs, Global, HistoryAction, HistoryArgs, ListArgs, LogFormat};
 use crate::config::{self, Config, Database};
+use crate::error::{self, Hint as _, hinted, told};
 use crate::event::Problem;
 use crate::gate::day;
 use crate::memory::Memory;
@@ -36,6 +37,10 @@ use crate::report::{self, page};
 use crate::secret::{Redactor, Secret, SecretError};
 use crate::summary::{Status, Summary};
 use crate::terminal::{print, remark};
+
+/// What to try where a night is not there.
+const LISTED: &str = "`teravm-ci history list` has the names of all nights";
+const IMPORTED: &str = "the next night begins it; `teravm-ci history import FILE` takes in those that were before";
 
 /// How many nights before it the page of a night shows.
 const SHOWN: usize = 100;
@@ -66,19 +71,40 @@ pub(crate) struct Filter {
 pub(crate) enum HistoryError {
     #[error("the history `{database}` cannot be opened")]
     Open { database: String, source: sqlx::Error },
-    #[error("the history `{database}` is of version {version}, and this program knows {known}; use a newer one")]
+    #[error("the history `{database}` is of version {version}, and this program knows {known}")]
     Newer { database: String, version: usize, known: usize },
-    #[error("the night `{run}` could not be kept in the history")]
-    Write { run: String, source: sqlx::Error },
-    #[error("the history cannot be read")]
-    Read { source: sqlx::Error },
+    #[error("the night `{run}` could not be kept in the history `{database}`")]
+    Write { database: String, run: String, source: sqlx::Error },
+    #[error("the history `{database}` cannot be read")]
+    Read { database: String, source: sqlx::Error },
     #[error("the history `{database}` does not answer within {timeout}")]
     Late { database: String, timeout: String },
 }
 
 impl HistoryError {
-    fn read(source: sqlx::Error) -> HistoryError {
-        HistoryError::Read { source }
+    fn hint(&self) -> &'static str {
+        match self {
+            HistoryError::Open { .. } => {
+                "`history.url` in the config names it: may we write there, does a server answer and know \
+                 `history.password`? Move a damaged file away: `history import` fills a new one"
+            }
+            HistoryError::Newer { .. } => "use a `teravm-ci` as new as the one that last wrote it",
+            HistoryError::Write { .. } => "is there room, and may we write there?",
+            HistoryError::Read { .. } => {
+                "a newer `teravm-ci` may have written it; move a damaged file away: `history import` fills a new one"
+            }
+            HistoryError::Late { .. } => {
+                "look at the database and at the way to it; `history.timeout` in the config says how long it is waited for"
+            }
+        }
+    }
+
+    /// An error on its way up, with what to try next where it is the history's.
+    fn hinted(error: anyhow::Error) -> anyhow::Error {
+        match error.downcast_ref::<HistoryError>().map(HistoryError::hint) {
+            Some(hint) => hinted(error, hint),
+            None => error,
+        }
     }
 }
 
@@ -95,9 +121,8 @@ impl Place {
     pub(crate) async fn keep_or_say(&self, summary: &Summary, results: &Path) {
         let Err(error) = self.keep(summary).await else { return };
         let run = results.join("run.json");
-        let causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
-        let causes: String = causes.map(|cause| format!("  because: {cause}\n")).collect();
-        remark(&format!("warning: {error}\n{causes}  try: teravm-ci history import {}\n", run.display()));
+        let hint = format!("{}; then `teravm-ci history import {}`", error.hint(), run.display());
+        remark(&format!("warning: {}\n", error::text(&hinted(error, hint))));
     }
 
     /// What the nights before say of a night that is about to begin. A history that cannot be asked spoils no night.
@@ -118,6 +143,7 @@ impl Place {
                 "the nights before could not be asked: nothing is known of since when, and there is no baseline",
             )
             .because_of(&error)
+            .hint(error.hint())
         };
         asked.await.map_err(problem)
     }
@@ -133,7 +159,7 @@ impl Place {
                 Some(night) => format!("{}, the last night is {}", self.database, night.run),
                 None => format!("{}, no night yet", self.database),
             },
-            Err(error) => format!("{error}; nights run, and are not kept"),
+            Err(error) => format!("{}; nights run, and are not kept", told(&error).join(": ")),
         }
     }
 
@@ -165,6 +191,10 @@ impl Place {
 
 /// Answers from the nights that were.
 pub(crate) async fn ask(config: &Config, global: &Global, args: &HistoryArgs) -> anyhow::Result<u8> {
+    answer(config, global, args).await.map_err(HistoryError::hinted)
+}
+
+async fn answer(config: &Config, global: &Global, args: &HistoryArgs) -> anyhow::Result<u8> {
     let place = Place::new(&config.history, &Redactor::default())?;
     match &args.action {
         HistoryAction::List(args) => {
@@ -216,7 +246,9 @@ pub(crate) async fn ask(config: &Config, global: &Global, args: &HistoryArgs) ->
                 Ok::<_, HistoryError>((nights, last))
             };
             let (nights, last) = place.in_time(asked).await?;
-            let path = report::put(out, "index.html", &page::of_history(setup, &nights, last.as_ref()))?;
+            let page = page::of_history(setup, &nights, last.as_ref());
+            let path = report::put(out, "index.html", &page)
+                .hint("is there room, and may we write there? `--out` names the folder")?;
             print(&format!("{}\n", path.display()));
         }
     }
@@ -239,6 +271,7 @@ pub(crate) async fn gate(config: &Config, args: &GateArgs) -> anyhow::Result<u8>
         // It is not known, and that is not a yes.
         Err(error) => {
             let problem = Problem::testbed("it is not known whether the release may ship").because_of(&error);
+            let problem = problem.hint(error.hint());
             remark(&format!("{}\n", problem.text()));
             return Ok(Ships::Unknown.code());
         }
@@ -263,13 +296,14 @@ async fn found(store: &Store, config: &Config, global: &Global, name: &str) -> a
             let meant = nights.iter().find(is_meant).or(nights.first().filter(|_| name == "last"));
             let night = meant.map(|night| night.run.clone());
             match name {
-                "last" => night.context("the history has no night yet")?,
-                _ => night.context("the history has no night that passed")?,
+                "last" => night.context("the history has no night yet").hint(IMPORTED)?,
+                _ => night.context("the history has no night that passed").hint(LISTED)?,
             }
         }
         run => run.to_owned(),
     };
-    store.night(&run).await?.with_context(|| format!("there is no night `{run}` in the history"))
+    let night = store.night(&run).await?;
+    night.with_context(|| format!("there is no night `{run}` in the history")).hint(LISTED)
 }
 
 fn filter(global: &Global, args: &ListArgs) -> anyhow::Result<Filter> {

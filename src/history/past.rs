@@ -64,7 +64,8 @@ impl Store {
     pub(crate) async fn nights(&self, setup: &str, limit: usize) -> Result<Nights, HistoryError> {
         let chosen = format!("FROM night WHERE setup = $1 AND {TESTED} ORDER BY started DESC, run DESC LIMIT $2");
         let rows = self.of_setup(format!("SELECT {} {chosen}", Line::COLUMNS), setup, limit).await?;
-        let mut nights = rows.iter().map(Line::read).collect::<Result<Vec<_>, _>>()?;
+        let mut nights =
+            rows.iter().map(Line::read).collect::<sqlx::Result<Vec<_>>>().map_err(|error| self.unread(error))?;
         nights.reverse();
         let places: HashMap<String, usize> = nights.iter().map(|night| night.run.clone()).zip(0..).collect();
         let place = |row: &AnyRow| -> sqlx::Result<usize> { Ok(places[&row.try_get::<String, _>(0)?]) };
@@ -79,7 +80,7 @@ impl Store {
                 took: row.try_get::<Option<i64>, _>(3)?.map(took),
             })
         };
-        let suites = rows.iter().map(suite).collect::<sqlx::Result<Vec<_>>>().map_err(HistoryError::read)?;
+        let suites = rows.iter().map(suite).collect::<sqlx::Result<Vec<_>>>().map_err(|error| self.unread(error))?;
 
         let sql = format!(
             "SELECT run, suite, name, came_to, took, judged FROM night_case WHERE came_to IS NOT NULL AND run IN (SELECT run {chosen})"
@@ -97,14 +98,14 @@ impl Store {
             }))
         };
         let cases = rows.iter().filter_map(|row| case(row).transpose());
-        let mut cases = cases.collect::<sqlx::Result<Vec<_>>>().map_err(HistoryError::read)?;
+        let mut cases = cases.collect::<sqlx::Result<Vec<_>>>().map_err(|error| self.unread(error))?;
         cases.sort_by_key(|outcome| outcome.night);
         Ok(Nights { nights, suites, cases })
     }
 
     async fn of_setup(&self, sql: String, setup: &str, limit: usize) -> Result<Vec<AnyRow>, HistoryError> {
         let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(setup.to_owned()).bind(count(limit));
-        query.fetch_all(&self.pool).await.map_err(HistoryError::read)
+        query.fetch_all(&self.pool).await.map_err(|error| self.unread(error))
     }
 
     /// What the last nights on a setup, and those before them, say of these suites.
@@ -160,11 +161,11 @@ impl Store {
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(setup.to_owned()).bind(suite.to_owned());
         let query = query.bind(case.to_owned()).bind(from).bind(to);
-        let row = query.fetch_optional(&self.pool).await.map_err(HistoryError::read)?;
+        let row = query.fetch_optional(&self.pool).await.map_err(|error| self.unread(error))?;
         let past = |row: AnyRow| -> sqlx::Result<Past> {
             Ok(Past { run: row.try_get(0)?, started: time_of(row.try_get(1)?), release: row.try_get(2)? })
         };
-        row.map(past).transpose().map_err(HistoryError::read)
+        row.map(past).transpose().map_err(|error| self.unread(error))
     }
 
     /// The cases of the last green night of a suite: those that NG40 has judged in any attempt. What is imported need not be whole.
@@ -175,8 +176,8 @@ impl Store {
              AND s.status = 'passed' AND n.command NOT IN ('import', 'report') ORDER BY s.started DESC LIMIT 1)",
         );
         let query = query.bind(setup.to_owned()).bind(suite.to_owned());
-        let rows = query.fetch_all(&self.pool).await.map_err(HistoryError::read)?;
-        rows.iter().map(|row| row.try_get(0)).collect::<sqlx::Result<_>>().map_err(HistoryError::read)
+        let rows = query.fetch_all(&self.pool).await.map_err(|error| self.unread(error))?;
+        rows.iter().map(|row| row.try_get(0)).collect::<sqlx::Result<_>>().map_err(|error| self.unread(error))
     }
 }
 

@@ -4,7 +4,6 @@ use sqlx::any::{AnyQueryResult, AnyRow};
 use sqlx::{AnyConnection, Row as _};
 use time::OffsetDateTime;
 
-use super::HistoryError;
 use super::entry::{Entry, Judged, PastCase, PastGateway, PastSuite};
 use crate::gate::CameTo;
 use crate::summary::{Counts, Status};
@@ -32,22 +31,19 @@ impl Line {
     pub(super) const COLUMNS: &'static str =
         "run, setup, command, status, started, ended, release, passed, failed, errors, flaky, known, url, upgrade";
 
-    pub(super) fn read(row: &AnyRow) -> Result<Line, HistoryError> {
-        let read = || -> sqlx::Result<Line> {
-            Ok(Line {
-                run: row.try_get("run")?,
-                setup: row.try_get("setup")?,
-                command: row.try_get("command")?,
-                status: status(row)?,
-                started: time_of(row.try_get("started")?),
-                ended: row.try_get::<Option<i64>, _>("ended")?.map(time_of),
-                release: row.try_get("release")?,
-                counts: counts(row)?,
-                url: row.try_get("url")?,
-                upgrade_ms: unsigned(row, "upgrade")?,
-            })
-        };
-        read().map_err(HistoryError::read)
+    pub(super) fn read(row: &AnyRow) -> sqlx::Result<Line> {
+        Ok(Line {
+            run: row.try_get("run")?,
+            setup: row.try_get("setup")?,
+            command: row.try_get("command")?,
+            status: status(row)?,
+            started: time_of(row.try_get("started")?),
+            ended: row.try_get::<Option<i64>, _>("ended")?.map(time_of),
+            release: row.try_get("release")?,
+            counts: counts(row)?,
+            url: row.try_get("url")?,
+            upgrade_ms: unsigned(row, "upgrade")?,
+        })
     }
 }
 

@@ -91,11 +91,12 @@ impl Store {
         let query = sqlx::query(
             "SELECT DISTINCT release, setup FROM night WHERE release IS NOT NULL AND setup IS NOT NULL AND started >= $1",
         );
-        let rows = query.bind(millis(question.since)).fetch_all(&self.pool).await.map_err(HistoryError::read)?;
+        let rows =
+            query.bind(millis(question.since)).fetch_all(&self.pool).await.map_err(|error| self.unread(error))?;
         let read = || -> sqlx::Result<Vec<(String, String)>> {
             rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
         };
-        let known = read().map_err(HistoryError::read)?;
+        let known = read().map_err(|error| self.unread(error))?;
         let releases = known.iter().filter(|(_, setup)| setups.contains(&setup.as_str()));
         let meant = releases.filter_map(|(release, _)| release.parse::<Release>().ok());
         let meant = meant.filter(|release| question.wanted.is(release));
@@ -111,10 +112,10 @@ impl Store {
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(release.to_owned()).bind(setup.to_owned());
         let query = query.bind(millis(question.since)).bind(suite.to_owned());
-        let rows = query.fetch_all(&self.pool).await.map_err(HistoryError::read)?;
+        let rows = query.fetch_all(&self.pool).await.map_err(|error| self.unread(error))?;
         let mut untold = None;
         for row in &rows {
-            let line = Line::read(row)?;
+            let line = Line::read(row).map_err(|error| self.unread(error))?;
             let Some(night) = self.night(&line.run).await? else { continue };
             let Some(past) = night.suites.iter().find(|past| past.suite == suite) else { continue };
             let asked = judged(question, &night, past);

@@ -24,6 +24,8 @@ const CASES_AT_ONCE: usize = 1000;
 #[derive(Debug)]
 pub(crate) struct Store {
     pub(super) pool: AnyPool,
+    /// What it is called when it fails.
+    name: String,
     kind: Kind,
 }
 
@@ -53,10 +55,11 @@ impl Store {
             Database::Postgres(url) => (Kind::Postgres, with_password(url, password)),
         };
         let options = AnyPoolOptions::new().max_connections(1).acquire_timeout(timeout);
-        let failed = |source| HistoryError::Open { database: database.to_string(), source };
+        let name = database.to_string();
+        let failed = |source| HistoryError::Open { database: name.clone(), source };
         let pool = options.connect(url.as_str()).await.map_err(failed)?;
-        let store = Store { pool, kind };
-        store.bring_up_to_date(database).await?;
+        let store = Store { pool, name, kind };
+        store.bring_up_to_date().await?;
         Ok(store)
     }
 
@@ -65,8 +68,8 @@ impl Store {
         self.pool.close().await;
     }
 
-    async fn bring_up_to_date(&self, database: &Database) -> Result<(), HistoryError> {
-        let failed = |source| HistoryError::Open { database: database.to_string(), source };
+    async fn bring_up_to_date(&self) -> Result<(), HistoryError> {
+        let failed = |source| HistoryError::Open { database: self.name.clone(), source };
         let mut change = self.begin().await.map_err(failed)?;
         if self.kind == Kind::Postgres {
             sqlx::query("SELECT pg_advisory_xact_lock($1)")
@@ -81,8 +84,7 @@ impl Store {
             sqlx::query("SELECT MAX(version) FROM schema_version").fetch_one(&mut *change).await.map_err(failed)?;
         let version = usize::try_from(version.get::<Option<i64>, _>(0).unwrap_or(0)).unwrap_or(0);
         if version > SCHEMA.len() {
-            let database = database.to_string();
-            return Err(HistoryError::Newer { database, version, known: SCHEMA.len() });
+            return Err(HistoryError::Newer { database: self.name.clone(), version, known: SCHEMA.len() });
         }
         for (step, statements) in SCHEMA.iter().enumerate().skip(version) {
             sqlx::raw_sql(*statements).execute(&mut *change).await.map_err(failed)?;
@@ -106,7 +108,13 @@ impl Store {
 
     /// Keeps a night. One that is known already stays as it is, unless it had not ended by then.
     pub(crate) async fn keep(&self, entry: &Entry) -> Result<Kept, HistoryError> {
-        self.write(entry).await.map_err(|source| HistoryError::Write { run: entry.run.clone(), source })
+        let failed = |source| HistoryError::Write { database: self.name.clone(), run: entry.run.clone(), source };
+        self.write(entry).await.map_err(failed)
+    }
+
+    /// What reading comes to where it fails.
+    pub(super) fn unread(&self, source: sqlx::Error) -> HistoryError {
+        HistoryError::Read { database: self.name.clone(), source }
     }
 
     async fn write(&self, entry: &Entry) -> sqlx::Result<Kept> {
@@ -156,9 +164,8 @@ impl Store {
         for value in values {
             query = query.bind(value);
         }
-        let rows =
-            query.bind(since).bind(count(filter.limit)).fetch_all(&self.pool).await.map_err(HistoryError::read)?;
-        rows.iter().map(Line::read).collect()
+        let rows = query.bind(since).bind(count(filter.limit)).fetch_all(&self.pool).await;
+        rows.and_then(|rows| rows.iter().map(Line::read).collect()).map_err(|error| self.unread(error))
     }
 
     /// A night as it is kept, whole.
@@ -169,11 +176,11 @@ impl Store {
         let gateways = self.rows("SELECT * FROM night_gateway WHERE run = $1 ORDER BY place", run).await?;
         let suites = self.rows("SELECT * FROM night_suite WHERE run = $1 ORDER BY place", run).await?;
         let cases = self.rows("SELECT * FROM night_case WHERE run = $1 ORDER BY suite, place", run).await?;
-        read_night(&night, &gateways, &suites, &cases).map(Some).map_err(HistoryError::read)
+        read_night(&night, &gateways, &suites, &cases).map(Some).map_err(|error| self.unread(error))
     }
 
     async fn rows(&self, sql: &'static str, run: &str) -> Result<Vec<AnyRow>, HistoryError> {
-        sqlx::query(sql).bind(run.to_owned()).fetch_all(&self.pool).await.map_err(HistoryError::read)
+        sqlx::query(sql).bind(run.to_owned()).fetch_all(&self.pool).await.map_err(|error| self.unread(error))
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::nights::{Story, cut_off, green, hostile, morning, options, red, restored, watched};
 use super::*;
+use crate::error::{one_of_each, text};
 use crate::event::{self, Step};
 use crate::secret::Redactor;
 
@@ -268,4 +269,17 @@ async fn a_night_is_heard_to_its_last_event_beside_the_work() {
     let summary = listening.await.unwrap();
     assert_eq!(summary.status(), crate::summary::Status::Passed);
     assert!(summary.reasons().is_empty());
+}
+
+#[test]
+fn each_error_says_what_why_and_what_to_try() {
+    let path = PathBuf::from("results/junit.xml");
+    let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+    let errors = one_of_each! {
+        ReportError::Write { .. } => ReportError::Write { path: path.clone(), source: denied() },
+        ReportError::Foreign { .. } => ReportError::Foreign { path: "results/suites".into() },
+        ReportError::Remove { .. } => ReportError::Remove { path: path.clone(), source: denied() },
+    };
+    let told = errors.map(|error| text(&error.hinted()));
+    insta::assert_snapshot!(told.join("\n\n"));
 }

@@ -26,7 +26,26 @@ fn a_configuration_that_is_there_is_not_written_over() {
         exit 2
         --- standard error
         error: `config/tiplab.yaml` is there already
-          try: `--config` names another
+          try: `--config FILE` names another place
+        ");
+}
+
+#[test]
+fn a_configuration_that_cannot_be_made_says_why() {
+    assert_snapshot!(Desk::new().input("lab\n").run("config init"), @"
+        exit 2
+        --- standard error
+        What is the testbed called? [setup_1]: The access gateway (HOST or USER@HOST): 
+        error: the answers ended at: The access gateway (HOST or USER@HOST)
+          try: every question has a line, which may be empty where nothing is fine; nothing was written
+        ");
+    let desk = Desk::new().file("taken", "").input("lab\na\n\nb\ns6a.ntl\n\n\n");
+    assert_snapshot!(desk.run("config init --config taken/tiplab.yaml"), @"
+        exit 2
+        --- standard error
+        What is the testbed called? [setup_1]: The access gateway (HOST or USER@HOST): The federation gateways, with blanks between; none is fine: The NG40: The test lists on the NG40, with blanks between: The OpenVPN profile (a file); nothing, if the lab is reached without a tunnel: The private SSH key (a file); nothing, for the keys of your agent: error: cannot make `taken`
+          because: File exists (os error 17)
+          try: `--config FILE` names another place
         ");
 }
 
@@ -46,9 +65,17 @@ fn what_the_fabric_script_was_told_is_taken_over() {
     assert_snapshot!(desk.run("config import-fabfile config/tiplab.yaml"), @"
         exit 2
         --- standard error
-        error: `config/tiplab.yaml` is not what the Fabric script reads
+        error: no config can be made from `config/tiplab.yaml`
           because: it is no JSON
           because: expected value at line 1 column 1
+          try: is it the Fabric script's `fabfile_teravm_conf.json`, whole?
+        ");
+    assert_snapshot!(desk.run("config import-fabfile gone.json"), @"
+        exit 2
+        --- standard error
+        error: cannot read `gone.json`
+          because: No such file or directory (os error 2)
+          try: name the Fabric script's `fabfile_teravm_conf.json`
         ");
 }
 

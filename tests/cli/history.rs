@@ -46,6 +46,7 @@ fn what_is_asked_for_and_is_not_there_is_said() {
         exit 2
         --- standard error
         error: there is no night `RUN` in the history
+          try: `teravm-ci history list` has the names of all nights
         ");
     assert_snapshot!(desk.run("history list --status green"), @"
         exit 2
@@ -61,6 +62,7 @@ fn what_is_asked_for_and_is_not_there_is_said() {
         exit 2
         --- standard error
         error: the history has no night yet
+          try: the next night begins it; `teravm-ci history import FILE` takes in those that were before
         --- changed
         wrote config/history.sqlite
         ");
@@ -100,6 +102,7 @@ fn the_page_of_a_history_is_one_file_in_a_folder() {
         --- standard error
         error: cannot write the report `config/tiplab.yaml/site`
           because: Not a directory (os error 20)
+          try: is there room, and may we write there? `--out` names the folder
         ");
     assert_snapshot!(desk.run("history page --out site --setup other"), @"
         exit 2
@@ -131,8 +134,7 @@ fn a_history_that_cannot_be_had_never_spoils_a_night() {
                                    try: see OpenVPN's log (`-v`)
         warning: the history `sqlite:config/no-such-folder/history.sqlite` cannot be opened
           because: error returned from database: (code: 14) unable to open database file
-          because: (code: 14) unable to open database file
-          try: teravm-ci history import results/run.json
+          try: `history.url` in the config names it: may we write there, does a server answer and know `history.password`? Move a damaged file away: `history import` fills a new one; then `teravm-ci history import results/run.json`
         --- called
         ssh-keygen -y
         openvpn --version
@@ -143,6 +145,39 @@ fn a_history_that_cannot_be_had_never_spoils_a_night() {
         wrote results/report.html
         wrote results/run.json
         wrote results/summary.md
+        ");
+}
+
+#[test]
+fn a_history_that_is_damaged_is_named_with_what_to_try() {
+    let desk = Desk::with_lab().file("config/history.sqlite", "this is no database".repeat(99));
+    assert_snapshot!(desk.run("history list"), @"
+        exit 2
+        --- standard error
+        error: the history `sqlite:config/history.sqlite` cannot be opened
+          because: error returned from database: (code: 26) file is not a database
+          try: `history.url` in the config names it: may we write there, does a server answer and know `history.password`? Move a damaged file away: `history import` fills a new one
+        ");
+    assert_snapshot!(desk.run("gate latest"), @"
+        exit 6
+        --- standard error
+        it is not known whether the release may ship
+          because: the history `sqlite:config/history.sqlite` cannot be opened
+          because: error returned from database: (code: 26) file is not a database
+          try: `history.url` in the config names it: may we write there, does a server answer and know `history.password`? Move a damaged file away: `history import` fills a new one
+        ");
+    let night = desk.program("openvpn", "exit 7").run("test -q");
+    assert_snapshot!(night.stderr, @"
+        HH:MM:SS  WARN  connect    the nights before could not be asked: nothing is known of since when, and there is no baseline
+                                     because: the history `sqlite:config/history.sqlite` cannot be opened
+                                     because: error returned from database: (code: 26) file is not a database
+                                     try: `history.url` in the config names it: may we write there, does a server answer and know `history.password`? Move a damaged file away: `history import` fills a new one
+        HH:MM:SS  FAIL  connect    no tunnel to `127.0.0.1:1194`
+                                   because: `openvpn` ended: exit status: 7
+                                   try: see OpenVPN's log (`-v`)
+        warning: the history `sqlite:config/history.sqlite` cannot be opened
+          because: error returned from database: (code: 26) file is not a database
+          try: `history.url` in the config names it: may we write there, does a server answer and know `history.password`? Move a damaged file away: `history import` fills a new one; then `teravm-ci history import results/run.json`
         ");
 }
 
@@ -248,6 +283,7 @@ fn two_nights_are_compared() {
         exit 2
         --- standard error
         error: there is no night `never` in the history
+          try: `teravm-ci history list` has the names of all nights
         ");
 }
 

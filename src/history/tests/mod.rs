@@ -12,6 +12,7 @@ use time::macros::datetime;
 
 use super::{Entry, Filter, HistoryError, Kept, Place, Store, parse_since};
 use crate::config::Database;
+use crate::error::{one_of_each, text};
 use crate::report::nights::{NEW, Story, green, red, restored};
 use crate::secret::Secret;
 use postgres::Postgres;
@@ -136,6 +137,21 @@ async fn a_history_that_cannot_be_had_says_what_and_why() {
     let place = Place { database: nowhere, password: None, timeout: Duration::from_secs(2) };
     let error = place.open().await.map(drop).expect_err("nobody listens there");
     assert!(error.to_string().starts_with("the history `postgres://teravm@127.0.0.1:1/teravm` "), "{error}");
+}
+
+#[test]
+fn each_error_says_what_on_what_why_and_what_to_try() {
+    let database = || "sqlite:config/history.sqlite".to_owned();
+    let source = || sqlx::Error::Io(std::io::Error::other("its own words"));
+    let errors = one_of_each! {
+        HistoryError::Open { .. } => HistoryError::Open { database: database(), source: source() },
+        HistoryError::Newer { .. } => HistoryError::Newer { database: database(), version: 9, known: 3 },
+        HistoryError::Write { .. } => HistoryError::Write { database: database(), run: "20261123T000831-bf30".to_owned(), source: source() },
+        HistoryError::Read { .. } => HistoryError::Read { database: database(), source: source() },
+        HistoryError::Late { .. } => HistoryError::Late { database: database(), timeout: "10s".to_owned() },
+    };
+    let told = errors.map(|error| text(&HistoryError::hinted(error.into())));
+    insta::assert_snapshot!(told.join("\n\n"));
 }
 
 #[test]
