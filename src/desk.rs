@@ -18,6 +18,7 @@ use crate::error::Hint as _;
 use crate::event::{self, Events, Problem};
 use crate::lock::Lock;
 use crate::plan::{Lab, PlannedHost, Role};
+use crate::process;
 use crate::reach;
 use crate::remote::{Access, AccessError, Host};
 use crate::signals;
@@ -34,6 +35,10 @@ const KILLED: u8 = 137;
 
 /// Holds the tunnel up until a signal comes, or while a command runs.
 pub(crate) async fn vpn(config: &Config, global: &Global, args: &VpnArgs) -> anyhow::Result<u8> {
+    if let Some(program) = args.command.first().filter(|program| process::find(program).is_none()) {
+        return Err(anyhow!("there is no program `{program}` on this machine"))
+            .hint("behind `--` stands a program with its words; what only a shell knows is run by `sh -c`");
+    }
     let lab = Lab::new(config, global, &Reach { no_vpn: false })?;
     let Some(settings) = &lab.vpn else {
         return Err(anyhow!("`vpn.kind` is `none`: there is no tunnel to hold"))
@@ -138,8 +143,9 @@ pub(crate) async fn lock(config: &Config, global: &Global, args: &LockArgs) -> a
 
 /// Logs in to a host, or runs a command there; its exit status is ours.
 pub(crate) async fn ssh(config: &Config, global: &Global, args: &SshArgs) -> anyhow::Result<u8> {
+    let planned = PlannedHost::named(config, global, &args.host)?;
     let lab = Lab::new(config, global, &args.reach)?;
-    on_host(&lab, lab.named(&args.host)?, async |host, _, stop| {
+    on_host(&lab, &planned, async |host, _, stop| {
         let mut child = match host.terminal(&args.command).await.map_err(|error| error.problem())?.spawn() {
             Ok(child) => child,
             Err(error) => return Err(Problem::testbed("cannot start `ssh`").because_of(&error)),
@@ -273,6 +279,7 @@ fn check(config: &Config, global: &Global) -> anyhow::Result<()> {
         Some(name) => vec![name],
         None => config.setups.keys().collect(),
     };
+    names.iter().try_for_each(|name| config.setup(Some(name)).map(drop))?;
     for name in &names {
         let global = Global { setup: Some((*name).clone()), ..global.clone() };
         let lab = Lab::new(config, &global, &Reach { no_vpn: false })

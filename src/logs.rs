@@ -9,7 +9,7 @@ use crate::desk;
 use crate::event::Problem;
 use crate::gateway::Gateway;
 use crate::ng40;
-use crate::plan::{Lab, Role};
+use crate::plan::{Lab, PlannedHost, Role};
 use crate::remote::Error;
 use crate::report::text::visible;
 use crate::secret::{RedactedStream, Redactor};
@@ -24,8 +24,8 @@ const LONGEST: usize = 64 * 1024;
 
 /// Shows a host's logs until their end, or until a signal comes. Returns the exit code.
 pub(crate) async fn show(config: &Config, global: &Global, args: &LogsArgs) -> anyhow::Result<u8> {
+    let planned = &PlannedHost::named(config, global, &args.host)?;
     let lab = Lab::new(config, global, &args.reach)?;
-    let planned = lab.named(&args.host)?;
     let lines = args.lines.or_else(|| args.since.is_none().then_some(LINES));
     let window = Window { since: args.since, lines, is_followed: args.follow };
     desk::on_host(&lab, planned, async |host, events, stop| {

@@ -10,7 +10,7 @@ use anyhow::{Context as _, anyhow};
 
 use crate::cli::{self, Kind};
 use crate::config::{
-    Address, Agw, Collect, Config, Feg, Lock, Ng40, ReleasePolicy, Ssh, Suite, Verify, VpnKind, unknown,
+    Address, Agw, Collect, Config, Feg, Lock, Ng40, ReleasePolicy, Setup, Ssh, Suite, Verify, VpnKind, unknown,
 };
 use crate::error::Hint as _;
 use crate::event::{self, PlannedSuite, Problem, Step};
@@ -88,6 +88,31 @@ pub(crate) struct Upgrade {
     pub(crate) policy: ReleasePolicy,
 }
 
+impl PlannedHost {
+    /// The host of this name in the chosen setup. It is known without any secret.
+    pub(crate) fn named(config: &Config, global: &cli::Global, name: &str) -> anyhow::Result<PlannedHost> {
+        let (_, setup) = config.setup(global.setup.as_deref())?;
+        let hosts = hosts(config, setup);
+        let found = hosts.iter().find(|host| host.name == name).cloned();
+        found.with_context(|| unknown("host", name, hosts.iter().map(|host| host.name.as_str())))
+    }
+}
+
+/// The hosts of a setup, in its order.
+fn hosts(config: &Config, setup: &Setup) -> Vec<PlannedHost> {
+    let host = |name: String, role, address: &Address, user: &String| PlannedHost {
+        name,
+        role,
+        address: address.clone(),
+        user: address.user.as_ref().unwrap_or(user).clone(),
+    };
+    let agw = host("agw".to_owned(), Role::Agw, &setup.agw, &config.agw.user);
+    let fegs = setup.feg.iter().zip(1..);
+    let fegs = fegs.map(|(feg, number)| host(format!("feg{number}"), Role::Feg, feg, &config.feg.user));
+    let ng40 = host("ng40".to_owned(), Role::Ng40, &setup.ng40, &config.ng40.user);
+    [agw].into_iter().chain(fegs).chain([ng40]).collect()
+}
+
 impl Lab {
     /// Reads what the config says of the chosen setup, and every secret that it needs.
     pub(crate) fn new(config: &Config, global: &cli::Global, reach: &cli::Reach) -> anyhow::Result<Lab> {
@@ -101,27 +126,7 @@ impl Lab {
             Ok(Some(secret))
         };
 
-        let mut hosts = vec![PlannedHost {
-            name: "agw".to_owned(),
-            role: Role::Agw,
-            address: setup.agw.clone(),
-            user: setup.agw.user.clone().unwrap_or_else(|| config.agw.user.clone()),
-        }];
-        for (index, address) in setup.feg.iter().enumerate() {
-            hosts.push(PlannedHost {
-                name: format!("feg{}", index + 1),
-                role: Role::Feg,
-                address: address.clone(),
-                user: address.user.clone().unwrap_or_else(|| config.feg.user.clone()),
-            });
-        }
-        hosts.push(PlannedHost {
-            name: "ng40".to_owned(),
-            role: Role::Ng40,
-            address: setup.ng40.clone(),
-            user: setup.ng40.user.clone().unwrap_or_else(|| config.ng40.user.clone()),
-        });
-
+        let hosts = hosts(config, setup);
         let vpn = match config.vpn.kind {
             VpnKind::Openvpn if !reach.no_vpn => {
                 let profile = config.vpn.profile.as_ref().expect("the config is checked: openvpn has a profile");
@@ -166,12 +171,6 @@ impl Lab {
 }
 
 impl Lab {
-    /// The host of this name.
-    pub(crate) fn named(&self, name: &str) -> anyhow::Result<&PlannedHost> {
-        let found = self.hosts.iter().find(|host| host.name == name);
-        found.with_context(|| unknown("host", name, self.hosts.iter().map(|host| host.name.as_str())))
-    }
-
     /// The one host of this role, of which every setup has one.
     pub(crate) fn only(&self, role: Role) -> &PlannedHost {
         self.hosts.iter().find(|host| host.role == role).expect("every setup has an AGW and an NG40")
@@ -324,6 +323,7 @@ impl Plan {
 
 /// The suites that were not green in the last run on the setup that is meant, by the reports that are there.
 fn not_green(config: &Config, global: &cli::Global) -> anyhow::Result<Vec<String>> {
+    let (meant, _) = config.setup(global.setup.as_deref())?;
     let path = global.results.join("run.json");
     let elsewhere = "`--results` names the folder of another run; `teravm-ci test SUITE` runs a suite whatever it was";
     let text = std::fs::read_to_string(&path)
@@ -332,7 +332,6 @@ fn not_green(config: &Config, global: &cli::Global) -> anyhow::Result<Vec<String
     let last: Summary =
         serde_json::from_str(&text).with_context(|| format!("`{}` tells of no run", path.display())).hint(elsewhere)?;
     let setup = last.night.as_ref().and_then(|night| night.setup.clone()).unwrap_or_default();
-    let (meant, _) = config.setup(global.setup.as_deref())?;
     if setup != meant {
         return Err(anyhow!("the last run was on `{setup}`, and not on `{meant}`")).hint(elsewhere);
     }

@@ -28,11 +28,15 @@ const LAST_OUTPUT: Duration = Duration::from_secs(1);
 /// Where administrators' programs are on machines whose users have no such folder on their PATH.
 const ADMIN_FOLDERS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
-/// Returns where the program is: on PATH, or in one of the administrators' folders.
+/// Returns where the program is: where its own path leads, else on PATH, or in one of the administrators' folders.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(ADMIN_FOLDERS.map(PathBuf::from))
+    let folders: Vec<PathBuf> = match program.contains('/') {
+        true => vec![PathBuf::new()],
+        false => std::env::split_paths(&path).chain(ADMIN_FOLDERS.map(PathBuf::from)).collect(),
+    };
+    folders
+        .into_iter()
         .map(|folder| folder.join(program))
         .find(|file| file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0))
 }
@@ -410,6 +414,7 @@ mod tests {
 
     #[test]
     fn a_program_is_found_and_its_absence_noticed() {
+        assert_eq!(find("sh").and_then(|path| find(&path.display().to_string())), find("sh"));
         assert!(find("sh").is_some());
         assert_eq!(find("no-such-program-anywhere"), None);
     }

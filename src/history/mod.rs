@@ -195,10 +195,12 @@ pub(crate) async fn ask(config: &Config, global: &Global, args: &HistoryArgs) ->
 }
 
 async fn answer(config: &Config, global: &Global, args: &HistoryArgs) -> anyhow::Result<u8> {
-    let place = Place::new(&config.history, &Redactor::default())?;
+    // What was typed is judged before the password is asked for.
+    let place = || Place::new(&config.history, &Redactor::default());
     match &args.action {
         HistoryAction::List(args) => {
             let filter = filter(global, args)?;
+            let place = place()?;
             let nights = place.in_time(async { place.open().await?.list(&filter).await }).await?;
             print(&match args.format {
                 LogFormat::Text => shown::list(&nights),
@@ -206,6 +208,7 @@ async fn answer(config: &Config, global: &Global, args: &HistoryArgs) -> anyhow:
             });
         }
         HistoryAction::Show { run, format } => {
+            let place = place()?;
             let night = place.in_time(async { found(&place.open().await?, config, global, run).await }).await?;
             print(&match format {
                 LogFormat::Text => shown::night(&night),
@@ -213,6 +216,7 @@ async fn answer(config: &Config, global: &Global, args: &HistoryArgs) -> anyhow:
             });
         }
         HistoryAction::Compare { a, b, format } => {
+            let place = place()?;
             let compared = async {
                 let store = place.open().await?;
                 let (a, b) = (found(&store, config, global, a).await?, found(&store, config, global, b).await?);
@@ -227,6 +231,7 @@ async fn answer(config: &Config, global: &Global, args: &HistoryArgs) -> anyhow:
         HistoryAction::Import(args) => {
             // All are read before one is written.
             let entries = import::read(config, global, args)?;
+            let place = place()?;
             let store = place.open().await?;
             for entry in &entries {
                 let kept = place.in_time(store.keep(entry)).await?;
@@ -236,6 +241,7 @@ async fn answer(config: &Config, global: &Global, args: &HistoryArgs) -> anyhow:
         }
         HistoryAction::Page { out, nights } => {
             let (setup, _) = config.setup(global.setup.as_deref())?;
+            let place = place()?;
             let asked = async {
                 let store = place.open().await?;
                 let nights = store.nights(setup, *nights).await?;

@@ -606,6 +606,42 @@ fn names_that_the_config_does_not_have_are_refused_with_the_nearest() {
         ");
 }
 
+/// Whoever has none of the secrets, and nothing that a night needs, learns first what was typed wrong.
+#[test]
+fn what_was_typed_wrong_is_said_before_what_is_not_there() {
+    let password =
+        "history:\n  url: postgres://teravm@127.0.0.1:1/teravm\n  password: {env: HISTORY_PASSWORD}\nsuites:\n";
+    let lab = LAB.replace("suites:\n", password).replace("    feg: [127.0.0.2:1]\n", "");
+    let desk = Desk::new().file("config/tiplab.yaml", lab);
+    let typed = [
+        "run --setup lap",
+        "run --suite attch",
+        "run --only feg",
+        "run --dry-run --suite attch",
+        "upgrade feg",
+        "upgrade --setup lap",
+        "test attch",
+        "test --failed --setup lap",
+        "check --setup lap",
+        "config check --setup lap",
+        "vpn --setup lap",
+        "vpn -- sssh magma@127.0.0.1",
+        "vpn -- ./sssh",
+        "lock --setup lap",
+        "logs agwx",
+        "logs feg1",
+        "logs agw --setup lap",
+        "ssh agwx",
+        "ssh agw --setup lap -- uptime",
+        "history list --status green",
+        "history list --since soon",
+        "history import gone.json",
+        "history page --out site --setup lap",
+    ];
+    let told = typed.map(|words| format!("{words}\n{}", desk.run(words)));
+    insta::assert_snapshot!(told.join("\n"));
+}
+
 #[test]
 fn an_upgrade_of_nothing_is_refused() {
     assert_snapshot!(Desk::with_lab_but("    feg: [127.0.0.2:1]\n", "").run("run --only feg"), @"
