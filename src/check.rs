@@ -12,10 +12,11 @@ use crate::lock::Lock;
 use crate::ng40::Tester;
 use crate::plan::{Lab, Role};
 use crate::reach;
+use crate::report::text::wrapped;
 use crate::results::Results;
 use crate::stop::Stop;
 use crate::summary::Status;
-use crate::terminal::{print, remark};
+use crate::terminal::{self, print, remark};
 use crate::upgrade::Unresolved;
 use crate::{desk, process, signals, vpn};
 
@@ -83,7 +84,7 @@ pub(crate) async fn check(config: &Config, global: &Global, args: &CheckArgs) ->
         return Ok(Status::Interrupted.code());
     }
     print(&match args.format {
-        LogFormat::Text => table(&rows),
+        LogFormat::Text => table(&rows, terminal::columns()),
         LogFormat::Json => document(&rows),
     });
     let is_fine = rows.iter().all(|row| row.outcome.is_ok());
@@ -197,19 +198,52 @@ fn document(rows: &[Row]) -> String {
     serde_json::to_string_pretty(&rows).expect("rows are plain data") + "\n"
 }
 
-fn table(rows: &[Row]) -> String {
+/// Where what is said of a row begins.
+const INDENT: usize = 26;
+
+/// The rows for people, in so many columns.
+fn table(rows: &[Row], width: Option<usize>) -> String {
     let mut text = String::new();
     for row in rows {
         let (mark, said) = match &row.outcome {
             Ok(said) => ("ok    ", said.clone()),
-            Err(problem) => ("FAILED", problem.text().replace('\n', "\n                           ")),
+            Err(problem) => ("FAILED", problem.text()),
         };
-        text.push_str(&format!("{mark}  {:<5} {:<11} {said}\n", row.host, row.what));
+        let mut lines = said.lines();
+        let first = lines.next().unwrap_or_default();
+        text += &(wrapped(&format!("{mark}  {:<5} {:<11} {first}", row.host, row.what), width, INDENT) + "\n");
+        for line in lines {
+            text += &(wrapped(&format!("{:INDENT$}{line}", ""), width, INDENT + 4) + "\n");
+        }
     }
     let failed = rows.iter().filter(|row| row.outcome.is_err()).count();
-    text.push_str(&match failed {
+    text += &match failed {
         0 => format!("\n{} checks, all fine: a night could run.\n", rows.len()),
         _ => format!("\n{} checks, {failed} failed: a night would not run.\n", rows.len()),
-    });
+    };
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_broken_where_the_terminal_ends() {
+        let problem = Problem::testbed("cannot connect to `feg1` as magma at 192.168.60.112")
+            .because("no route to host")
+            .hint("is the host up, and does its address lead into the tunnel?");
+        let rows = [Row::new("ng40", "idle", Ok("NG40 is idle".to_owned())), Row::new("feg1", "ssh", Err(problem))];
+        insta::assert_snapshot!(table(&rows, Some(64)), @"
+        ok      ng40  idle        NG40 is idle
+        FAILED  feg1  ssh         cannot connect to `feg1` as magma at
+                                  192.168.60.112
+                                    because: no route to host
+                                    try: is the host up, and does its
+                                      address lead into the tunnel?
+
+        2 checks, 1 failed: a night would not run.
+        ");
+        assert_eq!(table(&rows, None).lines().count(), 6);
+    }
 }

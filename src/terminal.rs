@@ -67,6 +67,11 @@ pub(crate) fn print(text: &str) {
     let _ = anstream::stdout().write_all(text.as_bytes());
 }
 
+/// How many columns standard output has, where it is a terminal.
+pub(crate) fn columns() -> Option<usize> {
+    console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns))
+}
+
 /// Prints a remark on standard error.
 pub(crate) fn remark(text: &str) {
     // There is nowhere left to say that standard error is gone.

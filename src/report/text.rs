@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use textwrap::{WordSplitter, WrapAlgorithm};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
@@ -144,6 +145,19 @@ fn cut(line: &str, most: usize) -> String {
     line.chars().take(most - 1).chain(['…']).collect()
 }
 
+/// A line in so many columns: broken between words, and what follows is indented. A word is broken only if no line has room for it.
+pub(crate) fn wrapped(line: &str, width: Option<usize>, indent: usize) -> String {
+    let Some(width) = width.filter(|width| console::measure_text_width(line) > *width) else {
+        return line.to_owned();
+    };
+    let indent = " ".repeat(indent.min(width / 2));
+    let options = textwrap::Options::new(width)
+        .subsequent_indent(&indent)
+        .wrap_algorithm(WrapAlgorithm::FirstFit)
+        .word_splitter(WordSplitter::NoHyphenation);
+    textwrap::fill(line, options)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,5 +191,19 @@ mod tests {
         assert_eq!(one_line("  a\r\n  b\n\nc  ", 20), "a b c");
         assert_eq!(one_line("abcdef", 4), "abc…");
         assert_eq!(first_lines("a\n\nb\nc\nd", 2), ["a", "b", "… and 2 more lines"]);
+    }
+
+    #[test]
+    fn a_line_is_broken_between_words_where_the_terminal_ends() {
+        let line = "23:05:17  note  resolve    latest is 1.9.1-1668500000-5d2e8f90, image tag 5d2e8f90";
+        assert_eq!(wrapped(line, None, 8), line);
+        assert_eq!(wrapped(line, Some(200), 8), line);
+        assert_eq!(
+            wrapped(line, Some(60), 8),
+            "23:05:17  note  resolve    latest is\n        1.9.1-1668500000-5d2e8f90, image tag 5d2e8f90"
+        );
+        // Colours take no room.
+        assert_eq!(wrapped("\u{1b}[1mab\u{1b}[0m cd", Some(5), 2), "\u{1b}[1mab\u{1b}[0m cd");
+        assert_eq!(wrapped("0123456789", Some(4), 8), "0123\n  45\n  67\n  89");
     }
 }

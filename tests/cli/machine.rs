@@ -250,8 +250,8 @@ fn every_command_that_needs_the_tunnel_says_why_there_is_none() {
         ok      here  program     DESK/programs/ssh
         ok      here  program     DESK/programs/openvpn
         FAILED  here  tunnel      no tunnel to `127.0.0.1:1194`
-                                     because: OpenVPN may not make a tunnel on this machine: ERROR: Cannot ioctl TUNSETIFF tun: Operation not permitted (errno=1)
-                                     try: run it as root with CAP_NET_ADMIN, or let `sudo -n` start `openvpn`
+                                    because: OpenVPN may not make a tunnel on this machine: ERROR: Cannot ioctl TUNSETIFF tun: Operation not permitted (errno=1)
+                                    try: run it as root with CAP_NET_ADMIN, or let `sudo -n` start `openvpn`
 
         5 checks, 1 failed: a night would not run.
         --- called
@@ -542,21 +542,21 @@ fn a_machine_without_ssh_is_told_so() {
         ok      here  config      setup `lab`, every secret is there
         ok      here  history     sqlite:config/history.sqlite, with the first night
         FAILED  here  program     `ssh` is not installed
-                                     try: Debian and Ubuntu have it in the package `openssh-client`
+                                    try: Debian and Ubuntu have it in the package `openssh-client`
         ok      here  program     DESK/programs/openvpn
         ok      here  tunnel      none of ours; the hosts are reached as they are
         FAILED  agw   ssh         cannot connect to `agw` as magma at 127.0.0.1:1
-                                     because: cannot start `ssh`
-                                     because: No such file or directory (os error 2)
-                                     try: install OpenSSH's client
+                                    because: cannot start `ssh`
+                                    because: No such file or directory (os error 2)
+                                    try: install OpenSSH's client
         FAILED  feg1  ssh         cannot connect to `feg1` as magma at 127.0.0.2:1
-                                     because: cannot start `ssh`
-                                     because: No such file or directory (os error 2)
-                                     try: install OpenSSH's client
+                                    because: cannot start `ssh`
+                                    because: No such file or directory (os error 2)
+                                    try: install OpenSSH's client
         FAILED  ng40  ssh         cannot connect to `ng40` as ng40 at 127.0.0.3:1
-                                     because: cannot start `ssh`
-                                     because: No such file or directory (os error 2)
-                                     try: install OpenSSH's client
+                                    because: cannot start `ssh`
+                                    because: No such file or directory (os error 2)
+                                    try: install OpenSSH's client
 
         8 checks, 4 failed: a night would not run.
         ");

@@ -5,9 +5,8 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use time::OffsetDateTime;
 
-use super::stream::wrapped;
 use crate::event::Step;
-use crate::report::text::{LONGEST_LINE, clock, one_line, took};
+use crate::report::text::{LONGEST_LINE, clock, one_line, took, wrapped};
 
 /// Where the text of a line begins: after the time, the mark and the step.
 const INDENT: usize = 27;

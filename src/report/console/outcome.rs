@@ -6,9 +6,9 @@ use anstyle::{AnsiColor, Style};
 
 use super::MOST_LINES;
 use super::line::{Mark, Paint};
-use super::stream::{Stream, wrapped};
+use super::stream::Stream;
 use crate::gate::CameTo;
-use crate::report::text::{LONGEST_LINE, count, first_lines, one_line, took};
+use crate::report::text::{LONGEST_LINE, count, first_lines, one_line, took, wrapped};
 use crate::summary::{Counts, Status, Summary};
 
 /// How many cases that did not pass are shown.

@@ -7,7 +7,6 @@ use anstream::AutoStream;
 use anstream::stream::RawStream;
 use console::Term;
 use indicatif::ProgressDrawTarget;
-use textwrap::{WordSplitter, WrapAlgorithm};
 
 use super::line::Paint;
 use crate::report::text::ascii;
@@ -79,35 +78,3 @@ impl Stream {
 
 /// How often a second a view is drawn at most.
 const DRAWN: u8 = 20;
-
-/// A line in so many columns: broken between words, and what follows is indented. A word is broken only if no line has room for it.
-pub(super) fn wrapped(line: &str, width: Option<usize>, indent: usize) -> String {
-    let Some(width) = width.filter(|width| console::measure_text_width(line) > *width) else {
-        return line.to_owned();
-    };
-    let indent = " ".repeat(indent.min(width / 2));
-    let options = textwrap::Options::new(width)
-        .subsequent_indent(&indent)
-        .wrap_algorithm(WrapAlgorithm::FirstFit)
-        .word_splitter(WordSplitter::NoHyphenation);
-    textwrap::fill(line, options)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_is_broken_between_words_where_the_terminal_ends() {
-        let line = "23:05:17  note  resolve    latest is 1.9.1-1668500000-5d2e8f90, image tag 5d2e8f90";
-        assert_eq!(wrapped(line, None, 8), line);
-        assert_eq!(wrapped(line, Some(200), 8), line);
-        assert_eq!(
-            wrapped(line, Some(60), 8),
-            "23:05:17  note  resolve    latest is\n        1.9.1-1668500000-5d2e8f90, image tag 5d2e8f90"
-        );
-        // Colours take no room.
-        assert_eq!(wrapped("\u{1b}[1mab\u{1b}[0m cd", Some(5), 2), "\u{1b}[1mab\u{1b}[0m cd");
-        assert_eq!(wrapped("0123456789", Some(4), 8), "0123\n  45\n  67\n  89");
-    }
-}
