@@ -419,8 +419,9 @@ fn url_encoded(text: &str) -> String {
 /// Bytes on their way to a reader, without secrets, however they were cut.
 ///
 /// A line that has ended is passed on at once, although its last letters may be the beginning of a secret that is broken over
-/// lines: a verdict must not wait for what is printed after it. Up to [`LETTERS`] letters of such a secret are seen, where a read
-/// ends just there; the rest of it is taken out.
+/// lines: a verdict must not wait for what is printed after it. With keys among the secrets, nearly any last letter is one. So of a
+/// secret that is broken after its first [`LETTERS`] letters or before, and cut by a read after that, these are seen; the rest of it
+/// is taken out.
 #[derive(Debug)]
 pub(crate) struct RedactedStream {
     redactor: Redactor,
@@ -431,7 +432,7 @@ pub(crate) struct RedactedStream {
 }
 
 /// How much may be seen of a secret that is broken over lines.
-const LETTERS: usize = 3;
+const LETTERS: usize = 2;
 
 impl RedactedStream {
     /// Takes the next piece, and returns what is safe to pass on.
@@ -547,12 +548,17 @@ mod tests {
             // A secret over which a line is broken again and again is let go at some time.
             if !text.contains("\n\n") {
                 proptest::prop_assert!(!SECRETS.iter().any(|secret| clean.replace('\n', "").contains(secret)), "{clean}");
-                // Of one that is broken where a read ends, the first letters are seen.
-                if !cuts.iter().any(|&cut| text[..cut].ends_with('\n')) {
+                if !redactor.known().found(text.as_bytes()).into_iter().any(|secret| is_seen(&text[secret.clone()], secret.start, &cuts)) {
                     proptest::prop_assert_eq!(clean, redactor.text(&text));
                 }
             }
         }
+    }
+
+    /// Whether the first letters of a secret that stands here are seen: a line ends after them, and a read after that.
+    fn is_seen(secret: &str, start: usize, cuts: &[usize]) -> bool {
+        let letters = secret.find('\n').filter(|&letters| letters <= LETTERS);
+        letters.is_some_and(|letters| cuts.iter().any(|cut| (start + letters + 1..start + secret.len()).contains(cut)))
     }
 
     #[test]
@@ -564,7 +570,7 @@ mod tests {
         // It was the beginning of it after all.
         assert_eq!(stream.push(b"se, no"), b"");
         assert_eq!(stream.push(b"body\n"), b"***\n");
-        assert_eq!(stream.push(b"please\n"), b"pl");
+        assert_eq!(stream.push(b"please\n"), b"pl", "so much of it is no chance");
         assert_eq!(stream.push(b"x"), b"ease\nx");
         assert_eq!(stream.push(b"e\n"), b"e\n");
         assert_eq!(stream.finish(), b"");
