@@ -230,6 +230,11 @@ impl Step {
             Step::Disconnect => "disconnect",
         }
     }
+
+    /// Whether it brings gateways from one release to another.
+    pub(crate) fn is_of_upgrade(self) -> bool {
+        matches!(self, Step::Prepare | Step::Activate | Step::Verify)
+    }
 }
 
 impl fmt::Display for Step {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::event::seconds;
+use crate::event::{Step, seconds};
 use crate::gate::CameTo;
 
 /// What the nights before say of a night on the same setup.
@@ -15,6 +15,20 @@ pub(crate) struct Memory {
     /// The last night that tested.
     pub previous: Option<Past>,
     pub suites: BTreeMap<String, SuiteMemory>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepMemory>,
+}
+
+/// What is known of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StepMemory {
+    pub step: Step,
+    /// The gateways that were switched in the nights that say so, where it depends on them.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub switched: String,
+    /// What it usually takes: the median of its last nights.
+    #[serde(with = "seconds")]
+    pub usual: Duration,
 }
 
 /// A night that was, in short.

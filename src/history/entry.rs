@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::event::{Case, GatewayOutcome, Judgement};
+use crate::event::{Case, GatewayOutcome, Judgement, Step};
 use crate::gate::CameTo;
 use crate::memory::Past;
 use crate::summary::{Counts, GatewayRun, JudgedSuite, Reason, Standing, Status, Summary};
@@ -35,6 +35,7 @@ pub(crate) struct Entry {
     pub upgrade_ms: Option<u64>,
     pub counts: Counts,
     pub gateways: Vec<PastGateway>,
+    pub steps: Vec<PastStep>,
     pub suites: Vec<PastSuite>,
     pub reasons: Vec<Reason>,
 }
@@ -47,6 +48,16 @@ pub(crate) struct PastGateway {
     pub after: Option<String>,
     /// What the night did to it, in words.
     pub outcome: Option<String>,
+}
+
+/// What a step took that was done everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PastStep {
+    pub step: Step,
+    /// The gateways that were switched, where it depends on them.
+    pub switched: String,
+    /// In milliseconds.
+    pub took_ms: u64,
 }
 
 /// A suite of a night that was.
@@ -133,6 +144,7 @@ impl Entry {
             upgrade_ms: summary.upgrade_took().map(millis),
             counts: summary.counts(),
             gateways: summary.gateways.iter().map(PastGateway::of).collect(),
+            steps: night.steps.iter().filter_map(|step| PastStep::of(*step, summary)).collect(),
             suites: summary.judged().map(|suite| PastSuite::of(&suite)).collect(),
             reasons: summary.reasons(),
         })
@@ -147,6 +159,16 @@ impl PastGateway {
             after: run.after().map(str::to_owned),
             outcome: run.outcome.as_ref().map(GatewayOutcome::to_string),
         }
+    }
+}
+
+impl PastStep {
+    /// None of one that was not done everywhere, and of the tests: their suites say more.
+    fn of(step: Step, summary: &Summary) -> Option<PastStep> {
+        if step == Step::Test {
+            return None;
+        }
+        Some(PastStep { step, switched: summary.switched_for(step)?, took_ms: millis(summary.took_of(step)?) })
     }
 }
 

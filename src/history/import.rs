@@ -153,6 +153,7 @@ fn empty() -> Entry {
         upgrade_ms: None,
         counts: Counts::default(),
         gateways: Vec::new(),
+        steps: Vec::new(),
         suites: Vec::new(),
         reasons: Vec::new(),
     }

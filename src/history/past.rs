@@ -7,15 +7,18 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use super::entry::Judged;
-use super::rows::{Line, came_to, count, judged, millis, time_of};
+use super::rows::{Line, came_to, count, judged, millis, read_step, time_of};
 use super::{HistoryError, Store};
+use crate::event::Step;
 use crate::gate::CameTo;
-use crate::memory::{CaseMemory, Memory, Past, SuiteMemory};
+use crate::memory::{CaseMemory, Memory, Past, StepMemory, SuiteMemory};
 use crate::summary::Status;
 use time::OffsetDateTime;
 
 /// Of how many nights the median is taken.
 const SAMPLES: usize = 10;
+/// How many steps are looked at: those of about as many nights as are shown.
+const STEPS: usize = 1000;
 /// Fewer say nothing.
 const LEAST_SAMPLES: usize = 3;
 
@@ -111,7 +114,8 @@ impl Store {
     /// What the last nights on a setup, and those before them, say of these suites.
     pub(crate) async fn recall(&self, setup: &str, suites: &[String], past: &Nights) -> Result<Memory, HistoryError> {
         let now = OffsetDateTime::now_utc();
-        let mut memory = Memory { previous: past.nights.last().map(Past::of), suites: BTreeMap::new() };
+        let (previous, steps) = (past.nights.last().map(Past::of), self.usual_steps(setup).await?);
+        let mut memory = Memory { previous, suites: BTreeMap::new(), steps };
         for suite in suites {
             let mut cases = past.remembered(suite);
             for (name, case) in &mut cases {
@@ -127,6 +131,19 @@ impl Store {
             memory.suites.insert(suite.clone(), SuiteMemory { usual: past.usual_of_suite(suite), cases });
         }
         Ok(memory)
+    }
+
+    /// What the steps of the last nights on a setup usually took, whether or not these nights tested.
+    async fn usual_steps(&self, setup: &str) -> Result<Vec<StepMemory>, HistoryError> {
+        let sql = "SELECT step, switched, took FROM night_step WHERE setup = $1 ORDER BY started DESC LIMIT $2";
+        let rows = self.of_setup(sql.to_owned(), setup, STEPS).await?;
+        let mut times: BTreeMap<(Step, String), Vec<Duration>> = BTreeMap::new();
+        for row in rows.iter().rev() {
+            let past = read_step(row).map_err(|error| self.unread(error))?;
+            times.entry((past.step, past.switched)).or_default().push(Duration::from_millis(past.took_ms));
+        }
+        let usual = |((step, switched), times)| Some(StepMemory { step, switched, usual: median(times)? });
+        Ok(times.into_iter().filter_map(usual).collect())
     }
 
     /// When a case last passed before a time, and first did not since then.

@@ -4,7 +4,7 @@ use sqlx::any::{AnyQueryResult, AnyRow};
 use sqlx::{AnyConnection, Row as _};
 use time::OffsetDateTime;
 
-use super::entry::{Entry, Judged, PastCase, PastGateway, PastSuite};
+use super::entry::{Entry, Judged, PastCase, PastGateway, PastStep, PastSuite};
 use crate::gate::CameTo;
 use crate::summary::{Counts, Status};
 
@@ -100,6 +100,26 @@ pub(super) async fn write_gateway(
     .await
 }
 
+pub(super) async fn write_step(
+    change: &mut AnyConnection,
+    entry: &Entry,
+    place: usize,
+    step: &PastStep,
+) -> sqlx::Result<AnyQueryResult> {
+    sqlx::query(
+        "INSERT INTO night_step (run, place, step, switched, took, setup, started) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(entry.run.clone())
+    .bind(count(place))
+    .bind(step.step.name())
+    .bind(step.switched.clone())
+    .bind(number(step.took_ms))
+    .bind(entry.setup.clone())
+    .bind(millis(entry.started))
+    .execute(change)
+    .await
+}
+
 pub(super) async fn write_suite(
     change: &mut AnyConnection,
     entry: &Entry,
@@ -166,6 +186,7 @@ pub(super) async fn write_cases(
 pub(super) fn read_night(
     night: &AnyRow,
     gateways: &[AnyRow],
+    steps: &[AnyRow],
     suites: &[AnyRow],
     cases: &[AnyRow],
 ) -> sqlx::Result<Entry> {
@@ -185,6 +206,7 @@ pub(super) fn read_night(
         upgrade_ms: unsigned(night, "upgrade")?,
         counts: counts(night)?,
         gateways: gateways.iter().map(read_gateway).collect::<sqlx::Result<_>>()?,
+        steps: steps.iter().map(read_step).collect::<sqlx::Result<_>>()?,
         suites: suites.iter().map(|suite| read_suite(suite, cases)).collect::<sqlx::Result<_>>()?,
         reasons: serde_json::from_str(&reasons).map_err(|error| sqlx::Error::Decode(error.into()))?,
     })
@@ -196,6 +218,15 @@ fn read_gateway(row: &AnyRow) -> sqlx::Result<PastGateway> {
         before: row.try_get("before")?,
         after: row.try_get("after")?,
         outcome: row.try_get("outcome")?,
+    })
+}
+
+pub(super) fn read_step(row: &AnyRow) -> sqlx::Result<PastStep> {
+    let word: String = row.try_get("step")?;
+    Ok(PastStep {
+        step: serde_json::from_value(word.as_str().into()).map_err(|_| unknown("step", &word))?,
+        switched: row.try_get("switched")?,
+        took_ms: unsigned(row, "took")?.unwrap_or(0),
     })
 }
 

@@ -7,14 +7,20 @@ use sqlx::{Any, AnyPool, Row as _, Transaction};
 
 use super::entry::Entry;
 use super::rows::{
-    Line, count, forget_unfinished, millis, read_night, write_cases, write_gateway, write_night, write_suite,
+    Line, count, forget_unfinished, millis, read_night, write_cases, write_gateway, write_night, write_step,
+    write_suite,
 };
 use super::{Filter, HistoryError};
 use crate::config::Database;
 use crate::secret::Secret;
 
 /// The steps from one version of the schema to the next.
-const SCHEMA: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
+const SCHEMA: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+];
 /// The key under which PostgreSQL has one program after the other change the schema.
 const SCHEMA_LOCK: i64 = 0x7465_7261_766d;
 /// PostgreSQL takes 65535 values in a statement, SQLite 32766.
@@ -128,6 +134,9 @@ impl Store {
         for (place, gateway) in entry.gateways.iter().enumerate() {
             write_gateway(&mut change, &entry.run, place, gateway).await?;
         }
+        for (place, step) in entry.steps.iter().enumerate() {
+            write_step(&mut change, entry, place, step).await?;
+        }
         for (place, suite) in entry.suites.iter().enumerate() {
             write_suite(&mut change, entry, place, suite).await?;
             for (piece, cases) in suite.cases.chunks(CASES_AT_ONCE).enumerate() {
@@ -174,9 +183,10 @@ impl Store {
             return Ok(None);
         };
         let gateways = self.rows("SELECT * FROM night_gateway WHERE run = $1 ORDER BY place", run).await?;
+        let steps = self.rows("SELECT * FROM night_step WHERE run = $1 ORDER BY place", run).await?;
         let suites = self.rows("SELECT * FROM night_suite WHERE run = $1 ORDER BY place", run).await?;
         let cases = self.rows("SELECT * FROM night_case WHERE run = $1 ORDER BY suite, place", run).await?;
-        read_night(&night, &gateways, &suites, &cases).map(Some).map_err(|error| self.unread(error))
+        read_night(&night, &gateways, &steps, &suites, &cases).map(Some).map_err(|error| self.unread(error))
     }
 
     async fn rows(&self, sql: &'static str, run: &str) -> Result<Vec<AnyRow>, HistoryError> {

@@ -16,7 +16,7 @@ use crate::event::{
     StepOutcome, SuiteEnd,
 };
 use crate::gate::{CameTo, Exceeded, Flaky, Gate, KnownFailure, MaxDuration, Required};
-use crate::memory::{CaseMemory, Memory, Past, SuiteMemory};
+use crate::memory::{CaseMemory, Memory, Past, StepMemory, SuiteMemory};
 use crate::summary::{JudgedSuite, Status, Summary};
 
 /// A night that goes on for longer than this tells nothing new.
@@ -456,7 +456,9 @@ impl Teller<'_> {
         };
         let cases = [(self.name(&["gx_gy_combined_04"])?, case)].into();
         let suite = SuiteMemory { usual: Some(self.took()?), cases };
-        Ok(Memory { previous: Some(past(self.text()?, self.maybe()?)), suites: [("gxgy".to_owned(), suite)].into() })
+        let step = StepMemory { step: self.step()?, switched: self.text()?, usual: self.took()? };
+        let (previous, suites) = (past(self.text()?, self.maybe()?), [("gxgy".to_owned(), suite)].into());
+        Ok(Memory { previous: Some(previous), suites, steps: vec![step] })
     }
 
     /// Something that happens in a night, likely or not.

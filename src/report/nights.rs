@@ -414,7 +414,7 @@ pub(crate) fn morning() -> Story {
         ..Gate::default()
     });
     let suites = [("gxgy".to_owned(), suite)].into();
-    story.say(EventKind::Remembered(Memory { previous: Some(past(9, OLD)), suites }));
+    story.say(EventKind::Remembered(Memory { previous: Some(past(9, OLD)), suites, ..Memory::default() }));
     story.connects().gateway("agw", GatewayOutcome::Upgraded { from: Some(OLD.to_owned()), to: NEW.to_owned() });
     let first = ["attach", "handover", "capacity", "roaming", "paging", "detach"];
     let verdicts = |failed: &[&str]| first.map(|name| (name, if failed.contains(&name) { "FAIL" } else { "PASS" }));

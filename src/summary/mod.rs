@@ -3,6 +3,7 @@
 //! Value in, value out: knows no clock, no file and no display. The reporters show what stands here, so that the console,
 //! JUnit, the record and the exit code cannot disagree.
 
+mod pace;
 mod room;
 mod since;
 mod standing;
@@ -260,8 +261,7 @@ impl Summary {
 
     /// What the upgrade took: from the first gateway that was prepared to the last one verified.
     pub(crate) fn upgrade_took(&self) -> Option<Duration> {
-        let of_upgrade = |run: &&StepRun| matches!(run.step, Step::Prepare | Step::Activate | Step::Verify);
-        let began = self.steps.iter().filter(of_upgrade).map(|run| run.started).min()?;
+        let began = self.steps.iter().filter(|run| run.step.is_of_upgrade()).map(|run| run.started).min()?;
         let verified = self.steps.iter().filter(|run| run.step == Step::Verify);
         let ended = verified.filter_map(|run| Some(run.started + run.took?)).max()?;
         Duration::try_from(ended - began).ok()

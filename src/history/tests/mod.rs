@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use time::macros::datetime;
 
-use super::{Entry, Filter, HistoryError, Kept, Place, Store, parse_since};
+use super::{Entry, Filter, HistoryError, Kept, Nights, Place, Store, parse_since};
 use crate::config::Database;
 use crate::error::{one_of_each, text};
-use crate::report::nights::{NEW, Story, green, red, restored};
+use crate::event::{EventKind, GatewayOutcome, Problem, Step, StepOutcome};
+use crate::report::nights::{NEW, OLD, Story, green, red, restored};
 use crate::secret::Secret;
 use postgres::Postgres;
 
@@ -28,6 +29,7 @@ async fn holds(place: &Place) {
     what_is_kept_comes_back(place).await;
     nights_that_are_written_at_once_are_all_kept(place).await;
     a_list_has_what_was_asked_for(place).await;
+    steps_are_told_apart_by_what_was_switched(place).await;
     gate::holds(place).await;
     what_a_newer_program_made_is_refused(place).await;
 }
@@ -121,10 +123,44 @@ async fn a_list_has_what_was_asked_for(place: &Place) {
     store.close().await;
 }
 
+async fn steps_are_told_apart_by_what_was_switched(place: &Place) {
+    let store = open(place).await;
+    let mut nights = 0;
+    let mut keep = async |runs: &str, prepare: u64| {
+        let mut story = Story::new();
+        story.begins("upgrade", &["agw"], &[]).step(Step::Connect, 8_000, "").resolves();
+        story.say(EventKind::GatewayFound { gateway: "agw".to_owned(), runs: Some(runs.to_owned()) });
+        let done = StepOutcome::Done { text: String::new() };
+        story.start(Step::Prepare, Some("agw")).end(Step::Prepare, Some("agw"), prepare, done);
+        let to = NEW.to_owned();
+        story.gateway(
+            "agw",
+            match runs == NEW {
+                true => GatewayOutcome::Unchanged { at: to },
+                false => GatewayOutcome::Upgraded { from: Some(runs.to_owned()), to },
+            },
+        );
+        story.fails(Step::Collect, None, 60_000, Problem::testbed("too late")).say(EventKind::NightEnded);
+        nights += 1;
+        let entry = Entry { setup: Some("steps".to_owned()), ..night(&format!("steps-{nights}"), &story) };
+        store.keep(&entry).await.expect("it is kept");
+    };
+    for prepare in [40_000, 90_000, 45_000] {
+        keep(OLD, prepare).await;
+    }
+    keep(NEW, 2_000).await;
+    keep(NEW, 2_000).await;
+    let memory = store.recall("steps", &[], &Nights::default()).await.expect("it is read");
+    let told = memory.steps.iter().map(|step| format!("{} [{}] {:?}", step.step, step.switched, step.usual));
+    // Two nights say nothing, and what failed says nothing of what is usual.
+    assert_eq!(told.collect::<Vec<_>>(), ["connect [] 8s", "resolve [] 200ms", "prepare [agw] 45s"]);
+    store.close().await;
+}
+
 async fn what_a_newer_program_made_is_refused(place: &Place) {
     open(place).await.claims_version(99).await;
     let refused = place.open().await.map(drop).expect_err("it is of a newer version");
-    assert!(matches!(refused, HistoryError::Newer { version: 99, known: 3, .. }), "{refused:?}");
+    assert!(matches!(refused, HistoryError::Newer { version: 99, known: 4, .. }), "{refused:?}");
 }
 
 #[tokio::test]

@@ -74,9 +74,9 @@ mod tests {
     use indicatif::{InMemoryTerm, TermLike as _};
 
     use super::*;
-    use crate::event::{Problem, Step, StepOutcome};
-    use crate::memory::{CaseMemory, Memory, SuiteMemory};
-    use crate::report::nights::{Story, cut_off};
+    use crate::event::{GatewayOutcome, Problem, Step, StepOutcome};
+    use crate::memory::{CaseMemory, Memory, StepMemory, SuiteMemory};
+    use crate::report::nights::{NEW, Story, cut_off};
 
     /// What stands on a terminal after the events of a story, so long after the last of them.
     fn screen(story: &Story, later: u64, (rows, columns): (u16, u16), is_utf8: bool) -> String {
@@ -123,6 +123,128 @@ mod tests {
         ");
     }
 
+    /// What nights usually took that switched all three gateways, some or none.
+    fn remembered() -> Memory {
+        let all = "agw, feg1, feg2";
+        let steps = [
+            (Step::Connect, "", 8),
+            (Step::Lock, "", 1),
+            (Step::Recover, "", 2),
+            (Step::Resolve, "", 9),
+            (Step::Prepare, "", 6),
+            (Step::Prepare, all, 45),
+            (Step::Activate, all, 40),
+            (Step::Verify, "agw", 31),
+            (Step::Verify, all, 35),
+            (Step::Collect, "", 3),
+            (Step::Unlock, "", 1),
+            (Step::Disconnect, "", 2),
+        ];
+        let steps = steps.map(|(step, switched, seconds)| StepMemory {
+            step,
+            switched: switched.to_owned(),
+            usual: Duration::from_secs(seconds),
+        });
+        let gxgy = SuiteMemory { usual: Some(Duration::from_secs(400)), ..SuiteMemory::default() };
+        Memory { previous: None, suites: [("gxgy".to_owned(), gxgy)].into(), steps: steps.into() }
+    }
+
+    #[test]
+    fn a_step_is_shown_with_what_it_usually_takes_where_the_same_gateways_are_switched() {
+        let mut story = upgrading();
+        story.say(EventKind::Remembered(remembered()));
+        insta::assert_snapshot!(screen(&story, 3, (16, 100), true), @r"
+        23:05:08  ok    connect    every host answers
+
+          ✓ 4 steps  ▸ prepare 12 s, usually 45 s  · activate  · verify  · test  · collect  · unlock  · di…
+          agw   ▸     12 s  Get:3 http://192.168.60.10/apt ./ magma 1.9.1 [41.3 MB]
+          feg1  ▸     12 s  3f7c21ab: ␛[2JPulling from gateway_go
+          feg2  ✓     9.8 s  ready
+          30 s so far, about 8 m 33 s to go
+        ");
+    }
+
+    #[test]
+    fn where_it_is_not_known_what_is_switched_only_the_tests_are_estimated() {
+        let mut story = Story::new();
+        story.begins("run", &["agw"], &["gxgy"]).say(EventKind::Remembered(remembered()));
+        story.start(Step::Connect, None);
+        insta::assert_snapshot!(screen(&story, 3, (16, 140), true), @r"
+        23:05:08  ok    connect    every host answers
+
+          ▸ connect 3 s, usually 8 s  · lock  · recover  · resolve  · prepare  · activate  · verify  · test  · collect  · unlock  · disconnect
+          3 s so far, then usually 6 m 40 s of tests
+        ");
+        // It runs the release by its name, and may have to be made whole.
+        story.end(Step::Connect, None, 4_000, StepOutcome::Done { text: String::new() });
+        story.say(EventKind::GatewayFound { gateway: "agw".to_owned(), runs: Some(NEW.to_owned()) }).resolves();
+        story.start(Step::Prepare, Some("agw"));
+        insta::assert_snapshot!(screen(&story, 3, (16, 120), true), @r"
+        23:05:08  ok    connect    every host answers
+
+          ✓ connect  ✓ resolve  ▸ prepare 3 s  · activate  · verify  · test  · collect  · unlock  · disconnect
+          agw  ▸      3 s
+          16 s so far, then usually 6 m 40 s of tests
+        ");
+        story.end(Step::Prepare, Some("agw"), 4_000, StepOutcome::Done { text: "runs the release already".to_owned() });
+        story.gateway("agw", GatewayOutcome::Unchanged { at: NEW.to_owned() });
+        insta::assert_snapshot!(screen(&story, 0, (16, 120), true), @r"
+        23:05:08  ok    connect    every host answers
+
+          ✓ connect  ✓ resolve  ✓ prepare  · activate  · verify  · test  · collect  · unlock  · disconnect
+          17 s so far, about 6 m 46 s to go
+        ");
+        story.start(Step::Test, None).suite("gxgy", 2);
+        insta::assert_snapshot!(screen(&story, 60, (16, 120), true), @r"
+        23:05:08  ok    connect    every host answers
+
+          ✓ connect  ✓ resolve  ✓ prepare  ▸ test 1 m 04 s  · collect  · unlock  · disconnect
+          gxgy  ░░░░░░░░░░░░░░░░░░░░  0 of 2  1 m 04 s  usually 6 m 40 s
+          1 m 21 s so far, about 5 m 42 s to go
+        ");
+    }
+
+    #[test]
+    fn a_night_that_waits_for_the_testbed_is_estimated_once_it_has_it() {
+        let mut story = Story::new();
+        story.begins("test", &[], &["gxgy"]).say(EventKind::Remembered(remembered()));
+        story.step(Step::Connect, 8_000, "").step(Step::Lock, 300, "held by another; waiting");
+        story.step(Step::Disconnect, 1_000, "").after(60_000).start(Step::Connect, None);
+        insta::assert_snapshot!(screen(&story, 3, (16, 100), true), @r"
+        23:05:08  ok    connect    every host answers
+
+          ▸ connect 3 s, usually 8 s  ✓ lock  · recover  · test  · collect  · unlock  ✓ disconnect
+            ✓     8.0 s
+            ▸      3 s
+          1 m 12 s so far
+        ");
+        story.end(Step::Connect, None, 8_000, StepOutcome::Done { text: String::new() });
+        story.step(Step::Lock, 300, "ours").start(Step::Recover, Some("agw"));
+        insta::assert_snapshot!(screen(&story, 0, (16, 100), true), @r"
+        23:05:08  ok    connect    every host answers
+
+          ✓ connect  ✓ lock  ▸ recover 0 s, usually 2 s  · test  · collect  · unlock  ✓ disconnect
+          agw  ▸      0 s
+          1 m 17 s so far, about 6 m 46 s to go
+        ");
+    }
+
+    #[test]
+    fn a_night_that_does_not_go_as_usual_is_not_estimated() {
+        let mut story = upgrading();
+        story.say(EventKind::Remembered(remembered()));
+        story.end(Step::Prepare, Some("agw"), 500, StepOutcome::Failed(Problem::testbed("no room")));
+        insta::assert_snapshot!(screen(&story, 3, (16, 100), true), @r"
+        23:05:08  ok    connect    every host answers
+
+          ✓ 4 steps  ▸ prepare 13 s, usually 45 s  · activate  · verify  · test  · collect  · unlock  · di…
+          agw   ✗     0.5 s  no room
+          feg1  ▸     13 s  3f7c21ab: ␛[2JPulling from gateway_go
+          feg2  ✓     9.8 s  ready
+          31 s so far
+        ");
+    }
+
     #[test]
     fn a_narrow_terminal_shows_the_beginning_of_each_row() {
         insta::assert_snapshot!(screen(&upgrading(), 3, (16, 60), true), @r"
@@ -157,7 +279,7 @@ mod tests {
         let case = CaseMemory { usual: Some(Duration::from_secs(70)), ..CaseMemory::default() };
         gxgy.cases.insert("gx_gy_combined_05_capacity".to_owned(), case);
         let suites = [("gxgy".to_owned(), gxgy), ("roaming".to_owned(), memory(1_500))].into();
-        story.say(EventKind::Remembered(Memory { previous: None, suites }));
+        story.say(EventKind::Remembered(Memory { suites, ..Memory::default() }));
         says(&mut story, Step::Test, Some("ng40"), "Watchtime: 00:01:12");
         insta::assert_snapshot!(screen(&story, 5, (16, 100), true), @r"
         23:05:08  ok    connect    every host answers

@@ -51,7 +51,7 @@ impl View<'_> {
     pub(super) fn rows(&self) -> Vec<String> {
         let (Some(started), None) = (self.summary.started, self.summary.ended) else { return Vec::new() };
         let mut rows = vec![String::new()];
-        rows.extend(self.steps());
+        rows.extend(self.row_of_steps());
         match self.summary.suites.iter().find(|suite| suite.end.is_none() && suite.started.is_some()) {
             Some(suite) => rows.extend(self.suite(suite)),
             None => rows.extend(self.hosts()),
@@ -62,15 +62,8 @@ impl View<'_> {
     }
 
     /// The steps of the night in one row; those that are done shrink to their number where there is no room.
-    fn steps(&self) -> Option<String> {
-        let mut steps = self.summary.night.as_ref()?.steps.clone();
-        if self.runs(Step::Restore).next().is_some() {
-            steps.extend((!steps.contains(&Step::Restore)).then_some(Step::Restore));
-            steps.sort();
-        }
-        // What was left out does not come any more.
-        let last = self.summary.steps.iter().map(|run| run.step).max();
-        steps.retain(|step| self.runs(*step).next().is_some() || last.is_none_or(|last| *step > last));
+    fn row_of_steps(&self) -> Option<String> {
+        let steps = self.steps()?;
         let words: Vec<String> = steps.iter().map(|step| self.step(*step)).collect();
         let row = |words: &[String]| format!("  {}", words.join("  "));
         let past = steps.iter().take_while(|step| self.is_past(**step) && !self.has_failed(**step)).count();
@@ -82,16 +75,33 @@ impl View<'_> {
         Some(row(&[&[done], &words[past..]].concat()))
     }
 
+    /// The steps that were, are, and are to come.
+    fn steps(&self) -> Option<Vec<Step>> {
+        let mut steps = self.summary.night.as_ref()?.steps.clone();
+        if self.runs(Step::Restore).next().is_some() {
+            steps.extend((!steps.contains(&Step::Restore)).then_some(Step::Restore));
+            steps.sort();
+        }
+        // What was left out does not come any more.
+        let last = self.last();
+        steps.retain(|step| self.runs(*step).next().is_some() || last.is_none_or(|last| *step > last));
+        Some(steps)
+    }
+
     fn step(&self, step: Step) -> String {
         let name = step.name();
-        let since = self.runs(step).filter(|run| run.outcome.is_none()).map(|run| run.started).min();
-        match since {
-            Some(since) => format!(
-                "{} {} {}",
-                self.paint.with(cyan(), self.glyphs.now),
-                self.paint.bold(name),
-                ticking(self.since(since))
-            ),
+        match self.begun(step) {
+            Some(since) => {
+                let usual = self.summary.usual_of(step).filter(|usual| *usual >= Duration::from_secs(1));
+                let usual = usual.map(|usual| format!(", usually {}", ticking(usual)));
+                format!(
+                    "{} {} {}{}",
+                    self.paint.with(cyan(), self.glyphs.now),
+                    self.paint.bold(name),
+                    ticking(self.since(since)),
+                    self.paint.dim(&usual.unwrap_or_default())
+                )
+            }
             None if self.has_failed(step) => format!("{} {name}", self.paint.with(red(), self.glyphs.failed)),
             None if self.is_past(step) => {
                 format!("{} {}", self.paint.with(green(), self.glyphs.done), self.paint.dim(name))
@@ -197,18 +207,48 @@ impl View<'_> {
         rows
     }
 
-    /// For how long the night has been going on, and what the suites that are left usually take.
+    /// For how long the night has been going on, and what is left of it.
     fn time(&self, started: OffsetDateTime) -> String {
-        let left = self.left().map(|left| match self.summary.suites.iter().any(|suite| suite.started.is_some()) {
-            true => format!(", about {} of tests to go", took(left)),
-            false => format!(", then usually {} of tests", took(left)),
-        });
-        self.paint.dim(&format!("  {} so far{}", ticking(self.since(started)), left.unwrap_or_default()))
+        let left = self.left().unwrap_or_default();
+        self.paint.dim(&format!("  {} so far{left}", ticking(self.since(started))))
     }
 
-    /// What the suites that have not ended usually take, less what the one that runs has had; none where one of them is not
-    /// known, or where there is nothing left to say.
-    fn left(&self) -> Option<Duration> {
+    /// What is left of the night where it goes as usual: of its steps, else of its tests alone. None where that is not known, and
+    /// where there is nothing left to say.
+    fn left(&self) -> Option<String> {
+        let is_testing = self.summary.suites.iter().any(|suite| suite.started.is_some());
+        let is_cut_short = self.summary.interrupted.is_some() || self.summary.deadline_passed.is_some();
+        let has_failed = !is_testing && self.summary.steps.iter().any(|run| self.has_failed(run.step));
+        // Somebody else has the testbed, nobody knows for how long.
+        let is_waiting = self.is_past(Step::Disconnect) && self.last() <= Some(Step::Lock);
+        if is_cut_short || has_failed || is_waiting {
+            return None;
+        }
+        let to_come: Vec<Step> = self.steps()?.into_iter().filter(|step| !self.is_past(*step)).collect();
+        let tests = if to_come.contains(&Step::Test) { self.left_of_tests()? } else { Duration::ZERO };
+        let steps = to_come.iter().filter(|step| **step != Step::Test).map(|step| self.left_of(*step));
+        let (left, words) = match steps.sum::<Option<Duration>>() {
+            Some(steps) => (tests + steps, [", about ", " to go"]),
+            None if is_testing => (tests, [", about ", " of tests to go"]),
+            None => (tests, [", then usually ", " of tests"]),
+        };
+        (left >= Duration::from_secs(1)).then(|| words.join(&took(left)))
+    }
+
+    /// What is left of a step, as it usually goes.
+    fn left_of(&self, step: Step) -> Option<Duration> {
+        // Where nothing is switched, nothing has to be verified.
+        if matches!(step, Step::Activate | Step::Verify)
+            && self.summary.switched().is_some_and(|names| names.is_empty())
+        {
+            return Some(Duration::ZERO);
+        }
+        let gone = self.begun(step).map(|begun| self.since(begun)).unwrap_or_default();
+        Some(self.summary.usual_of(step)?.saturating_sub(gone))
+    }
+
+    /// What the suites that have not ended usually take, less what the one that runs has had.
+    fn left_of_tests(&self) -> Option<Duration> {
         let memory = self.summary.memory.as_ref()?;
         let open = self.summary.suites.iter().filter(|suite| suite.end.is_none());
         let left = open.map(|suite| {
@@ -216,11 +256,21 @@ impl View<'_> {
             let gone = suite.started.map(|started| self.since(started)).unwrap_or_default();
             Some(usual.saturating_sub(gone))
         });
-        left.sum::<Option<Duration>>().filter(|left| *left >= Duration::from_secs(1))
+        left.sum()
     }
 
     fn runs(&self, step: Step) -> impl Iterator<Item = &StepRun> {
         self.summary.steps.iter().filter(move |run| run.step == step)
+    }
+
+    /// The step that was started last.
+    fn last(&self) -> Option<Step> {
+        self.summary.steps.last().map(|run| run.step)
+    }
+
+    /// When a step began that is under way.
+    fn begun(&self, step: Step) -> Option<OffsetDateTime> {
+        self.runs(step).filter(|run| run.outcome.is_none()).map(|run| run.started).min()
     }
 
     /// Whether a step was there and is no more; one that was left out is no past.

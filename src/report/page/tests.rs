@@ -138,6 +138,7 @@ fn full() -> Story {
     story.say(EventKind::Remembered(Memory {
         previous: Some(past("20261121T230500-77aa", 1, OLD)),
         suites: [("gxgy".to_owned(), gxgy)].into(),
+        ..Memory::default()
     }));
     story.connects().found(&all).resolves();
     story.on_each(Step::Prepare, &all, 58_000, "2 packages, 41.3 MB");

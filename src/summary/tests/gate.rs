@@ -196,7 +196,8 @@ fn past(run: &str, release: &str) -> Past {
 /// A night that knows of one before.
 fn remembering(gate: Gate, case: CaseMemory, cases: &[(&str, &str)]) -> Story {
     let suite = SuiteMemory { usual: Some(Duration::from_secs(100)), cases: [("b".to_owned(), case)].into() };
-    let memory = Memory { previous: Some(past("r1", OLD)), suites: [("gxgy".to_owned(), suite)].into() };
+    let memory =
+        Memory { previous: Some(past("r1", OLD)), suites: [("gxgy".to_owned(), suite)].into(), ..Memory::default() };
     let mut story = Story::new();
     story.begins("run", &["agw"], &["gxgy"]).obeys(gate).say(EventKind::Remembered(memory));
     story.gateway("agw", crate::event::GatewayOutcome::Unchanged { at: NEW.to_owned() });
