@@ -684,12 +684,23 @@ impl Config {
         }
     }
 
+    /// The secrets, by their keys.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = (&'static str, &SecretRef)> {
+        let vpn = &self.vpn;
+        let secrets = [
+            ("vpn.profile", &vpn.profile),
+            ("vpn.username", &vpn.username),
+            ("vpn.password", &vpn.password),
+            ("vpn.key_passphrase", &vpn.key_passphrase),
+            ("ssh.key", &self.ssh.key),
+            ("history.password", &self.history.password),
+        ];
+        secrets.into_iter().filter_map(|(key, secret)| Some((key, secret.as_ref()?)))
+    }
+
     /// The variables that hold secrets.
     pub(crate) fn secret_variables(&self) -> Vec<String> {
-        let vpn = &self.vpn;
-        let secrets =
-            [&vpn.profile, &vpn.username, &vpn.password, &vpn.key_passphrase, &self.ssh.key, &self.history.password];
-        secrets.into_iter().flatten().filter_map(SecretRef::variable).map(str::to_owned).collect()
+        self.secrets().filter_map(|(_, secret)| secret.variable()).map(str::to_owned).collect()
     }
 
     /// The suites of a setup, in order: those that it names, else all.

@@ -54,7 +54,11 @@ pub(crate) fn told(error: &(dyn Error + 'static)) -> Vec<String> {
 
 /// An error for people: what, below it why, below that what to try next.
 pub(crate) fn text(error: &anyhow::Error) -> String {
-    let mut text = told(error.as_ref()).join("\n  because: ");
+    let mut told = told(error.as_ref()).into_iter();
+    let mut text = told.next().unwrap_or_default();
+    for cause in told {
+        text.push_str(&format!("\n  because: {}", cause.replace('\n', "\n           ")));
+    }
     for hinted in error.chain().filter_map(|error| error.downcast_ref::<Hinted>()) {
         text.push_str(&format!("\n  try: {}", hinted.hint));
     }

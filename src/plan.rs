@@ -12,7 +12,7 @@ use crate::cli::{self, Kind};
 use crate::config::{
     Address, Agw, Collect, Config, Feg, Lock, Ng40, ReleasePolicy, Setup, Ssh, Suite, Verify, VpnKind, unknown,
 };
-use crate::error::Hint as _;
+use crate::error::{self, Hint as _};
 use crate::event::{self, PlannedSuite, Problem, Step};
 use crate::gate::Gate;
 use crate::history::Nights;
@@ -117,6 +117,12 @@ impl Lab {
     /// Reads what the config says of the chosen setup, and every secret that it needs.
     pub(crate) fn new(config: &Config, global: &cli::Global, reach: &cli::Reach) -> anyhow::Result<Lab> {
         let (name, setup) = config.setup(global.setup.as_deref())?;
+        let has_tunnel = config.vpn.kind == VpnKind::Openvpn && !reach.no_vpn;
+        must_have(config.secrets().filter(|(key, _)| match key.split_once('.') {
+            Some(("vpn", _)) => has_tunnel,
+            Some(("ssh", _)) => true,
+            _ => false,
+        }))?;
         let redactor = Redactor::default();
         let read = |what: &str, secret: &Option<SecretRef>| -> anyhow::Result<Option<Secret>> {
             let Some(secret) = secret else { return Ok(None) };
@@ -168,6 +174,17 @@ impl Lab {
             redactor,
         })
     }
+}
+
+/// Whoever sets secrets up is told at once of all that are missing.
+fn must_have<'a>(secrets: impl Iterator<Item = (&'static str, &'a SecretRef)>) -> anyhow::Result<()> {
+    let missing: Vec<_> = secrets.filter_map(|(key, secret)| Some((key, secret.read().err()?))).collect();
+    let [(_, first), _, ..] = missing.as_slice() else { return Ok(()) };
+    let reasons: Vec<String> =
+        missing.iter().map(|(key, error)| format!("`{key}`: {}", error::told(error).join(": "))).collect();
+    Err(anyhow!(reasons.join("\n")))
+        .with_context(|| format!("{} secrets cannot be had", missing.len()))
+        .hint(first.hint())
 }
 
 impl Lab {

@@ -148,7 +148,8 @@ pub(crate) enum SecretError {
 }
 
 impl SecretError {
-    fn hint(&self) -> &'static str {
+    /// What to try next.
+    pub(crate) fn hint(&self) -> &'static str {
         match self {
             SecretError::NotSet(_) | SecretError::Empty(_) => "set it here, and on CircleCI in the context of the job",
             SecretError::Unreadable { .. } => "write the secret there, or name another place in the config",

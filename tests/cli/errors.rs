@@ -507,6 +507,18 @@ fn a_secret_that_cannot_be_had_is_named_and_not_shown() {
           because: No such file or directory (os error 2)
           try: write the secret there, or name another place in the config
         ");
+    let bare =
+        Desk::with_lab_but("{file: client.ovpn}", "{file: gone.ovpn}").without("VPN_PASSWORD").without("SSH_KEY");
+    assert_snapshot!(check(bare), @"
+        exit 2
+        --- standard error
+        error: the setup `lab` cannot be used
+          because: 3 secrets cannot be had
+          because: `vpn.profile`: cannot read `config/gone.ovpn`: No such file or directory (os error 2)
+                   `vpn.password`: the variable `VPN_PASSWORD` is not set
+                   `ssh.key`: the variable `SSH_KEY` is not set
+          try: write the secret there, or name another place in the config
+        ");
     assert_snapshot!(check(Desk::with_lab().env("VPN_PASSWORD", "two\nlines")), @"
         exit 2
         --- standard error
