@@ -260,7 +260,7 @@ fn init(path: &Path) -> anyhow::Result<()> {
         .hint(ELSEWHERE)?;
     print(&format!("{}\n", path.display()));
     remark(
-        "next: the hosts' keys (`ssh-keyscan HOST >> known_hosts` beside it, compared by a person), then `teravm-ci check`\n",
+        "next: an empty `known_hosts` beside it, then `teravm-ci check`, which shows each host's key, to be compared, and the line to add\n",
     );
     Ok(())
 }

@@ -157,8 +157,9 @@ impl Lab {
         let ssh_key = read("ssh.key", &config.ssh.key)?;
         if !config.ssh.known_hosts.is_file() {
             let path = config.ssh.known_hosts.display();
-            return Err(anyhow!("the file of known host keys `{path}` (`ssh.known_hosts`) is not there"))
-                .hint("docs/operations.md, \"Host keys\", says how it is made");
+            return Err(anyhow!("the file of known host keys `{path}` (`ssh.known_hosts`) is not there")).hint(
+                "make an empty one: `teravm-ci check` then shows each host's key, to be compared, and the line to add",
+            );
         }
         Ok(Lab {
             setup: name.to_owned(),

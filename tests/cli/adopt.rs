@@ -13,7 +13,7 @@ fn a_configuration_is_made_from_a_few_answers() {
         --- standard output
         config/tiplab.yaml
         --- standard error
-        What is the testbed called? [setup_1]: The access gateway (HOST or USER@HOST): The federation gateways, with blanks between; none is fine: The NG40: The test lists on the NG40, with blanks between: The OpenVPN profile (a file); nothing, if the lab is reached without a tunnel: The private SSH key (a file); nothing, for the keys of your agent: next: the hosts' keys (`ssh-keyscan HOST >> known_hosts` beside it, compared by a person), then `teravm-ci check`
+        What is the testbed called? [setup_1]: The access gateway (HOST or USER@HOST): The federation gateways, with blanks between; none is fine: The NG40: The test lists on the NG40, with blanks between: The OpenVPN profile (a file); nothing, if the lab is reached without a tunnel: The private SSH key (a file); nothing, for the keys of your agent: next: an empty `known_hosts` beside it, then `teravm-ci check`, which shows each host's key, to be compared, and the line to add
         --- changed
         wrote config/
         wrote config/tiplab.yaml

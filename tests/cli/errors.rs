@@ -547,7 +547,7 @@ fn known_hosts_that_are_not_there_are_missed() {
         --- standard error
         error: the setup `lab` cannot be used
           because: the file of known host keys `config/gone` (`ssh.known_hosts`) is not there
-          try: docs/operations.md, "Host keys", says how it is made
+          try: make an empty one: `teravm-ci check` then shows each host's key, to be compared, and the line to add
         "#);
 }
 
