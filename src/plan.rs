@@ -3,6 +3,7 @@
 //! A plan is complete: the hosts, what release is wanted (not yet which), the suites, in order, with all secrets read. What
 //! can be refused is refused here.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -118,43 +119,39 @@ impl Lab {
     pub(crate) fn new(config: &Config, global: &cli::Global, reach: &cli::Reach) -> anyhow::Result<Lab> {
         let (name, setup) = config.setup(global.setup.as_deref())?;
         let has_tunnel = config.vpn.kind == VpnKind::Openvpn && !reach.no_vpn;
-        must_have(config.secrets().filter(|(key, _)| match key.split_once('.') {
+        let mut secrets = read_all(config.secrets().filter(|(key, _)| match key.split_once('.') {
             Some(("vpn", _)) => has_tunnel,
             Some(("ssh", _)) => true,
             _ => false,
         }))?;
         let redactor = Redactor::default();
-        let read = |what: &str, secret: &Option<SecretRef>| -> anyhow::Result<Option<Secret>> {
-            let Some(secret) = secret else { return Ok(None) };
-            let secret =
-                secret.read().map_err(SecretError::hinted).with_context(|| format!("`{what}` cannot be had"))?;
-            redactor.learn(&secret);
-            Ok(Some(secret))
+        let profile = secrets.remove("vpn.profile");
+        let mut secret = |key| {
+            let secret = secrets.remove(key);
+            secret.iter().for_each(|secret| redactor.learn(secret));
+            secret
         };
 
         let hosts = hosts(config, setup);
-        let vpn = match config.vpn.kind {
-            VpnKind::Openvpn if !reach.no_vpn => {
-                let profile = config.vpn.profile.as_ref().expect("the config is checked: openvpn has a profile");
-                let name = profile.name();
-                let profile = profile.read().map_err(SecretError::hinted).context("`vpn.profile` cannot be had")?;
+        let vpn = match (&config.vpn.profile, profile) {
+            (Some(of), Some(profile)) => {
                 redactor.learn_profile(&profile);
                 let credentials = vpn::Credentials {
-                    username: read("vpn.username", &config.vpn.username)?,
-                    password: read("vpn.password", &config.vpn.password)?,
-                    key_passphrase: read("vpn.key_passphrase", &config.vpn.key_passphrase)?,
+                    username: secret("vpn.username"),
+                    password: secret("vpn.password"),
+                    key_passphrase: secret("vpn.key_passphrase"),
                 };
                 Some(vpn::Settings {
-                    profile: vpn::prepare(&profile, &name, credentials)?,
+                    profile: vpn::prepare(&profile, &of.name(), credentials)?,
                     connect_timeout: config.vpn.connect_timeout,
                     outage: config.vpn.outage,
                     routes: config.vpn.routes.clone(),
                     hosts: hosts.iter().map(|host| (host.name.clone(), host.address.host.clone())).collect(),
                 })
             }
-            VpnKind::Openvpn | VpnKind::None => None,
+            _ => None,
         };
-        let ssh_key = read("ssh.key", &config.ssh.key)?;
+        let ssh_key = secret("ssh.key");
         if !config.ssh.known_hosts.is_file() {
             let path = config.ssh.known_hosts.display();
             return Err(anyhow!("the file of known host keys `{path}` (`ssh.known_hosts`) is not there")).hint(
@@ -177,15 +174,30 @@ impl Lab {
     }
 }
 
-/// Whoever sets secrets up is told at once of all that are missing.
-fn must_have<'a>(secrets: impl Iterator<Item = (&'static str, &'a SecretRef)>) -> anyhow::Result<()> {
-    let missing: Vec<_> = secrets.filter_map(|(key, secret)| Some((key, secret.read().err()?))).collect();
-    let [(_, first), _, ..] = missing.as_slice() else { return Ok(()) };
-    let reasons: Vec<String> =
-        missing.iter().map(|(key, error)| format!("`{key}`: {}", error::told(error).join(": "))).collect();
-    Err(anyhow!(reasons.join("\n")))
-        .with_context(|| format!("{} secrets cannot be had", missing.len()))
-        .hint(first.hint())
+/// Reads secrets, each by its key in the config. Whoever sets them up is told at once of all that are missing.
+fn read_all<'a>(
+    wanted: impl Iterator<Item = (&'static str, &'a SecretRef)>,
+) -> anyhow::Result<BTreeMap<&'static str, Secret>> {
+    let mut secrets = BTreeMap::new();
+    let mut missing: Vec<(&str, SecretError)> = Vec::new();
+    for (key, secret) in wanted {
+        match secret.read() {
+            Ok(secret) => drop(secrets.insert(key, secret)),
+            Err(error) => missing.push((key, error)),
+        }
+    }
+    match missing.len() {
+        0 => Ok(secrets),
+        1 => {
+            let (key, error) = missing.remove(0);
+            Err(error.hinted()).with_context(|| format!("`{key}` cannot be had"))
+        }
+        count => {
+            let reasons = missing.iter().map(|(key, error)| format!("`{key}`: {}", error::told(error).join(": ")));
+            let reasons = anyhow!(reasons.collect::<Vec<_>>().join("\n"));
+            Err(reasons).with_context(|| format!("{count} secrets cannot be had")).hint(missing[0].1.hint())
+        }
+    }
 }
 
 impl Lab {

@@ -141,7 +141,8 @@ fn is_command(span: &str) -> bool {
         ["cargo" | "base64" | "ssh-keygen", _, ..] => true,
         // Without a verb it is the file that is meant.
         ["tests/lab/lab"] => false,
-        [program, ..] => program.contains('/') && is_script(&root().join(program)),
+        // What was built is there or not.
+        [program, ..] => program.contains('/') && !program.starts_with("target/") && is_script(&root().join(program)),
         [] => false,
     }
 }
