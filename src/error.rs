@@ -59,8 +59,11 @@ pub(crate) fn text(error: &anyhow::Error) -> String {
     for cause in told {
         text.push_str(&format!("\n  because: {}", cause.replace('\n', "\n           ")));
     }
-    for hinted in error.chain().filter_map(|error| error.downcast_ref::<Hinted>()) {
-        text.push_str(&format!("\n  try: {}", hinted.hint));
+    // The nearest to the cause first.
+    let hints: Vec<&str> =
+        error.chain().filter_map(|error| Some(error.downcast_ref::<Hinted>()?.hint.as_str())).collect();
+    for hint in hints.iter().rev() {
+        text.push_str(&format!("\n  try: {hint}"));
     }
     text
 }

@@ -190,7 +190,11 @@ fn read_all<'a>(
         0 => Ok(secrets),
         1 => {
             let (key, error) = missing.remove(0);
-            Err(error.hinted()).with_context(|| format!("`{key}` cannot be had"))
+            let error = Err(error.hinted()).with_context(|| format!("`{key}` cannot be had"));
+            match key {
+                "ssh.key" => error.hint("without it your agent's keys are used, and those in your `~/.ssh`"),
+                _ => error,
+            }
         }
         count => {
             let reasons = missing.iter().map(|(key, error)| format!("`{key}`: {}", error::told(error).join(": ")));

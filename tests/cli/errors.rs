@@ -489,6 +489,7 @@ fn a_secret_that_cannot_be_had_is_named_and_not_shown() {
           because: `ssh.key` cannot be had
           because: `SSH_KEY` is not base64, although its `encoding` says so
           try: write what `base64 -w0 FILE` prints, or take its `encoding` out of the config
+          try: without it your agent's keys are used, and those in your `~/.ssh`
         ");
     assert_snapshot!(check(Desk::with_lab().env("SSH_KEY", "/////w==")), @"
         exit 2
@@ -497,6 +498,7 @@ fn a_secret_that_cannot_be_had_is_named_and_not_shown() {
           because: `ssh.key` cannot be had
           because: `SSH_KEY` is not text
           try: is it packed as its `encoding` in the config says, and the right file?
+          try: without it your agent's keys are used, and those in your `~/.ssh`
         ");
     assert_snapshot!(check(Desk::with_lab_but("{file: client.ovpn}", "{file: gone.ovpn}")), @"
         exit 2
