@@ -246,7 +246,7 @@ impl Gateway {
         let mut before = found.clone();
         before.look_again(&self.found(step).await?);
         let fine = |now: &Found| health(now).has(self.required().into_iter().chain(running(&before)));
-        let brief = Verify { stable: (verify.stable / 2).min(BRIEFLY), timeout: verify.stable };
+        let brief = Verify { stable: (verify.stable / 2).min(BRIEFLY), timeout: verify.stable.max(BRIEFLY) };
         let ignored = health(&before).ignored(&self.required());
         match self.settle(step, &brief, &fine, &ignored, Some(stop)).await {
             Ok(()) => Ok(true),
