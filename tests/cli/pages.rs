@@ -112,7 +112,7 @@ fn every_call_of_the_fabric_script_has_its_night() {
 type Place = (&'static str, &'static str);
 
 /// Commands that are not the program's, and that no test here runs: why, and a place where these very words are run.
-const ELSEWHERE: [(&str, &str, Option<Place>); 22] = [
+const ELSEWHERE: [(&str, &str, Option<Place>); 25] = [
     (
         "tests/lab/nightly",
         "builds everything anew: by hand",
@@ -133,6 +133,9 @@ const ELSEWHERE: [(&str, &str, Option<Place>); 22] = [
     ("tests/fuzz/run", "takes half an hour and another compiler: by hand; what it kept is run by every test", None),
     ("tests/fuzz/run --planted", "takes half an hour and another compiler: by hand", None),
     ("tests/bench/history", "takes minutes: by hand", None),
+    ("tests/bench/hosts", "takes minutes: by hand", None),
+    ("tests/bench/nights", "takes minutes: by hand", None),
+    ("tests/bench/output", "takes minutes: by hand", None),
     (
         "cargo build --release --locked",
         "for every night",
