@@ -246,9 +246,8 @@ impl Gateway {
         let mut before = found.clone();
         before.look_again(&self.found(step).await?);
         let fine = |now: &Found| health(now).has(self.required().into_iter().chain(running(&before)));
-        let brief = Verify { stable: (verify.stable / 2).min(BRIEFLY), timeout: verify.stable.max(BRIEFLY) };
         let ignored = health(&before).ignored(&self.required());
-        match self.settle(step, &brief, &fine, &ignored, Some(stop)).await {
+        match self.settle(step, &briefly(verify), &fine, &ignored, Some(stop)).await {
             Ok(()) => Ok(true),
             Err(Unsettled::Why { why, .. }) => {
                 self.ground().warn(step, format!("it runs the release already, and not well: {why}"));
@@ -661,6 +660,11 @@ const MINUTE: Duration = Duration::from_secs(60);
 const SLOW: Duration = Duration::from_secs(15);
 /// How long a gateway that is not switched is looked at.
 const BRIEFLY: Duration = Duration::from_secs(5);
+/// How a gateway that is not switched is looked at: more than once, however short it has to be stable.
+fn briefly(verify: &Verify) -> Verify {
+    Verify { stable: (verify.stable / 2).min(BRIEFLY), timeout: verify.stable.max(BRIEFLY) }
+}
+
 /// How often a gateway is asked while it settles.
 const POLL: Duration = Duration::from_millis(1000);
 
@@ -743,6 +747,14 @@ mod tests {
         assert_eq!(before.running().collect::<Vec<_>>(), ["mme"]);
         assert_eq!(before.ignored(&BTreeSet::new()), ["crashes", "goes", "off"].map(str::to_owned).into());
         assert_eq!(before.ignored(&["crashes".to_owned()].into()), ["goes", "off"].map(str::to_owned).into());
+    }
+
+    #[test]
+    fn one_look_does_not_decide_whether_a_gateway_stays_up() {
+        for stable in [0, 1, 2, 30, 300].map(Duration::from_secs) {
+            let looked = briefly(&Verify { stable, timeout: stable * 2 });
+            assert!(looked.timeout >= looked.stable + 2 * POLL, "{stable:?}: {looked:?}");
+        }
     }
 
     #[test]
