@@ -1,7 +1,8 @@
 //! One script on a host: what it is given, what it prints, how it ends.
 //!
-//! A shell of ours runs the script and says when it begins and how it ends, between marks of its own (`wrapper.sh`). So a
-//! status is the script's own, whatever it is, and an end without the mark means that we do not know.
+//! A shell of ours, which may have waited for it (`waiting.sh`), runs the script and says when it begins and how it ends, between
+//! marks of its own (`wrapper.sh`). So a status is the script's own, whatever it is, and an end without the mark means that we do
+//! not know.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -21,6 +22,7 @@ use crate::remote::error::Error;
 use crate::remote::host::{Channel, Host};
 use crate::remote::quote;
 
+const WAITING: &str = include_str!("waiting.sh");
 const WRAPPER: &str = include_str!("wrapper.sh");
 
 /// What a command may take that nobody gave a deadline.
@@ -166,14 +168,14 @@ impl Command {
     /// It is expected to end when the pipe is dropped; the deadline counts for all of it.
     pub(crate) async fn duplex(self) -> Result<(Pipe, Ending), Error> {
         let mark = Mark::new();
-        let mut channel = self.host.spawn(&self.line(&mark, "duplex")).await?;
+        let mut channel = self.host.channel().await?;
         let mut stdin = channel.child.stdin().take().expect("stdin is piped by the host");
-        let mut stdout = channel.child.stdout().take().expect("stdout is piped by the host");
+        let stdout = channel.child.stdout().take().expect("stdout is piped by the host");
         let mut stderr = channel.child.stderr().take().expect("stderr is piped by the host");
         // It may have ended before it read this; then it says why.
-        let _ = stdin.write_all(self.script(&mark).as_bytes()).await;
+        let _ = stdin.write_all(self.told(&mark, "duplex").as_bytes()).await;
 
-        let mut out = Framed::new(&mark);
+        let frame = Framed::new(&mark);
         let ending = tokio::spawn(async move {
             let since = Instant::now();
             let mut err = Framed::new(&mark);
@@ -190,16 +192,7 @@ impl Command {
             self.conclude(&err, true, status, errors, since)
         });
 
-        let mut buffer = vec![0; 64 * 1024];
-        let mut first = Vec::new();
-        while !out.has_begun() {
-            match stdout.read(&mut buffer).await {
-                Ok(count) if count > 0 => first = [out.push(&buffer[..count]), out.rest()].concat(),
-                // It never began. The ending knows why, and has nothing else to wait for.
-                _ => break,
-            }
-        }
-        Ok((Pipe { stdin, stdout, first: first.into() }, Ending(ending)))
+        Ok((Pipe { stdin, stdout, before: Some(frame), first: VecDeque::new() }, Ending(ending)))
     }
 
     /// Runs the script to its end; the output that is returned has the errors only.
@@ -209,7 +202,7 @@ impl Command {
             Some(bytes) => format!("{}.", STANDARD.encode(bytes)),
             None => String::new(),
         };
-        let mut channel = self.host.spawn(&self.line(&mark, &data.len().to_string())).await?;
+        let mut channel = self.host.channel().await?;
         let mut stdin = channel.child.stdin().take().expect("stdin is piped by the host");
         let mut stdout = channel.child.stdout().take().expect("stdout is piped by the host");
         let mut stderr = channel.child.stderr().take().expect("stderr is piped by the host");
@@ -221,7 +214,7 @@ impl Command {
         let work = async {
             let feed = async {
                 // It may have ended before it read this; then it says why.
-                let _ = stdin.write_all(self.script(&mark).as_bytes()).await;
+                let _ = stdin.write_all(self.told(&mark, &data.len().to_string()).as_bytes()).await;
                 let _ = stdin.write_all(data.as_bytes()).await;
                 Ok(())
             };
@@ -284,25 +277,28 @@ impl Command {
         })
     }
 
-    /// The command line. It shows nothing of the script.
-    fn line(&self, mark: &Mark, data: &str) -> String {
-        let sudo = if self.run_as == As::Root && self.host.user() != "root" { "sudo -n " } else { "" };
-        // `timeout` takes 0 for none. When what it runs is killed, it kills itself the same way, and a channel that ends by a
-        // signal looks like a broken connection; a shell around it makes that a status.
+    /// What the host is told in a channel that waits: how to run the script, and the script.
+    fn told(&self, mark: &Mark, data: &str) -> String {
+        let sudo = if self.run_as == As::Root && self.host.user() != "root" { " sudo -n" } else { "" };
+        // `timeout` takes 0 for none.
         let deadline = self.deadline.map_or(0.0, |deadline| deadline.as_secs_f64().max(0.001));
-        let wrapper: Vec<&str> = WRAPPER.lines().filter(|line| !line.starts_with('#')).collect();
-        format!(
-            "exec {sudo}sh -c 'timeout \"$@\"; exit $?' sh -k {} {deadline:.3} sh -c {} sh {mark} {} {data}",
-            GRACE.as_secs(),
-            quote(&wrapper.join("\n")),
-            self.script(mark).len(),
-        )
+        let script = self.script(mark);
+        format!("{mark} {} {data} {deadline:.3}{sudo}\n{script}", script.len())
     }
 
     /// The script as it is sent. Its last line tells the host that nothing of it is missing.
     fn script(&self, mark: &Mark) -> String {
         format!("{}\n# {mark}", self.script)
     }
+}
+
+/// The command line of every channel: a shell that waits to be told what to do. It shows nothing of any script.
+pub(super) fn waiting() -> String {
+    let bare = |script: &str| {
+        let lines: Vec<&str> = script.lines().map(str::trim_start).filter(|line| !line.starts_with('#')).collect();
+        quote(&lines.join("\n"))
+    };
+    format!("exec sh -c {} sh {} {}", bare(WAITING), bare(WRAPPER), GRACE.as_secs())
 }
 
 /// The channel's own exit status, when one was delivered.
@@ -462,6 +458,8 @@ impl Kept {
 pub(crate) struct Pipe {
     stdin: ChildStdin,
     stdout: ChildStdout,
+    /// What its output begins with, until the mark has come.
+    before: Option<Framed>,
     /// What came along with the mark of the beginning.
     first: VecDeque<u8>,
 }
@@ -472,6 +470,25 @@ impl AsyncRead for Pipe {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        while let Some(mut frame) = self.before.take() {
+            let mut bytes = [0; 4096];
+            let mut read = ReadBuf::new(&mut bytes);
+            let polled = Pin::new(&mut self.stdout).poll_read(context, &mut read);
+            match polled {
+                // It never began. The ending knows why.
+                Poll::Ready(Ok(())) if read.filled().is_empty() => {}
+                Poll::Ready(Ok(())) => {
+                    let script_s = frame.push(read.filled());
+                    self.first.extend(script_s);
+                    self.first.extend(frame.rest());
+                    self.before = (!frame.has_begun()).then_some(frame);
+                }
+                waiting_or_broken => {
+                    self.before = Some(frame);
+                    return waiting_or_broken;
+                }
+            }
+        }
         if self.first.is_empty() {
             return Pin::new(&mut self.stdout).poll_read(context, buffer);
         }

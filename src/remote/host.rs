@@ -1,21 +1,30 @@
 //! One lab host that we can run commands on: one connection, and as many channels through it as the host allows.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use openssh::{Child, Session, Stdio};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
 
 use crate::config::Address;
 use crate::remote::access::{Private, end_master};
-use crate::remote::command::{Command, Output};
+use crate::remote::command::{self, Command, Output};
 use crate::remote::error::Error;
 use crate::remote::outlast::Patience;
 
 /// sshd allows 10 sessions in one connection (`MaxSessions`). It counts one until the process behind it has ended, also
-/// when we have turned our back on it, so two are kept free.
-const CHANNELS: usize = 8;
+/// when we have turned our back on it, so two are kept free; and some are opened ahead.
+const CHANNELS: usize = 8 - AHEAD;
+
+/// So many channels wait for commands: one takes two ways to the host and back to be opened, one for the channel and one for the shell
+/// in it, and in that time a quick command is over.
+const AHEAD: usize = 2;
+
+/// For how long a channel that was opened ahead is trusted to be there: a host may close what nothing comes through.
+const KEPT_AHEAD: Duration = Duration::from_secs(60);
 
 /// How long a host may refuse another channel: it counts those whose commands we have left until these have ended.
 const REFUSED: Duration = Duration::from_secs(10);
@@ -40,6 +49,15 @@ struct Inner {
 struct Connection {
     session: Arc<Session>,
     socket: PathBuf,
+    /// The oldest first.
+    ahead: VecDeque<Ahead>,
+}
+
+/// A channel that waits for its command, so that a command costs one way to the host and back, and not two more to open it.
+#[derive(Debug)]
+struct Ahead {
+    since: Instant,
+    opening: JoinHandle<Result<Child<Arc<Session>>, openssh::Error>>,
 }
 
 /// A remote command under way, in its place among the host's channels.
@@ -120,17 +138,26 @@ impl Host {
         }
     }
 
-    /// Starts a command line on the host. A connection that is found dead before anything was sent is made anew.
-    pub(super) async fn spawn(&self, line: &str) -> Result<Channel, Error> {
+    /// A channel in which the host waits for a command. A connection that is found dead before anything was sent is made anew.
+    pub(super) async fn channel(&self) -> Result<Channel, Error> {
         let place = Arc::clone(&self.inner.channels).acquire_owned().await.expect("the semaphore is never closed");
         let since = Instant::now();
         let mut is_fresh = false;
         loop {
-            let session = self.session().await?;
-            let mut command = session.clone().arc_raw_command(line);
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-            let error = match command.spawn().await {
-                Ok(child) => return Ok(Channel { child, _place: place }),
+            let (session, ahead) = self.session().await?;
+            let ahead = match ahead {
+                Some(ahead) => ahead.opened(&session).await,
+                None => None,
+            };
+            let opened = match ahead {
+                Some(child) => Ok(child),
+                None => open(&session).await,
+            };
+            let error = match opened {
+                Ok(child) => {
+                    self.open_ahead(&session).await;
+                    return Ok(Channel { child, _place: place });
+                }
                 Err(error) => error,
             };
             if matches!(error, openssh::Error::Disconnected) || session.check().await.is_err() {
@@ -147,19 +174,27 @@ impl Host {
         }
     }
 
+    /// Has channels opened for the commands that come next.
+    async fn open_ahead(&self, session: &Arc<Session>) {
+        let mut connection = self.inner.connection.lock().await;
+        if let Some(connection) = connection.as_mut().filter(|now| Arc::ptr_eq(&now.session, session)) {
+            let missing = AHEAD.saturating_sub(connection.ahead.len());
+            connection.ahead.extend((0..missing).map(|_| Ahead::open(session)));
+        }
+    }
+
     pub(super) fn lost(&self) -> Error {
         Error::Lost { host: self.name().to_owned() }
     }
 
-    async fn session(&self) -> Result<Arc<Session>, Error> {
+    /// The connection, made if there is none, and the channel that was opened ahead, if there is one.
+    async fn session(&self) -> Result<(Arc<Session>, Option<Ahead>), Error> {
         let mut connection = self.inner.connection.lock().await;
-        if let Some(connection) = connection.as_ref() {
-            return Ok(Arc::clone(&connection.session));
-        }
-        let new = self.connect().await?;
-        let session = Arc::clone(&new.session);
-        *connection = Some(new);
-        Ok(session)
+        let connection = match connection.as_mut() {
+            Some(connection) => connection,
+            None => connection.insert(self.connect().await?),
+        };
+        Ok((Arc::clone(&connection.session), connection.ahead.pop_front()))
     }
 
     /// Drops a connection that is dead, unless somebody has already made a new one.
@@ -174,8 +209,9 @@ impl Host {
         let Inner { name, user, address, private, .. } = &*self.inner;
         match private.connect(address, user).await {
             Ok(socket) => {
-                let session = Session::resume_mux(socket.clone().into_boxed_path(), None);
-                Ok(Connection { session: Arc::new(session), socket })
+                let session = Arc::new(Session::resume_mux(socket.clone().into_boxed_path(), None));
+                let ahead = (0..AHEAD).map(|_| Ahead::open(&session)).collect();
+                Ok(Connection { session, socket, ahead })
             }
             Err(cause) => Err(Error::Connect {
                 host: name.clone(),
@@ -201,8 +237,37 @@ impl Host {
     }
 }
 
+/// Opens a channel in which the host waits for a command.
+async fn open(session: &Arc<Session>) -> Result<Child<Arc<Session>>, openssh::Error> {
+    let mut waiting = session.clone().arc_raw_command(command::waiting());
+    waiting.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    waiting.spawn().await
+}
+
+impl Ahead {
+    fn open(session: &Arc<Session>) -> Ahead {
+        let session = Arc::clone(session);
+        Ahead { since: Instant::now(), opening: tokio::spawn(async move { open(&session).await }) }
+    }
+
+    /// The channel, unless it was not to be had, or may be gone by now.
+    async fn opened(mut self, session: &Session) -> Option<Child<Arc<Session>>> {
+        if self.since.elapsed() > KEPT_AHEAD || session.check().await.is_err() {
+            return None;
+        }
+        (&mut self.opening).await.ok()?.ok()
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.opening.abort();
+    }
+}
+
 impl Connection {
     async fn end(self) {
+        drop(self.ahead);
         let socket = self.socket;
         let _ = tokio::task::spawn_blocking(move || end_master(&socket)).await;
     }

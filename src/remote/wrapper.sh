@@ -24,7 +24,8 @@ else
         data=$(head -c "$data_size" <&3)
         case $data in *.) data=${data%.} ;; *) exit 125 ;; esac
     fi
-    (trap - TERM; cat <&3; kill "$PPID") >/dev/null 2>&1 &
+    # Nothing more comes: what ends this `read` is the end.
+    (trap - TERM; read -r _ <&3; kill "$PPID") >/dev/null 2>&1 &
     watch=$!
     printf '%s begin\n' "$mark"
     printf '%s begin\n' "$mark" >&2

@@ -14,11 +14,16 @@ const FOLDER: &str = "/run/overheard";
 const PROGRAM: &str = "/usr/local/sbin/overhear";
 const RULE: &str = "/etc/ssh/sshd_config.d/overhear.conf";
 
-/// Runs a session's command as sshd would, and keeps what goes in. The clock gives the order of the sessions.
+/// Runs a session's command as sshd would, and keeps what goes in. The order of the sessions is that in which they were told something:
+/// one may have waited for that.
 const OVERHEAR: &str = r#"#!/bin/sh
+case $SSH_ORIGINAL_COMMAND in
+"exec true") exec /bin/sh -c "$SSH_ORIGINAL_COMMAND" ;;
+"exec sh -c 'read -r mark "*) IFS= read -r told || exit ;;
+esac
 session=/run/overheard/$(date +%s%N).$$
 printf %s "$SSH_ORIGINAL_COMMAND" >"$session.line"
-exec tee "$session.stdin" | exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"
+{ printf '%s\n' "$told"; exec cat; } | tee "$session.stdin" | exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"
 "#;
 
 /// A host whose sshd records, until it is dropped.
@@ -63,7 +68,7 @@ impl Overheard {
             let line = decode(words.next().unwrap_or_default());
             heard(&String::from_utf8_lossy(&line), &decode(words.next().unwrap_or_default()))
         };
-        listed.lines().filter_map(session).collect()
+        listed.lines().map(session).collect()
     }
 
     /// Forgets what was heard so far.
@@ -72,15 +77,15 @@ impl Overheard {
     }
 }
 
-/// Reads a session: the command line ends with the mark, the size of the script and the size of the data. A line that brings no
-/// script is a question whether the host is there, and must be that one.
-fn heard(line: &str, stdin: &[u8]) -> Option<Heard> {
-    if line == "exec true" {
-        return None;
-    }
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let [.., mark, size, data] = words[..] else { panic!("this was sent too: {line}") };
-    assert!(mark.starts_with("@teravm-ci:"), "this was sent too: {line}");
+/// Reads a session: its shell waits for a line that begins with the mark, the size of the script and the size of the data. A session that
+/// was told nothing is not kept: it asked whether the host is there, or was opened for a command that did not come.
+fn heard(line: &str, stdin: &[u8]) -> Heard {
+    assert!(line.starts_with("exec sh -c 'read -r mark "), "this was sent too: {line}");
+    let end = stdin.iter().position(|&byte| byte == b'\n').expect("a line comes first");
+    let (told, stdin) = (String::from_utf8_lossy(&stdin[..end]), &stdin[end + 1..]);
+    let words: Vec<&str> = told.split_whitespace().collect();
+    let [mark, size, data, ..] = words[..] else { panic!("this was sent too: {told}") };
+    assert!(mark.starts_with("@teravm-ci:"), "this was sent too: {told}");
     let (script, rest) = stdin.split_at(size.parse().expect("a size"));
     let script = String::from_utf8(script.to_vec()).expect("scripts are text");
     let script = script.strip_suffix(&format!("\n# {mark}")).expect("a script ends with its mark").to_owned();
@@ -88,7 +93,7 @@ fn heard(line: &str, stdin: &[u8]) -> Option<Heard> {
         "duplex" => rest.to_vec(),
         _ => STANDARD.decode(rest.strip_suffix(b".").unwrap_or_default()).expect("data come in base64"),
     };
-    Some(Heard { script, data })
+    Heard { script, data }
 }
 
 /// A dry run as it was printed: of each host the commands, by step and in order, each written out.

@@ -185,6 +185,32 @@ async fn more_commands_at_once_than_the_host_has_channels_wait_for_each_other() 
     assert_eq!(texts, (0..40).map(|number| number.to_string()).collect::<Vec<_>>());
 }
 
+/// The shells that wait for a command in the connection of the script that has this.
+const WAITING: &str = "up() { ps -o ppid= -p \"$1\" | tr -d ' '; }
+ours=$(up \"$(up $$)\")
+waiting() { ps -o pid= --ppid \"$(up \"$ours\")\" | tr -d ' ' | grep -vx \"$ours\"; }
+until [ \"$(waiting | wc -l)\" = 2 ]; do :; done
+";
+
+#[tokio::test]
+async fn a_command_goes_through_a_channel_that_has_waited_for_it() {
+    let sshd = Sshd::start();
+    let host = sshd.host().await;
+    for _ in 0..3 {
+        let waiting = host.run(&format!("{WAITING}waiting")).await.unwrap().text();
+        let ours = host.run(&format!("{WAITING}echo \"$ours\"")).await.unwrap().text();
+        assert!(waiting.lines().any(|pid| pid == ours), "{ours} is none of {waiting}");
+    }
+}
+
+#[tokio::test]
+async fn a_channel_that_has_waited_and_is_gone_costs_a_second_try_and_nothing_is_run_twice() {
+    let sshd = Sshd::start();
+    let host = sshd.patient_host().await;
+    host.run(&format!("{WAITING}kill -KILL $(waiting)")).await.unwrap();
+    assert_eq!(host.run("echo x >>$HOME/runs; wc -l <$HOME/runs").await.unwrap().text(), "1");
+}
+
 #[tokio::test]
 async fn a_pipe_speaks_both_ways_and_tells_how_its_command_ended() {
     let sshd = Sshd::start();

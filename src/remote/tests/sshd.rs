@@ -96,6 +96,12 @@ impl Sshd {
         self.access().connect("agw", &self.address(), &user()).await.unwrap()
     }
 
+    /// A host whose connection may be lost for a while.
+    pub(super) async fn patient_host(&self) -> Host {
+        let access = Access::open(&self.ssh(), Some(&self.key("client")), Duration::from_secs(30)).unwrap();
+        access.connect("agw", &self.address(), &user()).await.unwrap()
+    }
+
     /// Where the test's jobs live.
     pub(super) fn job(&self, name: &str) -> String {
         self.path("jobs").join(name).display().to_string()
