@@ -60,20 +60,22 @@ pub(crate) enum Direction {
 #[must_use]
 pub(crate) fn parse_line(line: &str) -> Said<'_> {
     let text = without_prefixes(line);
-    parse_case_verdict(text)
-        .or_else(|| parse_list_verdict(text))
-        .or_else(|| parse_case_start(text))
-        .or_else(|| parse_planned(text))
-        .or_else(|| parse_logger(text))
-        .or_else(|| parse_close(text))
-        .or_else(|| parse_verification_fail(text))
-        .or_else(|| parse_watchtime(text))
-        .or_else(|| parse_loss(text))
-        .or_else(|| parse_no_packets(text))
-        .or_else(|| parse_enb_state(text))
-        .or_else(|| parse_table_title(text))
-        .or_else(|| parse_command_not_found(text))
-        .unwrap_or(Said::Other(text))
+    // Each begins in its own way, and most lines in none of them.
+    let said = match text.as_bytes().first() {
+        Some(b'V') => parse_case_verdict(text),
+        Some(b'T') => parse_list_verdict(text),
+        Some(b'R') => parse_case_start(text),
+        Some(b'*') => parse_planned(text),
+        Some(b'O' | b'C') => parse_logger(text),
+        Some(b'>') => parse_close(text),
+        Some(b'v') => parse_verification_fail(text),
+        Some(b'W') => parse_watchtime(text),
+        Some(b'D' | b'U') => parse_loss(text),
+        Some(b'N') => parse_no_packets(text),
+        Some(b'E' | b'c') => parse_enb_state(text),
+        _ => None,
+    };
+    said.or_else(|| parse_table_title(text)).or_else(|| parse_command_not_found(text)).unwrap_or(Said::Other(text))
 }
 
 /// Returns the columns of a counter table, from the line below its title.
@@ -230,6 +232,9 @@ fn parse_command_not_found(text: &str) -> Option<Said<'_>> {
     }
     if let Some(command) = text.strip_prefix("zsh: command not found: ") {
         return is_program(command).then_some(Said::CommandNotFound { command });
+    }
+    if !text.ends_with("not found") && !text.ends_with("not found.") {
+        return None;
     }
     let (before, complaint) = text.rsplit_once(": ")?;
     let words: Vec<&str> = before.splitn(4, ": ").collect();
