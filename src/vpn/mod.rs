@@ -391,7 +391,7 @@ impl Session {
     async fn stop(mut self, grace: Duration) -> Result<(), Unstoppable> {
         if let Some(management) = &mut self.management
             && management.terminate().await.is_ok()
-            && self.ends_within(grace).await
+            && tokio::time::timeout(grace, self.takes_leave()).await.is_ok()
         {
             return Ok(());
         }
@@ -411,6 +411,23 @@ impl Session {
         // `sudo` stops with a child that is stopped, and would not see its end.
         self.process.signal(Signal::CONT);
         if self.ends_within(LAST_GRACE).await { Ok(()) } else { Err(Unstoppable { pid }) }
+    }
+
+    /// Waits for the end of an OpenVPN that was asked to end. When it has told the server, it would stay for a second in which nothing
+    /// more happens (`--explicit-exit-notify 1`); asked again, it goes.
+    async fn takes_leave(&mut self) {
+        loop {
+            match self.hear().await {
+                News::Ended => return,
+                News::Line(line) if line.contains("sending exit notification to peer") => {
+                    if let Some(management) = &mut self.management {
+                        // It may have hung up; its end is heard next.
+                        let _ = management.terminate().await;
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
     async fn ends_within(&mut self, grace: Duration) -> bool {
