@@ -4,6 +4,7 @@
 //! said and not done. This room takes the night through its steps, and tells what was said; it knows no command itself.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -127,7 +128,9 @@ impl Rehearsal<'_> {
         let meant: Vec<(&Gateway, &Found)> =
             gateways.iter().zip(found).filter(|(gateway, _)| gateway.is_meant(upgrade)).collect();
         let verify = &self.plan.verify;
-        let switch = Switch { gateways: &meant, target, verify, run: SOME_RUN, events: self.events, stop: self.stop };
+        let seen = Instant::now();
+        let switch =
+            Switch { gateways: &meant, seen, target, verify, run: SOME_RUN, events: self.events, stop: self.stop };
         switch.run().await;
         story.listen();
         for (gateway, found) in meant.iter().filter(|(gateway, _)| story.is_switched(gateway)) {

@@ -151,6 +151,7 @@ impl Night<'_> {
         let began = Instant::now();
         let gateways = self.lab.gateways(&self.plan.lab, self.events, Some(&self.plan.run));
         let Some(found) = self.recover_and_look(&gateways).await else { return };
+        let seen = Instant::now();
         let is_ready = match &self.plan.upgrade {
             None => {
                 for (gateway, found) in gateways.iter().zip(&found) {
@@ -159,7 +160,7 @@ impl Night<'_> {
                 }
                 true
             }
-            Some(_) => self.upgrade(&gateways, &found).await,
+            Some(_) => self.upgrade(&gateways, &found, seen).await,
         };
         if !self.plan.suites.is_empty() {
             if is_ready {
@@ -187,7 +188,7 @@ impl Night<'_> {
     }
 
     /// Whether the gateways that the plan names run the release that was asked for.
-    async fn upgrade(&self, gateways: &[Gateway], found: &[Found]) -> bool {
+    async fn upgrade(&self, gateways: &[Gateway], found: &[Found], seen: Instant) -> bool {
         let Some(upgrade) = &self.plan.upgrade else { return true };
         let meant: Vec<(&Gateway, &Found)> =
             gateways.iter().zip(found).filter(|(gateway, _)| gateway.is_meant(upgrade)).collect();
@@ -207,6 +208,7 @@ impl Night<'_> {
         };
         let switch = Switch {
             gateways: &meant,
+            seen,
             target,
             verify: &self.plan.verify,
             run: &self.plan.run,

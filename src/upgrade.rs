@@ -3,13 +3,13 @@
 //!
 //! Knows the order and nothing of apt or compose.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
 use crate::config::{Verify, format_duration};
 use crate::event::{EventKind, Events, GatewayOutcome, Problem, Step};
-use crate::gateway::{Answer, Feg, FegFound, Found, Gateway, Prepared, Target};
+use crate::gateway::{Answer, Feg, FegFound, Found, Gateway, Login, Prepared, Target};
 use crate::plan::Upgrade;
 use crate::release::{Policy, Release, Wanted, compare_versions};
 use crate::stop::Stop;
@@ -38,22 +38,36 @@ pub(crate) async fn resolve(
             fegs.push((feg, found));
         }
     }
-    let (magma, sctpd) = agw.candidates().await?;
+    // While apt refreshes its lists.
+    let logins = join_all(fegs.iter().map(|(feg, found)| feg.login(found)));
+    let (policies, logins) = tokio::join!(agw.candidates(), logins);
+    let (magma, sctpd) = policies?;
+    let mut asked: Vec<Asked> = Vec::new();
+    for (&(feg, found), login) in fegs.iter().zip(logins) {
+        asked.push(Asked { feg, found, login: login? });
+    }
     let releases = magma.releases();
     if releases.is_empty() {
         return Err(Unresolved::NothingOffered { gateway: agw.name() }.problem());
     }
     let chosen = match &upgrade.wanted {
-        Wanted::Latest => newest_complete(&releases, magma.installed.as_deref(), &fegs, upgrade, events).await?,
-        wanted => named(&releases, wanted, &fegs).await?,
+        Wanted::Latest => newest_complete(&releases, magma.installed.as_deref(), &asked, upgrade, events).await?,
+        wanted => named(&releases, wanted, &asked).await?,
     };
-    let tag = fegs.first().map(|(feg, _)| feg.tag_of(&chosen));
+    let tag = asked.first().map(|asked| asked.feg.tag_of(&chosen));
     events.say(EventKind::ReleaseResolved {
         wanted: upgrade.wanted.to_string(),
         version: chosen.version().to_owned(),
         tag: tag.clone(),
     });
     Ok(Target { release: chosen, sctpd: newest_sctpd(&sctpd), tag, is_forced: upgrade.is_forced })
+}
+
+/// A FEG that is asked what its registry has.
+struct Asked<'a> {
+    feg: &'a Feg,
+    found: &'a FegFound,
+    login: Option<Login>,
 }
 
 /// The newest candidate, unless what is installed is newer.
@@ -66,7 +80,7 @@ fn newest_sctpd(policy: &Policy) -> Option<String> {
 async fn newest_complete(
     releases: &[Release],
     installed: Option<&str>,
-    fegs: &[(&Feg, &FegFound)],
+    asked: &[Asked<'_>],
     upgrade: &Upgrade,
     events: &Events,
 ) -> Result<Release, Problem> {
@@ -83,7 +97,7 @@ async fn newest_complete(
         {
             return Err(Unresolved::Older { installed }.problem());
         }
-        match missing(release, fegs).await? {
+        match missing(release, asked).await? {
             None => {
                 for (older, reason) in passed_over {
                     events.say(EventKind::ReleasePassedOver {
@@ -105,30 +119,32 @@ fn reasons(passed_over: &[(&Release, String)]) -> String {
     passed_over.iter().map(|(release, why)| format!("{release}: {why}")).collect::<Vec<_>>().join("\n")
 }
 
-async fn named(releases: &[Release], wanted: &Wanted, fegs: &[(&Feg, &FegFound)]) -> Result<Release, Problem> {
+async fn named(releases: &[Release], wanted: &Wanted, asked: &[Asked<'_>]) -> Result<Release, Problem> {
     let Some(release) = releases.iter().find(|release| wanted.is(release)) else {
         return Err(Unresolved::NotOffered { wanted, releases }.problem());
     };
-    match missing(release, fegs).await? {
+    match missing(release, asked).await? {
         None => Ok(release.clone()),
         Some(reason) => Err(Unresolved::Incomplete { release, reason }.problem()),
     }
 }
 
 /// Which images of the release the registry does not have. Whatever else the registry says tells nothing, and ends it.
-async fn missing(release: &Release, fegs: &[(&Feg, &FegFound)]) -> Result<Option<String>, Problem> {
-    let mut answers = Vec::new();
-    for (feg, found) in fegs {
-        let of_feg = feg.images_of(found, &feg.tag_of(release)).await?;
-        answers.extend(of_feg.into_iter().map(|(reference, answer)| (feg, reference, answer)));
-    }
+async fn missing(release: &Release, asked: &[Asked<'_>]) -> Result<Option<String>, Problem> {
+    let answered = join_all(asked.iter().map(|Asked { feg, found, login }| async move {
+        let answers = feg.images_of(found, &feg.tag_of(release), login.as_ref()).await?;
+        Ok::<_, Problem>((*feg, answers))
+    }));
     let mut missing = Vec::new();
-    for (feg, reference, answer) in answers {
-        match answer {
-            Answer::There => {}
-            Answer::Missing => missing.push(format!("`{reference}`")),
-            Answer::Unknown { status, said } => {
-                return Err(feg.registry_will_not_say(&reference, status, &said));
+    for answered in answered.await {
+        let (feg, answers) = answered?;
+        for (reference, answer) in answers {
+            match answer {
+                Answer::There => {}
+                Answer::Missing => missing.push(format!("`{reference}`")),
+                Answer::Unknown { status, said } => {
+                    return Err(feg.registry_will_not_say(&reference, status, &said));
+                }
             }
         }
     }
@@ -200,6 +216,8 @@ impl Unresolved<'_> {
 pub(crate) struct Switch<'a> {
     /// The gateways that are meant, and what each ran when we came.
     pub(crate) gateways: &'a [(&'a Gateway, &'a Found)],
+    /// When that was looked at; of several moments the last.
+    pub(crate) seen: Instant,
     pub(crate) target: Target,
     pub(crate) verify: &'a Verify,
     pub(crate) run: &'a str,
@@ -227,9 +245,12 @@ impl Switch<'_> {
                 |&(gateway, before)| async move {
                     let runs = gateway.release_of(before);
                     self.events.say(EventKind::GatewayFound { gateway: gateway.name().to_owned(), runs: runs.clone() });
-                    let prepare = gateway.prepare(&self.target, before, self.verify, self.stop);
+                    let prepare = gateway.prepare(&self.target, before, self.seen, self.verify, self.stop);
                     let prepared = self.stop.or(prepare).await??;
-                    let before = self.stop.or(gateway.look_again(before)).await??;
+                    let before = match prepared {
+                        Prepared::Ready => self.stop.or(gateway.look_again(before)).await??,
+                        Prepared::Unchanged => before.clone(),
+                    };
                     Ok(Leg { gateway, before, runs, prepared })
                 },
                 |leg| match leg.prepared {
@@ -242,7 +263,7 @@ impl Switch<'_> {
         let legs: Vec<Leg> = prepared.into_iter().flatten().collect();
         let (ready, unchanged): (Vec<Leg>, Vec<Leg>) =
             legs.into_iter().partition(|leg| leg.prepared == Prepared::Ready);
-        join_all(unchanged.iter().map(|leg| leg.gateway.clear(&leg.before))).await;
+        join_all(unchanged.iter().map(|leg| leg.gateway.keep())).await;
         for leg in &unchanged {
             self.is(leg, GatewayOutcome::Unchanged { at: self.reached(leg) });
         }

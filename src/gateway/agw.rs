@@ -49,9 +49,14 @@ impl Agw {
     /// Asks which packages are installed and how the units are.
     pub(super) async fn found(&self, step: Step) -> Result<AgwFound, Problem> {
         let text = self.ground.ask(step, "read what the gateway runs", &self.found_script()).await?;
-        let (packages, units) = text.split_once("---\n").unwrap_or((&text, ""));
+        Ok(Agw::parse_found(&text))
+    }
+
+    /// Reads the answer to `found_script`.
+    pub(super) fn parse_found(text: &str) -> AgwFound {
+        let (packages, units) = text.split_once("---\n").unwrap_or((text, ""));
         let (packages, broken) = parse_packages(packages);
-        Ok(AgwFound { packages, broken, health: parse_units(units) })
+        AgwFound { packages, broken, health: parse_units(units) }
     }
 
     pub(super) fn found_script(&self) -> String {

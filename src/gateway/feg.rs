@@ -3,13 +3,15 @@
 //! Knows compose (v1 and v2) and the Docker client as they print. Tags move, so what runs is judged by image IDs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::agw::last_lines;
-use super::registry::{self, Answer};
+use super::ground::room_script;
+use super::registry::{self, Answer, Login};
 use super::{BACKUP, Found, Ground, Health, NEXT, QUIESCED, Target, Trouble, Unit, blamed};
 use crate::config;
 use crate::event::{Class, Problem, Step};
@@ -60,12 +62,22 @@ pub(crate) struct FegExpected {
 pub(crate) struct Feg {
     pub(super) ground: Ground,
     pub(super) config: config::Feg,
+    /// How compose is called here, once it was found out.
+    compose: OnceLock<String>,
 }
 
 /// What of a container matters, in one line of JSON each.
 const INSPECT: &str = r#"{"id":{{json .ID}},"service":{{json (index .Config.Labels "com.docker.compose.service")}},"reference":{{json .Config.Image}},"image":{{json .Image}},"restarts":{{.RestartCount}},"status":{{json .State.Status}},"started":{{json .State.StartedAt}},"health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}""{{end}}}"#;
 
 impl Feg {
+    pub(super) fn new(ground: Ground, config: config::Feg) -> Feg {
+        let compose = OnceLock::new();
+        if !config.compose.is_empty() {
+            compose.get_or_init(|| config.compose.clone());
+        }
+        Feg { ground, config, compose }
+    }
+
     /// The lines every script begins with: where we are, and what Docker is called. The scripts run as root.
     fn preamble(&self) -> String {
         format!(
@@ -91,21 +103,24 @@ impl Feg {
     /// Asks what is written in `.env` and which containers run what.
     pub(super) async fn found(&self, step: Step) -> Result<FegFound, Problem> {
         let text = self.ground.ask_root(step, "read what the gateway runs", &self.found_script()).await?;
+        Ok(self.parse_found(&text))
+    }
+
+    /// Reads the answer to `found_script`.
+    pub(super) fn parse_found(&self, text: &str) -> FegFound {
         let mut lines = text.lines();
         let mut next = || lines.next().unwrap_or_default().to_owned();
         let (compose, project, registry, tag, engine) = (next(), next(), next(), next(), next());
         let (containers, health) = parse_containers(lines);
-        Ok(FegFound { compose, project, registry, tag, engine, containers, health })
+        self.compose.get_or_init(|| compose.clone());
+        FegFound { compose, project, registry, tag, engine, containers, health }
     }
 
-    fn found_script(&self) -> String {
+    pub(super) fn found_script(&self) -> String {
         format!(
             "{preamble}\
              [ -r .env ] || {{ echo \"there is no .env in $PWD\" >&2; exit 1; }}\n\
-             compose={compose}\n\
-             if [ -z \"$compose\" ]; then\n  \
-               if docker compose version >/dev/null 2>&1; then compose='docker compose'; else compose=docker-compose; fi\n\
-             fi\n\
+             {compose}\n\
              project=${{COMPOSE_PROJECT_NAME:-$(value COMPOSE_PROJECT_NAME)}}\n\
              [ -n \"$project\" ] || project=$(basename \"$PWD\" | tr 'A-Z' 'a-z' | tr -cd 'a-z0-9_-')\n\
              printf '%s\\n' \"$compose\" \"$project\" \"$(value DOCKER_REGISTRY)\" \"$(value IMAGE_VERSION)\" \\\n  \
@@ -114,7 +129,12 @@ impl Feg {
              ids=$(docker ps -aq --filter label=com.docker.compose.project=\"$project\" --filter label=com.docker.compose.oneoff=False)\n\
              [ -z \"$ids\" ] || docker inspect --format {inspect} $ids",
             preamble = self.preamble(),
-            compose = quote(&self.config.compose),
+            compose = match self.compose.get() {
+                Some(compose) => format!("compose={}", quote(compose)),
+                None => "if docker compose version >/dev/null 2>&1; then compose='docker compose'; \
+                         else compose=docker-compose; fi"
+                    .to_owned(),
+            },
             inspect = quote(INSPECT),
         )
     }
@@ -137,27 +157,29 @@ impl Feg {
     }
 
     /// Asks the registry, through this gateway's own Docker engine, whether each image has the tag.
-    pub(crate) async fn images_of(&self, found: &FegFound, tag: &str) -> Result<Vec<(String, Answer)>, Problem> {
-        let step = Step::Resolve;
-        let mut answers = Vec::new();
-        let login = self.login(found).await?;
-        for image in &self.config.images {
-            let reference = Self::reference(found, image, tag);
-            let command = format!("exec {} system dial-stdio", self.docker());
-            self.ground.commanded(step, &format!("{command} # GET /distribution/{reference}/json"));
-            let ask = || registry::ask(&self.ground.host, &command, &reference, login.as_ref());
-            let not_asked = || Trouble::RegistryUnasked { reference: &reference }.on(&self.ground.name);
-            let asked = self.ground.host.outlast(ask).await.map_err(|error| not_asked().because_of(&error))?;
-            let answer = asked.map_err(|error| not_asked().because_of(&error))?;
-            answers.push((reference, answer));
-        }
-        Ok(answers)
+    pub(crate) async fn images_of(
+        &self,
+        found: &FegFound,
+        tag: &str,
+        login: Option<&Login>,
+    ) -> Result<Vec<(String, Answer)>, Problem> {
+        let references = self.references(found, tag);
+        let command = format!("exec {} system dial-stdio", self.docker());
+        let asked = references.iter().map(|reference| format!(" # GET /distribution/{reference}/json"));
+        self.ground.commanded(Step::Resolve, &format!("{command}{}", asked.collect::<String>()));
+        let ask = || registry::ask(&self.ground.host, &command, &references, login);
+        let all = references.join("`, `");
+        let not_asked = || Trouble::RegistryUnasked { reference: &all }.on(&self.ground.name);
+        let asked = self.ground.host.outlast(ask).await.map_err(|error| not_asked().because_of(&error))?;
+        let answers = asked.map_err(|error| not_asked().because_of(&error))?;
+        Ok(references.into_iter().zip(answers).collect())
     }
 
     /// Whether the registry answers, asked for the tag that runs here: missing is an answer too.
     pub(crate) async fn registry_answers(&self) -> Result<String, Problem> {
         let found = self.found(Step::Connect).await?;
-        for (reference, answer) in self.images_of(&found, &found.tag).await? {
+        let login = self.login(&found).await?;
+        for (reference, answer) in self.images_of(&found, &found.tag, login.as_ref()).await? {
             if let Answer::Unknown { status, said } = answer {
                 return Err(self.registry_will_not_say(&reference, status, &said));
             }
@@ -172,7 +194,7 @@ impl Feg {
     }
 
     /// The login that this gateway's Docker client keeps for the registry. It passes through our memory, and is redacted.
-    async fn login(&self, found: &FegFound) -> Result<Option<registry::Login>, Problem> {
+    pub(crate) async fn login(&self, found: &FegFound) -> Result<Option<Login>, Problem> {
         let text = self
             .ground
             .ask_root(
@@ -188,11 +210,10 @@ impl Feg {
         Ok(login)
     }
 
-    /// Checks the compose file and pulls the images. Touches no service. Returns whether the release is what runs here.
-    pub(super) async fn lay_ready(&self, target: &Target, found: &FegFound) -> Result<bool, Problem> {
+    /// Checks the compose file and pulls the images. Touches no service. Where the release is what runs here, returns what runs now.
+    pub(super) async fn lay_ready(&self, target: &Target, found: &FegFound) -> Result<Option<FegFound>, Problem> {
         let step = Step::Prepare;
         let tag = target.tag.as_deref().expect("the tag is resolved when a FEG is upgraded");
-        self.ground.room(step, FOLDER).await?;
         self.stage(target, found, tag).await?;
 
         let pull = self.pull_script(&self.references(found, tag));
@@ -205,35 +226,50 @@ impl Feg {
             })
             .await?;
 
-        if target.is_forced || !self.is_the_same(target, found, tag).await? {
-            return Ok(false);
+        if target.is_forced {
+            return Ok(None);
         }
-        let expected = match self.expected(step, found, target).await {
-            // They were not pulled.
-            Err(_) if self.ground.is_only_looked_at() => return Ok(false),
-            expected => expected?,
-        };
+        let Some((expected, now)) = self.in_use(target, found, tag).await? else { return Ok(None) };
         let is_there = self.is_target(found, found, &expected).is_ok();
         if is_there && self.ground.is_only_looked_at() {
             self.ground.note(step, format!("runs `{tag}` already, if the pull brings no other images"));
         }
-        Ok(is_there)
+        Ok(is_there.then_some(now))
     }
 
-    /// Whether the files of the release are the very files in use.
-    async fn is_the_same(&self, target: &Target, found: &FegFound, tag: &str) -> Result<bool, Problem> {
+    /// What must run, and what runs now, where the files of the release are the very files in use; nothing where they are not.
+    async fn in_use(
+        &self,
+        target: &Target,
+        found: &FegFound,
+        tag: &str,
+    ) -> Result<Option<(FegExpected, FegFound)>, Problem> {
+        let references = self.references(found, tag);
         let compare = format!(
-            "cd {} && cmp -s docker-compose.yml {NEXT}/docker-compose.yml && cmp -s .env {NEXT}/.env && echo same || true",
-            quote(&self.config.directory)
+            "{}cmp -s docker-compose.yml {NEXT}/docker-compose.yml && cmp -s .env {NEXT}/.env || exit 0\necho same\n{}\necho ---\n{}",
+            self.preamble(),
+            self.expected_script(&references),
+            self.found_script(),
         );
-        let text = if self.ground.is_only_looked_at() {
+        let output = if self.ground.is_only_looked_at() {
             let aside = aside(&format!("{}\n{compare}", self.stage_script(target, found, tag)));
             self.ground.commanded(Step::Prepare, &compare);
-            self.ground.look(&aside, self.config.prepare_timeout).await?.text()
+            self.ground.look(&aside, self.config.prepare_timeout).await?
         } else {
-            self.ground.ask_root(Step::Prepare, "compare the compose file", &compare).await?
+            self.ground.run_root(Step::Prepare, &compare, super::MINUTE).await?
         };
-        Ok(text.lines().next_back() == Some("same") && !found.containers.is_empty())
+        let said = output.text();
+        // Where it is only looked at, what lays it ready has said something before.
+        let Some((_, said)) = said.split_once("same\n") else {
+            return self.ground.answer("compare the compose file", &output).map(|_| None);
+        };
+        // They were not pulled where it is only looked at.
+        if found.containers.is_empty() || self.ground.is_only_looked_at() && !output.is_success() {
+            return Ok(None);
+        }
+        self.ground.answer("read the image IDs", &output)?;
+        let (expected, now) = said.split_once("---\n").unwrap_or((said, ""));
+        Ok(Some((FegExpected::parse(expected, tag, references, found.clone()), self.parse_found(now))))
     }
 
     /// The images of a release, as Docker names them.
@@ -242,10 +278,11 @@ impl Feg {
     }
 
     fn pull_script(&self, references: &[String]) -> String {
-        let mut script = format!("{}set -e\n", self.preamble());
+        let mut script = format!("{}pulls=\n", self.preamble());
         for reference in references {
-            script.push_str(&format!("docker pull -q {} 2>&1\n", quote(reference)));
+            script.push_str(&format!("docker pull -q {} 2>&1 &\npulls=\"$pulls $!\"\n", quote(reference)));
         }
+        script.push_str("status=0\nfor pull in $pulls; do wait \"$pull\" || status=$?; done\nexit $status");
         script
     }
 
@@ -257,6 +294,8 @@ impl Feg {
         let patience = self.config.prepare_timeout;
         let output = self.ground.change_or_lay_aside(step, &script, &aside(&script), patience).await?;
         let (release, said) = (target.release.version(), super::all_said(&output));
+        // Whatever else has failed has failed of that.
+        self.ground.has_room(&said, FOLDER)?;
         match output.status {
             0 => {
                 for line in output.text().lines().filter(|line| line.contains("variable is not set")) {
@@ -288,27 +327,25 @@ impl Feg {
             None => format!("cp docker-compose.yml {NEXT}/docker-compose.yml || exit 3\n"),
         };
         format!(
-            "{preamble}umask 077\nrm -rf {NEXT}\nmkdir -p {NEXT} || exit 3\n{fetch}\
+            "{room}{preamble}umask 077\nrm -rf {NEXT}\nmkdir -p {NEXT} || exit 3\n{fetch}\
              cp -p .env {NEXT}/.env || exit 3\n\
-             tag={tag}\n{edit}{files}\
-             masked {compose} --project-directory . \"$@\" --env-file {NEXT}/.env config -q || exit\n\
-             {compose} --project-directory . \"$@\" --env-file {NEXT}/.env config --services > {NEXT}/services 2>/dev/null",
+             tag={tag}\n{edit}{files}{services}",
+            room = room_script(FOLDER),
             preamble = self.preamble_of_compose(),
             tag = quote(tag),
             edit = include_str!("edit_env.sh").replace("NEXT", NEXT),
             files = include_str!("compose_files.sh").replace("NEXT", NEXT),
-            compose = found.compose,
+            services = include_str!("services.sh")
+                .replace("NEXT", NEXT)
+                .replace("KNOWN", if target.is_forced { "/dev/null" } else { KNOWN })
+                .replace("COMPOSE", &found.compose),
         )
     }
 
-    async fn image_ids(&self, step: Step, references: &[String]) -> Result<BTreeMap<String, String>, Problem> {
-        let text = self.ground.ask_root(step, "read the image IDs", &self.image_ids_script(references)).await?;
-        Ok(references.iter().cloned().zip(text.lines().map(|line| line.trim().to_owned())).collect())
-    }
-
-    fn image_ids_script(&self, references: &[String]) -> String {
+    /// Asks what the images of the release are here, and which services its compose file has.
+    fn expected_script(&self, references: &[String]) -> String {
         let quoted: Vec<String> = references.iter().map(|reference| quote(reference)).collect();
-        format!("{}docker image inspect --format '{{{{.Id}}}}' {}", self.preamble(), quoted.join(" "))
+        format!("docker image inspect --format '{{{{.Id}}}}' {} || exit\ncat {NEXT}/services", quoted.join(" "))
     }
 
     /// Keeps `.env`, the compose file, and a name of our own for every image in use, so that no prune of dangling images takes it;
@@ -327,7 +364,8 @@ impl Feg {
         let names: Vec<String> = found.containers.keys().map(|service| quote(service)).collect();
         let mut script = format!(
             "{preamble}set -e\numask 077\nrm -rf {BACKUP}\nmkdir -p {BACKUP}\ncp -p .env docker-compose.yml {BACKUP}/\n\
-             {compose} config --services > {BACKUP}/services 2>/dev/null || printf '%s\\n' {names} > {BACKUP}/services\n",
+             if cmp -s docker-compose.yml {NEXT}/docker-compose.yml; then cp {NEXT}/services {BACKUP}/services\n\
+             else {compose} config --services > {BACKUP}/services 2>/dev/null || printf '%s\\n' {names} > {BACKUP}/services; fi\n",
             preamble = self.preamble(),
             compose = found.compose,
             names = names.join(" "),
@@ -453,16 +491,34 @@ impl Feg {
         )
     }
 
-    /// What ends a switch, one way or the other.
-    pub(super) fn finish_script(&self) -> String {
-        format!("{}set -e\n{}{}", self.preamble(), Self::resume_script(), Self::forget_way_back())
+    /// Keeps what compose has said of the files that are in use now.
+    pub(super) fn keep_services() -> String {
+        format!("mv {NEXT}/known {KNOWN} 2>/dev/null || true\n")
     }
 
-    /// What must run once the switch is done: asked once, after it.
-    pub(super) async fn expected(&self, step: Step, now: &FegFound, target: &Target) -> Result<FegExpected, Problem> {
-        let tag = target.tag.clone().expect("the tag is resolved when a FEG is upgraded");
-        let images = self.image_ids(step, &self.references(now, &tag)).await?;
-        Ok(FegExpected { tag, images, services: self.services(step, now).await?, switched: now.clone() })
+    /// What ends a switch, one way or the other.
+    pub(super) fn finish_script(&self) -> String {
+        format!(
+            "{}set -e\n{}{}{}",
+            self.preamble(),
+            Self::resume_script(),
+            Self::forget_way_back(),
+            Self::keep_services()
+        )
+    }
+
+    /// What must run once the switch is done, which has left `switched`: asked once, after it.
+    pub(super) async fn expected(
+        &self,
+        step: Step,
+        switched: FegFound,
+        target: &Target,
+    ) -> Result<FegExpected, Problem> {
+        let tag = target.tag.as_deref().expect("the tag is resolved when a FEG is upgraded");
+        let references = self.references(&switched, tag);
+        let script = format!("{}{}", self.preamble(), self.expected_script(&references));
+        let said = self.ground.ask_root(step, "read the image IDs", &script).await?;
+        Ok(FegExpected::parse(&said, tag, references, switched))
     }
 
     /// What somebody else has done to the gateway since the switch: a release that crashes keeps its containers, and it does not
@@ -496,20 +552,12 @@ impl Feg {
         self.is_healthy(now, before, &expected.services)
     }
 
-    async fn services(&self, step: Step, found: &FegFound) -> Result<BTreeSet<String>, Problem> {
-        let text = self.ground.ask_root(step, "read the services", &self.services_script(found)).await?;
-        Ok(text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect())
-    }
-
-    fn services_script(&self, found: &FegFound) -> String {
-        format!("{}{} config --services 2>/dev/null", self.preamble(), found.compose)
-    }
-
     /// What `verify` asks, in order; the first and the last are the same question.
     pub(super) fn verify_scripts(&self, target: &Target, found: &FegFound) -> Vec<String> {
         let references = self.references(found, target.tag.as_deref().unwrap_or_default());
         let asked = self.found_script();
-        vec![asked.clone(), self.image_ids_script(&references), self.services_script(found), asked]
+        let expected = format!("{}{}", self.preamble(), self.expected_script(&references));
+        vec![asked.clone(), expected, asked]
     }
 
     /// Whether every service is up that the config requires, that was up before and still exists, or that the release brings.
@@ -563,11 +611,9 @@ impl Feg {
 
     pub(super) fn journal_script(&self, found: &FegFound, since: &str) -> String {
         format!(
-            "{}journalctl -q --no-pager -o short-iso --since -{since}s -u 'docker*' 2>&1\n\
-             for name in $(docker ps -a --filter label=com.docker.compose.project={} --format '{{{{.Names}}}}'); do\n  \
-             echo \"== $name\"\n  docker logs --since {since}s --timestamps \"$name\" 2>&1 | tail -n 2000\ndone",
+            "{}{}",
             self.preamble(),
-            quote(&found.project),
+            include_str!("journal.sh").replace("SECONDS", since).replace("PROJECT", &quote(&found.project))
         )
     }
 
@@ -594,6 +640,9 @@ fn aside(script: &str) -> String {
     format!("aside=$(mktemp -d) || exit 3\ntrap 'rm -rf \"$aside\"' EXIT\n{script}")
 }
 
+/// What compose has last said of which files.
+const KNOWN: &str = "/var/lib/teravm-ci/known";
+
 /// Where the images go.
 pub(super) const FOLDER: &str = "/var/lib/docker";
 
@@ -602,6 +651,16 @@ const WAY_BACK: &str = "teravm-ci/way-back";
 
 /// Puts a file of the folder NEXT where compose reads it: whole, with owner and mode of the one that was there.
 const PLACE: &str = "place() {\n  cp -p \"$1\" \"$1.teravm-ci\" && cat NEXT/\"$1\" > \"$1.teravm-ci\" && sync \"$1.teravm-ci\" && mv \"$1.teravm-ci\" \"$1\"\n}\n";
+
+impl FegExpected {
+    /// Reads the answer to `expected_script`: a line for each image, then the services.
+    fn parse(said: &str, tag: &str, references: Vec<String>, switched: FegFound) -> FegExpected {
+        let mut lines = said.lines().map(|line| line.trim().to_owned());
+        let images = references.into_iter().zip(lines.by_ref()).collect();
+        let services = lines.filter(|line| !line.is_empty()).collect();
+        FegExpected { tag: tag.to_owned(), images, services, switched }
+    }
+}
 
 impl Container {
     /// Name and tag of the image that it was started by. A colon before a slash belongs to the registry's port.

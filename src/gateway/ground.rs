@@ -40,6 +40,11 @@ pub(crate) fn guard(seconds: &str) -> String {
     format!("exec 9>>{GUARD} && flock -w {seconds} 9 || {{ echo '{OCCUPIED}' >&2; exit {TOO_LATE}; }}\n")
 }
 
+/// Says how many KB are free at a folder, on a line of its own; nothing of a number where it is not there.
+pub(super) fn room_script(folder: &str) -> String {
+    format!("echo \"free: $(df -Pk {folder} 2>/dev/null | awk 'NR == 2 {{ print $4 }}') KB at {folder}\"\n")
+}
+
 impl Ground {
     pub(super) fn commanded(&self, step: Step, command: &str) {
         self.events.say(EventKind::Commanded { step, host: self.name.clone(), command: command.to_owned() });
@@ -88,29 +93,31 @@ impl Ground {
 
     /// Whether there is room for an upgrade where its downloads go.
     pub(super) async fn room(&self, step: Step, folder: &str) -> Result<String, Problem> {
-        let script = format!("df -Pk {folder} 2>/dev/null | awk 'NR == 2 {{ print $4 }}'");
-        let text = self.ask_root(step, "read the free disk space", &script).await?;
+        let text = self.ask_root(step, "read the free disk space", &room_script(folder)).await?;
+        self.has_room(&text, folder)
+    }
+
+    /// The same, by what [`room_script`] has printed at the beginning of `said`.
+    pub(super) fn has_room(&self, said: &str, folder: &str) -> Result<String, Problem> {
         let no_room = |why: String| Trouble::NoRoom.on(&self.name).because(why);
-        let free = text.trim().parse::<u64>().map_err(|_| no_room(format!("`{folder}` is not there")))? / 1024;
+        let free = said.lines().next().and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+        let free = free.ok_or_else(|| no_room(format!("`{folder}` is not there")))? / 1024;
         if free < LEAST_ROOM_MB {
             return Err(no_room(format!("only {free} MB are free at `{folder}`, and {LEAST_ROOM_MB} are the least")));
         }
         Ok(format!("{free} MB free at {folder}"))
     }
 
-    /// Makes the gateway this run's: commands of earlier runs that are still on their way do nothing from now on.
-    pub(super) async fn claim(&self, step: Step) -> Result<(), Problem> {
+    /// Makes the gateway this run's (commands of earlier runs that are still on their way do nothing from now on) and, in the same
+    /// breath, has it answer `questions`. Where it is only looked at, it only answers.
+    pub(super) async fn claim(&self, step: Step, questions: &str) -> Result<Output, Problem> {
         let script = format!(
-            "set -e\numask 077\nmkdir -p {STATE}\nprintf '%s\\n' {} > {RUN}.new\nsync {RUN}.new\nmv {RUN}.new {RUN}",
+            "set -e\numask 077\nmkdir -p {STATE}\nprintf '%s\\n' {} > {RUN}.new\nsync {RUN}.new\nmv {RUN}.new {RUN}\nset +e\n\
+             {questions}",
             quote(self.run.as_deref().unwrap_or(SOME_RUN))
         );
         self.commanded(step, &script);
-        if self.is_only_looked_at() {
-            return Ok(());
-        }
-        let work = || self.host.command(script.as_str()).sudo().deadline(MINUTE).run();
-        let output = self.host.outlast(work).await.map_err(|error| error.problem())?;
-        self.answer("write down whose it is", &output).map(drop)
+        self.send(if self.is_only_looked_at() { questions } else { &script }, MINUTE).await
     }
 
     /// The script, with nothing done where another run has the gateway by now. What was sent by a run that has died may come

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use agw::Agw;
 pub(crate) use feg::{Feg, FegFound};
 pub(crate) use ground::{SOME_RUN, fence, guard};
-pub(crate) use registry::Answer;
+pub(crate) use registry::{Answer, Login};
 pub(crate) use trouble::Trouble;
 
 use ground::{Ground, all_said};
@@ -164,7 +164,7 @@ impl Gateway {
         let ground = Ground { name: planned.name.clone(), host, events: events.clone(), run };
         match planned.role {
             Role::Agw => Gateway::Agw(Agw { ground, config: lab.agw.clone() }),
-            Role::Feg => Gateway::Feg(Feg { ground, config: lab.feg.clone() }),
+            Role::Feg => Gateway::Feg(Feg::new(ground, lab.feg.clone())),
             Role::Ng40 => unreachable!("the NG40 is the tester and not a gateway"),
         }
     }
@@ -192,10 +192,26 @@ impl Gateway {
         }
     }
 
+    /// Asks what it runs.
     pub(crate) async fn found(&self, step: Step) -> Result<Found, Problem> {
         match self {
             Gateway::Agw(agw) => agw.found(step).await.map(Found::from),
             Gateway::Feg(feg) => feg.found(step).await.map(Found::from),
+        }
+    }
+
+    fn found_script(&self) -> String {
+        match self {
+            Gateway::Agw(agw) => agw.found_script(),
+            Gateway::Feg(feg) => feg.found_script(),
+        }
+    }
+
+    /// Reads the answer to [`Gateway::found_script`].
+    fn parse_found(&self, text: &str) -> Found {
+        match self {
+            Gateway::Agw(_) => Agw::parse_found(text).into(),
+            Gateway::Feg(feg) => feg.parse_found(text).into(),
         }
     }
 
@@ -215,20 +231,27 @@ impl Gateway {
         }
     }
 
-    /// Everything slow and everything that can fail without harm. Touches no service.
+    /// Everything slow and everything that can fail without harm. Touches no service. `seen` is when it was `found`.
     pub(crate) async fn prepare(
         &self,
         target: &Target,
         found: &Found,
+        seen: Instant,
         verify: &Verify,
         stop: &Stop,
     ) -> Result<Prepared, Problem> {
-        let is_there = match (self, found) {
-            (Gateway::Agw(agw), Found::Agw(found)) => agw.is_there(target, found),
-            (Gateway::Feg(feg), Found::Feg(found)) => feg.lay_ready(target, found).await?,
+        // What runs now, where that is the release.
+        let now = match (self, found) {
+            (Gateway::Agw(agw), Found::Agw(found)) if agw.is_there(target, found) => {
+                Some(agw.found(Step::Prepare).await?.into())
+            }
+            (Gateway::Agw(_), Found::Agw(_)) => None,
+            (Gateway::Feg(feg), Found::Feg(found)) => feg.lay_ready(target, found).await?.map(Found::from),
             _ => return Err(self.is_of_another_kind()),
         };
-        if is_there && self.is_steady(found, verify, stop).await? {
+        if let Some(now) = now
+            && self.is_steady(found, seen, &now, verify, stop).await?
+        {
             return Ok(Prepared::Unchanged);
         }
         match (self, found) {
@@ -240,14 +263,23 @@ impl Gateway {
     }
 
     /// Whether a gateway that runs the release already also stays up: one look does not tell a service that crashes again and
-    /// again. Shorter than `verify`, so that a night without an upgrade is quick.
-    async fn is_steady(&self, found: &Found, verify: &Verify, stop: &Stop) -> Result<bool, Problem> {
+    /// again. Shorter than `verify`, so that a night without an upgrade is quick, and counted from when it was `seen`.
+    async fn is_steady(
+        &self,
+        found: &Found,
+        seen: Instant,
+        now: &Found,
+        verify: &Verify,
+        stop: &Stop,
+    ) -> Result<bool, Problem> {
         let step = Step::Prepare;
         let mut before = found.clone();
-        before.look_again(&self.found(step).await?);
+        before.look_again(now);
         let fine = |now: &Found| health(now).has(self.required().into_iter().chain(running(&before)));
-        let ignored = health(&before).ignored(&self.required());
-        match self.settle(step, &briefly(verify), &fine, &ignored, Some(stop)).await {
+        let mut settling = Settling::new(briefly(verify), &fine, health(&before).ignored(&self.required()));
+        let is_settled = settling.look(found, seen) || settling.look(now, Instant::now());
+        let settled = if is_settled { Ok(()) } else { self.settle(step, settling, Some(stop)).await };
+        match settled {
             Ok(()) => Ok(true),
             Err(Unsettled::Why { why, .. }) => {
                 self.ground().warn(step, format!("it runs the release already, and not well: {why}"));
@@ -323,7 +355,7 @@ impl Gateway {
         }
         let expected = match self {
             Gateway::Agw(_) => None,
-            Gateway::Feg(feg) => Some(feg.expected(Step::Verify, &feg.found(Step::Verify).await?, target).await?),
+            Gateway::Feg(feg) => Some(feg.expected(Step::Verify, feg.found(Step::Verify).await?, target).await?),
         };
         let fine = |now: &Found| match (self, now, before, &expected) {
             (Gateway::Agw(agw), Found::Agw(now), Found::Agw(before), _) => agw.is_target(now, before, target),
@@ -332,8 +364,8 @@ impl Gateway {
             }
             _ => Err("it is of another kind".to_owned()),
         };
-        let ignored = health(before).ignored(&self.required());
-        let settled = self.settle(Step::Verify, verify, &fine, &ignored, Some(stop)).await;
+        let settling = Settling::new(verify.clone(), &fine, health(before).ignored(&self.required()));
+        let settled = self.settle(Step::Verify, settling, Some(stop)).await;
         if let Err(unsettled) = settled {
             let meddled = match (&unsettled, &expected) {
                 (Unsettled::Why { now: Found::Feg(now), .. }, Some(expected)) => Feg::is_meddled_with(now, expected),
@@ -416,8 +448,8 @@ impl Gateway {
                 (Gateway::Feg(_), Found::Feg(now), Found::Feg(before)) => Feg::is_as_before(now, before),
                 _ => Err("it is of another kind".to_owned()),
             };
-            let ignored = health(before).ignored(&BTreeSet::new());
-            let settled = self.settle(step, verify, &fine, &ignored, None).await;
+            let settling = Settling::new(verify.clone(), &fine, health(before).ignored(&BTreeSet::new()));
+            let settled = self.settle(step, settling, None).await;
             settled.map_err(|why| why.unless(|why| Problem::testbed("it is not as it was").because(why)))
         };
         let Err(problem) = done.await else { return Ok(()) };
@@ -442,15 +474,28 @@ impl Gateway {
         ground.must_root(step, &script, MINUTE, |said| Trouble::NotClosed.on(self.name()).because(said)).await.map(drop)
     }
 
+    /// Takes away what `prepare` laid ready where it has found that the release is there already: no image has another name.
+    pub(crate) async fn keep(&self) {
+        match self {
+            Gateway::Agw(_) => {}
+            Gateway::Feg(_) => self.take_away(&format!("{}rm -rf {NEXT}\n", Feg::keep_services())).await,
+        }
+    }
+
     /// Takes away what `prepare` laid ready, on a gateway that is not switched: images that were pulled no longer have the
-    /// names of those in use. What stays behind does no harm, and is said.
+    /// names of those in use.
     pub(crate) async fn clear(&self, before: &Found) {
         let mut script = format!("rm -rf {NEXT}\n");
         if let (Gateway::Feg(feg), Found::Feg(before)) = (self, before) {
             script.push_str(&feg.clear_script(before));
         }
+        self.take_away(&script).await;
+    }
+
+    /// What stays behind does no harm, and is said.
+    async fn take_away(&self, script: &str) {
         // A host that is lost is not waited for again.
-        let failed = match tokio::time::timeout(MINUTE, self.ground().change(Step::Prepare, &script, MINUTE)).await {
+        let failed = match tokio::time::timeout(MINUTE, self.ground().change(Step::Prepare, script, MINUTE)).await {
             Ok(Ok(output)) if output.status == 0 => return,
             Ok(Ok(output)) => agw::last_lines(&all_said(&output), 3),
             Ok(Err(problem)) => problem.line(),
@@ -475,10 +520,23 @@ impl Gateway {
     /// Makes the gateway its run's, brings it back where an earlier run left it in mid-switch, and reads what it runs. Also returns what
     /// it was brought back to, if there was such a thing.
     pub(crate) async fn take_over(&self, run: &str, verify: &Verify) -> Result<(Option<String>, Found), Problem> {
-        self.ground().claim(Step::Recover).await?;
-        let recovered = self.recover(run, verify).await?;
+        let ground = self.ground();
+        let questions = format!("cat {INTENT} 2>/dev/null\necho ---\n{}", self.found_script());
+        let output = ground.claim(Step::Recover, &questions).await?;
+        let said = output.text();
+        let Some((intent, found)) = said.split_once("---\n") else {
+            return Err(ground.answer("write down whose it is", &output).err().unwrap_or_else(|| {
+                let why = agw::last_lines(&all_said(&output), 5);
+                Trouble::Unanswered { what: "write down whose it is" }.on(self.name()).because(why)
+            }));
+        };
+        if intent.trim().is_empty() {
+            ground.answer("read what the gateway runs", &output)?;
+            return Ok((None, self.parse_found(found)));
+        }
+        // What it runs was asked too early.
+        let recovered = self.recover(intent, run, verify).await?;
         if let Some(release) = &recovered {
-            let ground = self.ground();
             if ground.is_only_looked_at() {
                 ground.note(Step::Recover, format!("it runs {release} then; what follows goes by what it runs now"));
             } else {
@@ -488,15 +546,10 @@ impl Gateway {
         Ok((recovered, self.found(Step::Recover).await?))
     }
 
-    async fn recover(&self, run: &str, verify: &Verify) -> Result<Option<String>, Problem> {
+    /// Brings it back from the switch of which a record tells, and returns to what.
+    async fn recover(&self, intent: &str, run: &str, verify: &Verify) -> Result<Option<String>, Problem> {
         let ground = self.ground();
-        let text = ground
-            .ask_root(Step::Recover, "look for an intent record", &format!("cat {INTENT} 2>/dev/null || true"))
-            .await?;
-        if text.trim().is_empty() {
-            return Ok(None);
-        }
-        let intent: Intent = serde_json::from_str(&text)
+        let intent: Intent = serde_json::from_str(intent)
             .map_err(|error| Trouble::IntentUnreadable.on(self.name()).because_of(&error))?;
         ground.warn(Step::Recover, format!("run {} died while it switched this gateway to {}", intent.run, intent.to));
         // What that run started may still be at work.
@@ -508,18 +561,9 @@ impl Gateway {
         Ok(self.release_of(&intent.found))
     }
 
-    /// Polls until `fine` has been content, and no unit but the `ignored` has started anew, for `verify.stable`.
-    async fn settle(
-        &self,
-        step: Step,
-        verify: &Verify,
-        fine: &Content<'_>,
-        ignored: &BTreeSet<String>,
-        stop: Option<&Stop>,
-    ) -> Result<(), Unsettled> {
-        let mut deadline = Instant::now() + verify.timeout;
-        let mut steady: Option<(Instant, BTreeMap<String, String>)> = None;
-        let mut why = "it was not asked in time".to_owned();
+    /// Asks until it has settled, or the deadline has passed.
+    async fn settle(&self, step: Step, mut settling: Settling<'_>, stop: Option<&Stop>) -> Result<(), Unsettled> {
+        let mut deadline = Instant::now() + settling.verify.timeout;
         loop {
             let asked = Instant::now();
             let look = match stop {
@@ -532,45 +576,21 @@ impl Gateway {
                     if asked.elapsed() > SLOW {
                         deadline += asked.elapsed();
                     }
-                    match fine(now) {
-                        Ok(()) => {
-                            let marks = marks(now, ignored);
-                            match &steady {
-                                Some((since, known)) if *known == marks => {
-                                    if since.elapsed() >= verify.stable {
-                                        return Ok(());
-                                    }
-                                }
-                                Some((_, known)) => {
-                                    why = format!(
-                                        "{} did not stay up for {}",
-                                        changed(known, &marks),
-                                        crate::config::format_duration(verify.stable)
-                                    );
-                                    steady = Some((Instant::now(), marks));
-                                }
-                                None => steady = Some((Instant::now(), marks)),
-                            }
-                        }
-                        Err(reason) => {
-                            why = reason;
-                            steady = None;
-                        }
+                    if settling.look(now, Instant::now()) {
+                        return Ok(());
                     }
                 }
                 // It may not be able to say: the Docker daemon starts anew with its package.
-                Err(problem) => {
-                    why = problem.line();
-                    steady = None;
-                }
+                Err(problem) => settling.is_not(problem.line()),
             }
             if Instant::now() >= deadline {
+                let why = settling.why;
                 return Err(match look {
                     Ok(now) => Unsettled::Why { why: format!("{why}{}", self.last_words(&now).await), now },
                     Err(problem) => Unsettled::Problem(problem),
                 });
             }
-            let pause = tokio::time::sleep(POLL);
+            let pause = tokio::time::sleep(settling.rest().min(POLL));
             match stop {
                 Some(stop) => stop.or(pause).await.map_err(Unsettled::Problem)?,
                 None => pause.await,
@@ -671,6 +691,56 @@ const POLL: Duration = Duration::from_millis(1000);
 /// Says of what a gateway runs whether it is as it shall be, and why not.
 type Content<'a> = dyn Fn(&Found) -> Result<(), String> + Send + Sync + 'a;
 
+/// Looks at a gateway that settle the question whether it is as it shall be: `fine` is content, and no unit but the `ignored` has started
+/// anew, for `verify.stable`.
+struct Settling<'a> {
+    verify: Verify,
+    fine: &'a Content<'a>,
+    ignored: BTreeSet<String>,
+    /// Since when it has been as it shall be, and with which marks.
+    steady: Option<(Instant, BTreeMap<String, String>)>,
+    /// Why it is not settled.
+    why: String,
+}
+
+impl<'a> Settling<'a> {
+    fn new(verify: Verify, fine: &'a Content<'a>, ignored: BTreeSet<String>) -> Settling<'a> {
+        Settling { verify, fine, ignored, steady: None, why: "it was not asked in time".to_owned() }
+    }
+
+    /// Takes in what it ran `at` a moment. Returns whether it has settled.
+    fn look(&mut self, now: &Found, at: Instant) -> bool {
+        if let Err(why) = (self.fine)(now) {
+            self.is_not(why);
+            return false;
+        }
+        let marks = marks(now, &self.ignored);
+        match &self.steady {
+            Some((since, known)) if *known == marks => return at.duration_since(*since) >= self.verify.stable,
+            Some((_, known)) => {
+                let stable = crate::config::format_duration(self.verify.stable);
+                self.why = format!("{} did not stay up for {stable}", changed(known, &marks));
+            }
+            None => {}
+        }
+        self.steady = Some((at, marks));
+        false
+    }
+
+    fn is_not(&mut self, why: String) {
+        self.why = why;
+        self.steady = None;
+    }
+
+    /// How long it has to stay as it is until it has settled; for ever, while it is not as it shall be.
+    fn rest(&self) -> Duration {
+        match &self.steady {
+            Some((since, _)) => self.verify.stable.saturating_sub(since.elapsed()),
+            None => Duration::MAX,
+        }
+    }
+}
+
 /// Why a gateway did not settle.
 enum Unsettled {
     /// It answered, and was not as it shall be.
@@ -755,6 +825,45 @@ mod tests {
             let looked = briefly(&Verify { stable, timeout: stable * 2 });
             assert!(looked.timeout >= looked.stable + 2 * POLL, "{stable:?}: {looked:?}");
         }
+    }
+
+    fn agw_with(units: &[(&str, bool, &str)]) -> Found {
+        Found::Agw(agw::AgwFound { packages: BTreeMap::new(), broken: BTreeSet::new(), health: health(units) })
+    }
+
+    #[test]
+    fn a_gateway_has_settled_when_nothing_has_started_anew_for_long_enough() {
+        let stable = Duration::from_secs(10);
+        let fine = |now: &Found| super::health(now).has(["mme".to_owned()].into_iter());
+        let mut settling = Settling::new(Verify { stable, timeout: stable * 2 }, &fine, ["off".to_owned()].into());
+        let began = Instant::now();
+        let at = |seconds: u64| began + Duration::from_secs(seconds);
+        let up = agw_with(&[("mme", true, "1"), ("off", true, "1")]);
+        // However long it has been so, one look does not tell.
+        assert!(!settling.look(&up, at(0)));
+        assert!(!settling.look(&agw_with(&[("mme", true, "1"), ("off", true, "2")]), at(9)));
+        let again = agw_with(&[("mme", true, "2")]);
+        assert!(!settling.look(&again, at(10)));
+        assert_eq!(settling.why, "`mme` did not stay up for 10s");
+        assert!(!settling.look(&again, at(19)));
+        assert!(!settling.look(&agw_with(&[("mme", false, "0")]), at(20)));
+        assert_eq!(settling.why, "`mme` is active");
+        assert_eq!(settling.rest(), Duration::MAX);
+        assert!(!settling.look(&again, at(21)));
+        assert!(settling.look(&again, at(31)));
+    }
+
+    #[test]
+    fn a_gateway_is_looked_at_again_when_it_may_have_settled_and_not_later() {
+        let fine = |_: &Found| Ok(());
+        let verify = |stable| Verify { stable, timeout: Duration::from_secs(60) };
+        let up = agw_with(&[("mme", true, "1")]);
+        let mut at_once = Settling::new(verify(Duration::ZERO), &fine, BTreeSet::new());
+        at_once.look(&up, Instant::now());
+        assert_eq!(at_once.rest(), Duration::ZERO);
+        let mut soon = Settling::new(verify(Duration::from_secs(5)), &fine, BTreeSet::new());
+        soon.look(&up, Instant::now() - Duration::from_secs(4));
+        assert!(soon.rest() <= Duration::from_secs(1), "{:?}", soon.rest());
     }
 
     #[test]

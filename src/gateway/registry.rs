@@ -80,16 +80,16 @@ pub(crate) enum AskError {
     Answer(String),
 }
 
-/// Asks for an image reference, `registry/name:tag`, over `command`, which joins its standard streams to the engine's socket
-/// (`docker system dial-stdio`, Docker 18.09 and later). The outer error is the host's, the inner one the engine's.
+/// Asks for image references, `registry/name:tag`, one after the other over `command`, which joins its standard streams to the engine's
+/// socket (`docker system dial-stdio`, Docker 18.09 and later). The outer error is the host's, the inner one the engine's.
 pub(crate) async fn ask(
     host: &Host,
     command: &str,
-    reference: &str,
+    references: &[String],
     login: Option<&Login>,
-) -> Result<Result<Answer, AskError>, remote::Error> {
+) -> Result<Result<Vec<Answer>, AskError>, remote::Error> {
     let (stream, ending) = host.command(command).sudo().deadline(Duration::from_secs(60)).duplex().await?;
-    Ok(match converse(stream, reference, login).await {
+    Ok(match converse(stream, references, login).await {
         // Why there is no engine to talk to, the client says on its standard error.
         Err(error @ AskError::Engine(_)) => match ending.wait().await? {
             output if output.is_success() => Err(error),
@@ -99,25 +99,30 @@ pub(crate) async fn ask(
     })
 }
 
-async fn converse(stream: Pipe, reference: &str, login: Option<&Login>) -> Result<Answer, AskError> {
+async fn converse(stream: Pipe, references: &[String], login: Option<&Login>) -> Result<Vec<Answer>, AskError> {
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(AskError::Engine)?;
     let connection = tokio::spawn(connection);
-    let mut request = Request::get(format!("/v1.30/distribution/{reference}/json")).header("Host", "docker");
-    if let Some(login) = login {
-        request = request.header("X-Registry-Auth", login.header());
+    let mut answers = Vec::new();
+    for reference in references {
+        let mut request = Request::get(format!("/v1.30/distribution/{reference}/json")).header("Host", "docker");
+        if let Some(login) = login {
+            request = request.header("X-Registry-Auth", login.header());
+        }
+        let request = request.body(Empty::<Bytes>::new()).map_err(|error| AskError::Answer(error.to_string()))?;
+        sender.ready().await.map_err(AskError::Engine)?;
+        let response = sender.send_request(request).await.map_err(AskError::Engine)?;
+        let status = response.status().as_u16();
+        let body = Limited::new(response.into_body(), 1 << 20)
+            .collect()
+            .await
+            .map_err(|error| AskError::Answer(error.to_string()))?
+            .to_bytes();
+        answers.push(read(status, &String::from_utf8_lossy(&body)));
     }
-    let request = request.body(Empty::<Bytes>::new()).map_err(|error| AskError::Answer(error.to_string()))?;
-    let response = sender.send_request(request).await.map_err(AskError::Engine)?;
-    let status = response.status().as_u16();
-    let body = Limited::new(response.into_body(), 1 << 20)
-        .collect()
-        .await
-        .map_err(|error| AskError::Answer(error.to_string()))?
-        .to_bytes();
     drop(sender);
     connection.abort();
-    Ok(read(status, &String::from_utf8_lossy(&body)))
+    Ok(answers)
 }
 
 /// Reads the engine's answer to `GET /distribution/{name}/json`.

@@ -24,21 +24,18 @@ pub(super) struct Clock {
     stamp: String,
 }
 
-/// Asks what time it is.
-pub(super) const CLOCK: &str = "date '+%s.%N %y%m%d_%H%M%S'";
-
 /// Packs the files whose names come on standard input.
 pub(super) const PACK: &str = "cd || exit 1\nexec tar --null --no-recursion -czf - -T - 2>/dev/null";
 
-impl Tester {
-    /// What time it is on the tester.
-    pub(super) async fn clock(&self) -> Result<Clock, event::Problem> {
-        let output = self.host.run(CLOCK).await.map_err(|error| error.problem())?;
-        let text = output.text();
-        let (seconds, stamp) = text.trim().split_once(' ').unwrap_or(("0", ""));
-        Ok(Clock { seconds: seconds.parse().unwrap_or(0.0), stamp: stamp.to_owned() })
+impl Clock {
+    /// Reads when a job was started.
+    pub(super) fn parse(since: &str) -> Clock {
+        let (seconds, stamp) = since.trim().split_once(' ').unwrap_or(("0", ""));
+        Clock { seconds: seconds.parse().unwrap_or(0.0), stamp: stamp.to_owned() }
     }
+}
 
+impl Tester {
     /// Lists the logs and captures that are there: size, time of change, path.
     pub(super) fn files_script(&self) -> String {
         let find = |folders: &[String]| {
@@ -71,15 +68,15 @@ pub(crate) fn log_script(config: &config::Ng40, window: &Window) -> String {
     )
 }
 
-/// Brings home the logs and captures of a run that began at `start`, and returns the failed cases that their own logs explain.
+/// Brings home the logs and captures of a run whose job was started at `since`, and returns the failed cases that their own logs explain.
 pub(super) async fn of_run(
     tester: &Tester,
     (suite, attempt): (&str, u64),
-    start: &Clock,
+    since: &str,
     failed: Vec<Failed>,
 ) -> Vec<event::Case> {
     let host = tester.host.name();
-    match fetch(tester, (suite, attempt), start).await {
+    match fetch(tester, (suite, attempt), &Clock::parse(since)).await {
         Ok(folder) => explain(&folder, failed),
         Err(problem) => {
             tester.events.warn(

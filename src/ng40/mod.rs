@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::{self, Suite};
 use crate::event::{EventKind, Events, Problem, Step, SuiteEnd};
-use crate::remote::{As, Host, Job, JobEnd, JobSpec, quote};
+use crate::remote::{As, Host, Job, JobEnd, JobSpec, Output, quote};
 use crate::results::Results;
 use crate::stop::Stop;
 
@@ -60,6 +60,10 @@ const HURRY: Duration = Duration::from_secs(120);
 
 /// Beyond its deadline a run is given this long to be killed on its host and seen ended by us.
 const GRACE: Duration = Duration::from_secs(60);
+
+/// What is said of a file that is there, and how the question ends where one is not.
+const THERE: &str = "there";
+const NOT_THERE: i32 = 1;
 
 /// Where the runs of suites live, in the home of the user.
 const JOBS: &str = ".teravm-ci/jobs";
@@ -107,7 +111,11 @@ impl Tester {
         if idle.command.is_empty() {
             return Ok(());
         }
-        let output = self.shell(step, &idle.command, idle.timeout).await?;
+        self.is_idle(&self.shell(step, &idle.command, idle.timeout).await?)
+    }
+
+    fn is_idle(&self, output: &Output) -> Result<(), Problem> {
+        let idle = &self.config.idle;
         let said = format!("{}\n{}", output.text(), output.errors());
         let busy = said.lines().find(|line| {
             let line = line.to_lowercase();
@@ -123,10 +131,28 @@ impl Tester {
         Ok(())
     }
 
+    /// Whether a suite can be started: its files are there, and NG40 is idle.
+    async fn is_ready_for(&self, suite: &Suite) -> Result<(), Problem> {
+        let script = self.is_ready_script(suite);
+        let mut output = self.command(Step::Test, &script, self.config.idle.timeout).await?;
+        if output.status == NOT_THERE {
+            self.has(suite, &output)?;
+        }
+        if self.config.idle.command.is_empty() {
+            return Ok(());
+        }
+        let said: Vec<String> = output.text().lines().skip(suite.files().count()).map(str::to_owned).collect();
+        output.stdout = said.join("\n").into_bytes();
+        self.is_idle(&output)
+    }
+
     /// Runs a command in the tester's own shell, in the folder of the lists.
-    async fn shell(&self, step: Step, command: &str, deadline: Duration) -> Result<crate::remote::Output, Problem> {
-        let line = self.in_shell(command);
-        self.events.say(EventKind::Commanded { step, host: self.host.name().to_owned(), command: line.clone() });
+    async fn shell(&self, step: Step, command: &str, deadline: Duration) -> Result<Output, Problem> {
+        self.command(step, &self.in_shell(command), deadline).await
+    }
+
+    async fn command(&self, step: Step, line: &str, deadline: Duration) -> Result<Output, Problem> {
+        self.events.say(EventKind::Commanded { step, host: self.host.name().to_owned(), command: line.to_owned() });
         let run = || self.host.command(format!("{}{line}", self.fence)).deadline(deadline).run();
         self.host.outlast(run).await.map_err(|error| error.problem())
     }
@@ -156,12 +182,8 @@ impl Tester {
             }
         };
         note(format!("the suite `{name}`:"));
-        for file in suite.files() {
-            command(self.is_there_script(file));
-        }
-        in_shell(&self.config.idle.command);
+        command(self.is_ready_script(suite));
         in_shell(&self.config.cleanup_before);
-        command(logs::CLOCK.to_owned());
         let within = config::format_duration(suite.deadline);
         note(format!("as a job of the host's own, within {within}; it goes on without us:"));
         command(self.test_command(suite));
@@ -173,17 +195,29 @@ impl Tester {
 
     /// Refuses a suite whose test list, or whose parameters, are not on the tester.
     pub(crate) async fn must_have(&self, suite: &Suite) -> Result<(), Problem> {
-        for file in suite.files() {
-            let output = self.host.run(&self.is_there_script(file)).await.map_err(|error| error.problem())?;
-            if output.status != 0 {
-                return Err(Trouble::NoList { path: &self.path_of(file) }.problem().because(output.last_words()));
-            }
-        }
-        Ok(())
+        let output = self.host.run(&self.are_there_script(suite)).await.map_err(|error| error.problem())?;
+        self.has(suite, &output)
     }
 
-    fn is_there_script(&self, file: &str) -> String {
-        format!("head -c 0 {}", quote(&self.path_of(file)))
+    fn has(&self, suite: &Suite, output: &Output) -> Result<(), Problem> {
+        let there = output.text().lines().take_while(|line| *line == THERE).count();
+        let Some(missing) = suite.files().nth(there) else { return Ok(()) };
+        let why = output.errors().lines().next().unwrap_or_default().to_owned();
+        Err(Trouble::NoList { path: &self.path_of(missing) }.problem().because(why))
+    }
+
+    /// Says a line for each file of a suite that is there, and ends where one is not.
+    fn are_there_script(&self, suite: &Suite) -> String {
+        let is_there =
+            |file: &String| format!("head -c 0 {} && echo {THERE} || exit {NOT_THERE}\n", quote(&self.path_of(file)));
+        suite.files().map(is_there).collect()
+    }
+
+    /// The same, and then asks whether NG40 is idle.
+    fn is_ready_script(&self, suite: &Suite) -> String {
+        let idle = &self.config.idle.command;
+        let asked = if idle.is_empty() { String::new() } else { self.in_shell(idle) };
+        format!("{}{asked}", self.are_there_script(suite))
     }
 
     fn path_of(&self, file: &str) -> String {
@@ -224,7 +258,6 @@ impl Run<'_> {
             .ok();
         let (path, file) = kept.unzip();
         let mut console = Console::new(file, self.suite, tester.events.redactor());
-        let clock = tester.clock().await?;
         let job = stop.or(self.start(run)).await??;
         let (end, why) = self.follow(&job, &mut console, stop).await;
         if let Some(path) = path {
@@ -242,7 +275,7 @@ impl Run<'_> {
             if stop.is_urgent() {
                 return Vec::new();
             }
-            logs::of_run(tester, (self.name, self.attempt), &clock, outcome.failed).await
+            logs::of_run(tester, (self.name, self.attempt), job.since(), outcome.failed).await
         };
         for case in explained.await {
             tester.events.say(EventKind::CaseExplained { suite: self.name.to_owned(), case });
@@ -267,8 +300,7 @@ impl Run<'_> {
 
     async fn get_ready(&self) -> Result<(), Problem> {
         let tester = self.tester;
-        tester.must_have(self.suite).await?;
-        tester.must_be_idle(Step::Test).await?;
+        tester.is_ready_for(self.suite).await?;
         if !tester.config.cleanup_before.is_empty() {
             tester.clean_up(&tester.config.cleanup_before).await?;
             tokio::time::sleep(tester.config.settle).await;

@@ -35,6 +35,8 @@ pub(crate) struct Job {
     host: Host,
     directory: String,
     run_as: As,
+    /// When it was started, by the host's clock; known to whoever has started it.
+    since: Option<String>,
 }
 
 /// How a job stands.
@@ -66,11 +68,12 @@ pub(crate) enum JobEnd {
 impl Job {
     /// Starts a job, unless one of this directory was started before: asking again after a lost answer does no harm.
     pub(crate) async fn start(host: &Host, spec: &JobSpec) -> Result<Job, Error> {
-        let job = Job::attach(host, &spec.directory, spec.run_as);
+        let mut job = Job::attach(host, &spec.directory, spec.run_as);
         let runner = format!("{MEMBERS}\n{RUNNER}");
         let call = format!("start {} {:.3} {}", runner.len(), spec.deadline.as_secs_f64(), GRACE.as_secs());
         let output = job.ask(&call).stdin(format!("{runner}{}", spec.script)).run().await?;
         if output.is_success() {
+            job.since = Some(output.text());
             return Ok(job);
         }
         Err(Error::JobNotStarted { host: host.name().to_owned(), job: job.directory, text: output.last_words() })
@@ -78,7 +81,12 @@ impl Job {
 
     /// A job that was started before, perhaps by an earlier run. Whether there is one, [`Job::status`] tells.
     pub(crate) fn attach(host: &Host, directory: &str, run_as: As) -> Job {
-        Job { host: host.clone(), directory: directory.trim_end_matches('/').to_owned(), run_as }
+        Job { host: host.clone(), directory: directory.trim_end_matches('/').to_owned(), run_as, since: None }
+    }
+
+    /// When it was started, by its host's clock: seconds since 1970 with their fractions, and the local time as `210201_070626`.
+    pub(crate) fn since(&self) -> &str {
+        self.since.as_deref().unwrap_or_default()
     }
 
     /// Hands over the job's output from `offset` on, as it appears, until the job ends. `offset` goes along: after a lost

@@ -86,11 +86,8 @@ fn command(heard: Heard, run: &str) -> Option<String> {
             _ => panic!("nobody expects this of a job: {verb}"),
         };
     }
-    let asked = data.strip_prefix("GET /v1.30").and_then(|asked| asked.split(' ').next());
-    Some(match asked {
-        Some(path) => format!("{} # GET {path}", heard.script),
-        None => heard.script,
-    })
+    let asked = data.lines().filter_map(|line| line.strip_prefix("GET /v1.30")?.split(' ').next());
+    Some(asked.fold(heard.script, |command, path| format!("{command} # GET {path}")))
 }
 
 /// The same without what is known only in the night, and without what keeps late commands from doing anything.

@@ -1,13 +1,14 @@
 # What can be asked of a job: each verb is sent to the host anew. `$d` is the job's directory.
 
-# Starts it, unless it was started before: RUNNER-SIZE DEADLINE GRACE, runner and script on standard input.
+# Starts it, unless it was started before, and prints when that was: RUNNER-SIZE DEADLINE GRACE, runner and script on standard
+# input.
 start() {
     mkdir -p "${d%/*}" || return
     if [ ! -d "$d" ]; then
         new=$(mktemp -d "$d.XXXXXXXX") || return
         trap 'rm -rf "$new"' EXIT
         trap 'exit 143' TERM
-        head -c "$1" >"$new/runner" && cat >"$new/script" && printf '%64s\n' '' >"$new/rc.new" || return
+        head -c "$1" >"$new/runner" && cat >"$new/script" && printf '%64s\n' '' >"$new/rc.new" && date '+%s.%N %y%m%d_%H%M%S' >"$new/since" || return
         : >"$new/log" && : >"$new/lock" && mkfifo "$new/pipe" || return
         # The directory appears whole, and only one can be the first.
         mv -T "$new" "$d" 2>/dev/null || [ -d "$d" ] || return
@@ -15,7 +16,7 @@ start() {
     # One at a time: the runner has written down who it is when we hear the end of its output.
     exec 8>>"$d/start" && flock 8 || return
     [ -e "$d/pid" ] || said=$(cd && setsid -f sh "$d/runner" "$d" "$2" "$3" </dev/null 2>&1 8>&-)
-    [ -e "$d/pid" ] && return
+    [ -e "$d/pid" ] && cat "$d/since" && return
     echo "${said:-its runner did not start}" >&2
     return 1
 }
