@@ -11,6 +11,21 @@ pub use crate::ng40::fuzz::console;
 pub use crate::report::fuzz::reports;
 pub use crate::vpn::fuzz::{management, profile};
 
+/// The rooms whose cost is measured by itself (`tests/bench/rooms`), by name: reading a saved console, and writing each report of what
+/// it came to. Each returns how much came of it.
+#[cfg(fuzzing)]
+pub fn rooms(file: &std::path::Path) -> Vec<(&'static str, Box<dyn Fn() -> usize>)> {
+    let console = std::fs::read(file).expect("the console can be read");
+    let summary = std::rc::Rc::new(crate::offline::told(file, None).expect("the console can be read"));
+    let mut rooms: Vec<(&str, Box<dyn Fn() -> usize>)> =
+        vec![("read", Box::new(move || crate::ng40::fuzz::cases(&console)))];
+    for (name, write) in crate::report::fuzz::WRITERS {
+        let summary = std::rc::Rc::clone(&summary);
+        rooms.push((name, Box::new(move || write(&summary).len())));
+    }
+    rooms
+}
+
 /// The most runs that one input may have: a slow input finds nothing.
 const MOST_RUNS: usize = 3;
 /// Two of them are the longest line that a console or a program may print.

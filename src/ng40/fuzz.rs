@@ -70,6 +70,16 @@ fn choose(input: &mut Unstructured<'_>) -> Result<(Rules, End, Cuts)> {
     Ok((Rules { exit_status, max_packet_loss }, end, Cuts::choose(input)?))
 }
 
+/// Reads a console as `report` does, and returns how many cases it has.
+#[cfg(fuzzing)]
+pub(crate) fn cases(console: &[u8]) -> usize {
+    let mut reading = Reading::new(Rules::default());
+    for piece in console.chunks(256 * 1024) {
+        reading.push(piece, None, |_| {});
+    }
+    reading.finish(End::Offline, None, |_| {}).cases.len()
+}
+
 /// Reads a console that came in these pieces, and checks that what was told on the way is what came out.
 pub(super) fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, rules: Rules, end: End) -> Outcome {
     let mut told = Vec::new();

@@ -144,12 +144,8 @@ impl Host {
         let since = Instant::now();
         let mut is_fresh = false;
         loop {
-            let (session, ahead) = self.session().await?;
-            let ahead = match ahead {
-                Some(ahead) => ahead.opened(&session).await,
-                None => None,
-            };
-            let opened = match ahead {
+            let session = self.session().await?;
+            let opened = match self.opened_ahead(&session).await {
                 Some(child) => Ok(child),
                 None => open(&session).await,
             };
@@ -174,6 +170,20 @@ impl Host {
         }
     }
 
+    /// A channel that waits for a command, if there is one.
+    async fn opened_ahead(&self, session: &Arc<Session>) -> Option<Child<Arc<Session>>> {
+        loop {
+            let ahead = {
+                let mut connection = self.inner.connection.lock().await;
+                connection.as_mut().filter(|now| Arc::ptr_eq(&now.session, session))?.ahead.pop_front()?
+            };
+            // Each that was not to be had is forgotten: one behind it may take the place that there is.
+            if let Some(child) = ahead.opened(session).await {
+                return Some(child);
+            }
+        }
+    }
+
     /// Has channels opened for the commands that come next.
     async fn open_ahead(&self, session: &Arc<Session>) {
         let mut connection = self.inner.connection.lock().await;
@@ -187,14 +197,14 @@ impl Host {
         Error::Lost { host: self.name().to_owned() }
     }
 
-    /// The connection, made if there is none, and the channel that was opened ahead, if there is one.
-    async fn session(&self) -> Result<(Arc<Session>, Option<Ahead>), Error> {
+    /// The connection, made if there is none.
+    async fn session(&self) -> Result<Arc<Session>, Error> {
         let mut connection = self.inner.connection.lock().await;
         let connection = match connection.as_mut() {
             Some(connection) => connection,
             None => connection.insert(self.connect().await?),
         };
-        Ok((Arc::clone(&connection.session), connection.ahead.pop_front()))
+        Ok(Arc::clone(&connection.session))
     }
 
     /// Drops a connection that is dead, unless somebody has already made a new one.

@@ -19,6 +19,15 @@ use crate::gate::{CameTo, Exceeded, Flaky, Gate, KnownFailure, MaxDuration, Requ
 use crate::memory::{CaseMemory, Memory, Past, StepMemory, SuiteMemory};
 use crate::summary::{JudgedSuite, Status, Summary};
 
+/// The reports that are documents, by the names of their files.
+#[cfg(fuzzing)]
+pub(crate) const WRITERS: [(&str, fn(&Summary) -> String); 4] = [
+    ("junit.xml", junit::document),
+    ("run.json", record::document),
+    ("summary.md", markdown::document),
+    ("report.html", |summary| Page::default().document(summary)),
+];
+
 /// A night that goes on for longer than this tells nothing new.
 const MOST_EVENTS: usize = 100;
 

@@ -204,6 +204,17 @@ async fn a_command_goes_through_a_channel_that_has_waited_for_it() {
 }
 
 #[tokio::test]
+async fn a_host_that_allows_one_channel_at_a_time_is_asked_one_thing_after_the_other() {
+    let sshd = Sshd::start_with("MaxSessions 1\n");
+    let host = sshd.host().await;
+    let since = Instant::now();
+    for number in 0..10 {
+        assert_eq!(host.run(&format!("echo {number}")).await.unwrap().text(), number.to_string());
+    }
+    assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
+}
+
+#[tokio::test]
 async fn a_channel_that_has_waited_and_is_gone_costs_a_second_try_and_nothing_is_run_twice() {
     let sshd = Sshd::start();
     let host = sshd.patient_host().await;

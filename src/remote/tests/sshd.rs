@@ -23,6 +23,11 @@ pub(super) struct Sshd {
 
 impl Sshd {
     pub(super) fn start() -> Sshd {
+        Sshd::start_with("")
+    }
+
+    /// The same with further lines in its configuration.
+    pub(super) fn start_with(lines: &str) -> Sshd {
         let directory = tempfile::Builder::new().prefix("teravm-ci-test-").tempdir().unwrap();
         for name in ["host", "client", "other"] {
             keygen(&directory.path().join(name), "");
@@ -39,7 +44,7 @@ impl Sshd {
         let configuration = format!(
             "ListenAddress 127.0.0.1:{port}\nHostKey {at}/host\nAuthorizedKeysFile {at}/authorized_keys\nPidFile none\n\
              StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
-             PermitRootLogin prohibit-password\nPermitUserRC no\nPrintMotd no\nSetEnv HOME={at}/home\nMaxStartups 100\n"
+             PermitRootLogin prohibit-password\nPermitUserRC no\nPrintMotd no\nSetEnv HOME={at}/home\nMaxStartups 100\n{lines}"
         );
         fs::write(directory.path().join("sshd_config"), configuration).unwrap();
         let mut server = Command::new("/usr/sbin/sshd");
