@@ -862,6 +862,45 @@ mod tests {
     }
 
     /// Runs a script with `NEXT`, `BACKUP` and the current folder in a folder of its own.
+    #[test]
+    fn compose_is_asked_once_about_the_same_files() {
+        let known = include_str!("services.sh").replace("NEXT", "next").replace("COMPOSE", "compose");
+        let (asked, forced) = (known.replace("KNOWN", "known"), known.replace("KNOWN", "/dev/null"));
+        // Each call of compose is a line in `calls`.
+        let script = format!(
+            "masked() {{ \"$@\"; }}\ncompose() {{ echo call >>calls; [ \"$1\" = --project-directory ] || return 9; \
+             case $* in *' --services') echo magmad ;; esac; }}\n\
+             ask() {{ mkdir -p next; cp .env docker-compose.yml next/; [ -z \"$1\" ] || echo X=1 >>next/.env; set -- -f next/docker-compose.yml; }}\n\
+             is() {{ echo \"$1: $(cat calls | wc -l) calls, $(cat next/services)\"; : >calls; rm next/services; }}\n\
+             keep() {{ mv next/known known; }}\n: >calls\n\
+             ask; {asked}\nis first; keep\nask; {asked}\nis again; keep\nask; {forced}\nis forced\n\
+             ask other; {asked}\nis 'another release'; keep\nask; {asked}\nis 'back'; keep\nask; {asked}\nis 'and again'\n"
+        );
+        let files: [(&str, &[u8]); 2] = [(".env", b"IMAGE_VERSION=a\n"), ("docker-compose.yml", b"services: {}\n")];
+        let (_folder, output) = in_folder(&files, &script);
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            "first: 2 calls, magmad\nagain: 0 calls, magmad\nforced: 2 calls, magmad\nanother release: 2 calls, magmad\n\
+             back: 2 calls, magmad\nand again: 0 calls, magmad\n",
+            "{output:?}"
+        );
+    }
+
+    #[test]
+    fn a_container_that_has_said_nothing_is_not_asked_what_it_has_said() {
+        let script = "docker() {\n  case $1 in\n  ps) echo 1 2 3 4 ;;\n  inspect) printf '%s\\n' '/talks journald ' '/quiet journald ' \"/file json-file $PWD/old.log\" \
+                      '/other local ' ;;\n  logs) echo \"what $5 said\" ;;\n  esac\n}\n\
+                      journalctl() { case $* in *CONTAINER_NAME=talks) echo x ;; *CONTAINER_NAME*) ;; *) echo engine ;; esac; }\n\
+                      touch -d '-1 hour' old.log\n";
+        let journal = include_str!("journal.sh").replace("SECONDS", "60").replace("PROJECT", "feg");
+        let (_folder, output) = in_folder(&[], &format!("{script}{journal}"));
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            "engine\n== talks\nwhat talks said\n== quiet\n== file\n== other\nwhat other said\n",
+            "{output:?}"
+        );
+    }
+
     fn in_folder(files: &[(&str, &[u8])], script: &str) -> (tempfile::TempDir, std::process::Output) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().display().to_string();

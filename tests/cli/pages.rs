@@ -136,6 +136,10 @@ const ELSEWHERE: [(&str, &str, Option<Place>); 25] = [
     ("tests/bench/hosts", "takes minutes: by hand", None),
     ("tests/bench/nights", "takes minutes: by hand", None),
     ("tests/bench/output", "takes minutes: by hand", None),
+    ("tests/bench/live", "takes minutes: by hand", None),
+    ("tests/bench/rooms", "takes minutes: by hand", None),
+    ("tests/bench/run", "takes an hour: by hand", None),
+    ("tests/bench/small", "takes minutes: by hand", None),
     (
         "cargo build --release --locked",
         "for every night",
