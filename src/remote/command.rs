@@ -478,8 +478,8 @@ impl AsyncRead for Pipe {
                 // It never began. The ending knows why.
                 Poll::Ready(Ok(())) if read.filled().is_empty() => {}
                 Poll::Ready(Ok(())) => {
-                    let script_s = frame.push(read.filled());
-                    self.first.extend(script_s);
+                    let came = frame.push(read.filled());
+                    self.first.extend(came);
                     self.first.extend(frame.rest());
                     self.before = (!frame.has_begun()).then_some(frame);
                 }
