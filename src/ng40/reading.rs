@@ -15,9 +15,10 @@ use crate::config::{ExitStatusRule, Suite};
 use crate::event::{self, Judgement};
 use crate::secret::{RedactedStream, Redactor};
 
-/// How much of a case's own console a report carries: this much of its head, and this much of its tail.
-const HEAD: u64 = 16 * 1024;
-const TAIL: u64 = 48 * 1024;
+/// How much of a console a report carries beside a case: so much of its head, and so much of its tail, in bytes.
+const MOST: (u64, u64) = (16 * 1024, 48 * 1024);
+/// The same of a case that has passed, of which few want to know more.
+const MOST_OF_PASSED: (u64, u64) = (2 * 1024, 6 * 1024);
 
 /// What is heard while a console comes in.
 #[derive(Debug)]
@@ -181,7 +182,7 @@ impl Console {
                 judgement: Judgement::Error { message: messages.join("; ") },
                 took: Duration::ZERO,
                 details: messages.join("\n"),
-                console: self.excerpt(&(0..self.kept)),
+                console: self.excerpt(&(0..self.kept), MOST),
                 is_missing: false,
             }));
         }
@@ -231,31 +232,33 @@ impl Console {
     }
 
     fn told(&self, case: &Case) -> event::Case {
+        let judgement = judgement(case);
+        let most = if judgement == Judgement::Passed { MOST_OF_PASSED } else { MOST };
         event::Case {
             number: self.numbers.get(&case.full_name()).copied().unwrap_or_default(),
             name: case.full_name(),
             params: case.params.clone().unwrap_or_default(),
             verdict: case.verdict.token().map(str::to_owned),
-            judgement: judgement(case),
+            judgement,
             took: case.took.unwrap_or_default(),
             details: case.details(),
-            console: case.console.as_ref().map(|range| self.excerpt(range)).unwrap_or_default(),
+            console: case.console.as_ref().map(|range| self.excerpt(range, most)).unwrap_or_default(),
             is_missing: false,
         }
     }
 
     /// A part of the console as it was kept: all of it, or its head and its tail.
-    fn excerpt(&self, range: &Range<u64>) -> String {
+    fn excerpt(&self, range: &Range<u64>, (head, tail): (u64, u64)) -> String {
         let Some(file) = &self.file else { return String::new() };
         let length = range.end.saturating_sub(range.start);
-        if length <= HEAD + TAIL {
+        if length <= head + tail {
             return read(file, range.start, length);
         }
-        let left_out = length - HEAD - TAIL;
+        let left_out = length - head - tail;
         format!(
             "{}\n[{left_out} bytes left out; the whole console is beside the reports]\n{}",
-            read(file, range.start, HEAD),
-            read(file, range.end - TAIL, TAIL)
+            read(file, range.start, head),
+            read(file, range.end - tail, tail)
         )
     }
 }

@@ -13,6 +13,7 @@ use super::fuzz::{assert_counted, read};
 use super::list::{Occurrence, Reading};
 use super::outcome::{End, ExitStatus, Outcome, ProblemKind, Rules};
 use super::parser::{Said, parse_line};
+use super::reading::{Console, Heard};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/ng40");
 
@@ -347,4 +348,28 @@ proptest! {
             prop_assert!(matches!(parse_line(&line.text()), Said::Other(_)), "{}", line.text());
         }
     }
+}
+
+#[test]
+fn a_case_that_has_passed_carries_less_of_its_console_than_one_that_has_not() {
+    let filler = "a word of the system\n".repeat(10_000);
+    let case = |name: &str, token: &str| {
+        format!(
+            "Run test case (1) on facebook: {name}()\nfirst of {name}\n{filler}last of {name}\nVerdict({name}) = VERDICT_{token}\n"
+        )
+    };
+    let text = case("good", "PASS") + &case("bad", "FAIL");
+    let mut file = tempfile::tempfile().expect("a temporary file");
+    std::io::Write::write_all(&mut file, text.as_bytes()).expect("it has room");
+    let mut console = Console::saved(&file, Rules::default());
+    let mut carried = Vec::new();
+    let mut hear = |heard| {
+        if let Heard::Finished(case) = heard {
+            let has_ends = ["first of", "last of"].iter().all(|end| case.console.contains(end));
+            carried.push((case.name, case.console.len() / 1024, has_ends));
+        }
+    };
+    console.push(text.as_bytes(), Duration::ZERO, &mut hear);
+    console.finish(End::Offline, Duration::ZERO, &mut hear);
+    assert_eq!(carried[..2], [("good".to_owned(), 8, true), ("bad".to_owned(), 64, true)]);
 }
