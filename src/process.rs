@@ -311,9 +311,11 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     }
 }
 
-/// Is there a process of this number on this machine?
+/// Is there a process of this number on this machine? One that nobody has waited for after its end is none.
 pub(crate) fn is_alive(id: u32) -> bool {
-    Path::new("/proc").join(id.to_string()).exists()
+    // `12 (a name) S 1 ...`
+    let stat = std::fs::read_to_string(Path::new("/proc").join(id.to_string()).join("stat"));
+    stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X'])))
 }
 
 #[cfg(test)]
@@ -325,6 +327,20 @@ mod tests {
     }
 
     const LONG: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn a_process_is_alive_until_it_ends_whether_or_not_somebody_waits_for_it() {
+        assert!(is_alive(std::process::id()));
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("a process");
+        assert!(is_alive(child.id()));
+        child.kill().expect("it is ours");
+        let since = Instant::now();
+        while is_alive(child.id()) {
+            assert!(since.elapsed() < LONG, "it was killed and is alive");
+        }
+        child.wait().expect("it is ours");
+        assert!(!is_alive(child.id()));
+    }
 
     #[tokio::test]
     async fn both_streams_are_read_and_the_last_output_comes_before_the_end() {

@@ -7,10 +7,12 @@ mod feg;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod ground;
+mod health;
 mod registry;
+mod settling;
 mod trouble;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +24,8 @@ pub(crate) use registry::{Answer, Login};
 pub(crate) use trouble::Trouble;
 
 use ground::{Ground, all_said};
+use health::{Health, Unit};
+use settling::{Settling, Unsettled, briefly};
 
 use crate::config::Verify;
 use crate::event::{Class, Events, Problem, Step};
@@ -66,69 +70,18 @@ pub(crate) enum Found {
 }
 
 impl Found {
-    fn look_again(&mut self, later: &Found) {
+    fn health(&self) -> &Health {
         match self {
-            Found::Agw(found) => found.health.look_again(health(later)),
-            Found::Feg(found) => found.health.look_again(health(later)),
+            Found::Agw(found) => &found.health,
+            Found::Feg(found) => &found.health,
         }
     }
-}
 
-/// The units or services of a gateway, by name.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Health {
-    pub(crate) units: BTreeMap<String, Unit>,
-    /// What was up and did not stay up while we looked.
-    #[serde(default)]
-    pub(crate) flapping: BTreeSet<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Unit {
-    pub(crate) state: String,
-    pub(crate) is_up: bool,
-    /// Changes when it starts anew.
-    pub(crate) mark: String,
-}
-
-impl Health {
-    fn of(units: BTreeMap<String, Unit>) -> Health {
-        Health { units, flapping: BTreeSet::new() }
-    }
-
-    /// The names of what is up, and stays up as far as we know.
-    fn running(&self) -> impl Iterator<Item = &str> {
-        let up = self.units.iter().filter(|(name, unit)| unit.is_up && !self.flapping.contains(*name));
-        up.map(|(name, _)| name.as_str())
-    }
-
-    /// The names of what need not stay up: it was there and was not up, and is not required.
-    fn ignored(&self, required: &BTreeSet<String>) -> BTreeSet<String> {
-        let must: BTreeSet<&str> = self.running().chain(required.iter().map(String::as_str)).collect();
-        self.units.keys().filter(|name| !must.contains(name.as_str())).cloned().collect()
-    }
-
-    /// Marks what was up and has, by a later look, started anew or gone down.
-    fn look_again(&mut self, later: &Health) {
-        let is_steady = |name: &String, unit: &Unit| {
-            later.units.get(name).is_some_and(|later| later.is_up && later.mark == unit.mark)
-        };
-        let up = self.units.iter().filter(|(_, unit)| unit.is_up);
-        self.flapping.extend(up.filter(|(name, unit)| !is_steady(name, unit)).map(|(name, _)| name.clone()));
-    }
-
-    /// Whether each of these is up; says which are not.
-    fn has(&self, names: impl Iterator<Item = String>) -> Result<(), String> {
-        let mut down: Vec<String> = names
-            .filter(|name| !self.units.get(name).is_some_and(|unit| unit.is_up))
-            .map(|name| {
-                let state = self.units.get(&name).map_or("not there", |unit| &unit.state);
-                format!("`{name}` is {state}")
-            })
-            .collect();
-        down.sort();
-        down.dedup();
-        if down.is_empty() { Ok(()) } else { Err(down.join(", ")) }
+    fn look_again(&mut self, later: &Found) {
+        match self {
+            Found::Agw(found) => found.health.look_again(later.health()),
+            Found::Feg(found) => found.health.look_again(later.health()),
+        }
     }
 }
 
@@ -275,8 +228,10 @@ impl Gateway {
         let step = Step::Prepare;
         let mut before = found.clone();
         before.look_again(now);
-        let fine = |now: &Found| health(now).has(self.required().into_iter().chain(running(&before)));
-        let mut settling = Settling::new(briefly(verify), &fine, health(&before).ignored(&self.required()));
+        let fine = |now: &Found| {
+            now.health().has(self.required().into_iter().chain(before.health().running().map(str::to_owned)))
+        };
+        let mut settling = Settling::new(briefly(verify), &fine, before.health().ignored(&self.required()));
         let is_settled = settling.look(found, seen) || settling.look(now, Instant::now());
         let settled = if is_settled { Ok(()) } else { self.settle(step, settling, Some(stop)).await };
         match settled {
@@ -302,7 +257,7 @@ impl Gateway {
     pub(crate) async fn look_again(&self, found: &Found) -> Result<Found, Problem> {
         let mut found = found.clone();
         found.look_again(&self.found(Step::Prepare).await?);
-        for name in &health(&found).flapping {
+        for name in &found.health().flapping {
             self.ground().warn(Step::Prepare, format!("`{name}` does not stay up, before anything is switched"));
         }
         Ok(found)
@@ -364,7 +319,7 @@ impl Gateway {
             }
             _ => Err("it is of another kind".to_owned()),
         };
-        let settling = Settling::new(verify.clone(), &fine, health(before).ignored(&self.required()));
+        let settling = Settling::new(verify.clone(), &fine, before.health().ignored(&self.required()));
         let settled = self.settle(Step::Verify, settling, Some(stop)).await;
         if let Err(unsettled) = settled {
             let meddled = match (&unsettled, &expected) {
@@ -448,7 +403,7 @@ impl Gateway {
                 (Gateway::Feg(_), Found::Feg(now), Found::Feg(before)) => Feg::is_as_before(now, before),
                 _ => Err("it is of another kind".to_owned()),
             };
-            let settling = Settling::new(verify.clone(), &fine, health(before).ignored(&BTreeSet::new()));
+            let settling = Settling::new(verify.clone(), &fine, before.health().ignored(&BTreeSet::new()));
             let settled = self.settle(step, settling, None).await;
             settled.map_err(|why| why.unless(|why| Problem::testbed("it is not as it was").because(why)))
         };
@@ -590,7 +545,7 @@ impl Gateway {
                     Err(problem) => Unsettled::Problem(problem),
                 });
             }
-            let pause = tokio::time::sleep(settling.rest().min(POLL));
+            let pause = tokio::time::sleep(settling.rest(Instant::now()).min(POLL));
             match stop {
                 Some(stop) => stop.or(pause).await.map_err(Unsettled::Problem)?,
                 None => pause.await,
@@ -678,113 +633,8 @@ const JOB_GRACE: Duration = Duration::from_secs(120);
 const MINUTE: Duration = Duration::from_secs(60);
 /// An answer that takes longer than this has waited for a lost connection.
 const SLOW: Duration = Duration::from_secs(15);
-/// How long a gateway that is not switched is looked at.
-const BRIEFLY: Duration = Duration::from_secs(5);
-/// How a gateway that is not switched is looked at: more than once, however short it has to be stable.
-fn briefly(verify: &Verify) -> Verify {
-    Verify { stable: (verify.stable / 2).min(BRIEFLY), timeout: verify.stable.max(BRIEFLY) }
-}
-
 /// How often a gateway is asked while it settles.
 const POLL: Duration = Duration::from_millis(1000);
-
-/// Says of what a gateway runs whether it is as it shall be, and why not.
-type Content<'a> = dyn Fn(&Found) -> Result<(), String> + Send + Sync + 'a;
-
-/// Looks at a gateway that settle the question whether it is as it shall be: `fine` is content, and no unit but the `ignored` has started
-/// anew, for `verify.stable`.
-struct Settling<'a> {
-    verify: Verify,
-    fine: &'a Content<'a>,
-    ignored: BTreeSet<String>,
-    /// Since when it has been as it shall be, and with which marks.
-    steady: Option<(Instant, BTreeMap<String, String>)>,
-    /// Why it is not settled.
-    why: String,
-}
-
-impl<'a> Settling<'a> {
-    fn new(verify: Verify, fine: &'a Content<'a>, ignored: BTreeSet<String>) -> Settling<'a> {
-        Settling { verify, fine, ignored, steady: None, why: "it was not asked in time".to_owned() }
-    }
-
-    /// Takes in what it ran `at` a moment. Returns whether it has settled.
-    fn look(&mut self, now: &Found, at: Instant) -> bool {
-        if let Err(why) = (self.fine)(now) {
-            self.is_not(why);
-            return false;
-        }
-        let marks = marks(now, &self.ignored);
-        match &self.steady {
-            Some((since, known)) if *known == marks => return at.duration_since(*since) >= self.verify.stable,
-            Some((_, known)) => {
-                let stable = crate::config::format_duration(self.verify.stable);
-                self.why = format!("{} did not stay up for {stable}", changed(known, &marks));
-            }
-            None => {}
-        }
-        self.steady = Some((at, marks));
-        false
-    }
-
-    fn is_not(&mut self, why: String) {
-        self.why = why;
-        self.steady = None;
-    }
-
-    /// How long it has to stay as it is until it has settled; for ever, while it is not as it shall be.
-    fn rest(&self) -> Duration {
-        match &self.steady {
-            Some((since, _)) => self.verify.stable.saturating_sub(since.elapsed()),
-            None => Duration::MAX,
-        }
-    }
-}
-
-/// Why a gateway did not settle.
-enum Unsettled {
-    /// It answered, and was not as it shall be.
-    Why { why: String, now: Found },
-    /// It could not be asked, or we were stopped.
-    Problem(Problem),
-}
-
-impl Unsettled {
-    fn unless(self, problem: impl FnOnce(String) -> Problem) -> Problem {
-        match self {
-            Unsettled::Why { why, .. } => problem(why),
-            Unsettled::Problem(problem) => problem,
-        }
-    }
-}
-
-fn health(found: &Found) -> &Health {
-    match found {
-        Found::Agw(found) => &found.health,
-        Found::Feg(found) => &found.health,
-    }
-}
-
-fn running(found: &Found) -> impl Iterator<Item = String> {
-    health(found).running().map(str::to_owned)
-}
-
-/// The marks of what is up: they change when a unit starts anew.
-fn marks(found: &Found, ignored: &BTreeSet<String>) -> BTreeMap<String, String> {
-    let units = health(found).units.iter().filter(|(name, unit)| unit.is_up && !ignored.contains(*name));
-    units.map(|(name, unit)| (name.clone(), unit.mark.clone())).collect()
-}
-
-fn changed(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> String {
-    let names: Vec<String> = before
-        .iter()
-        .filter(|(name, mark)| now.get(*name) != Some(mark))
-        .map(|(name, _)| name)
-        .chain(now.keys().filter(|name| !before.contains_key(*name)))
-        .map(|name| format!("`{name}`"))
-        .collect();
-    names.join(", ")
-}
 
 /// Testbed when the text shows one of the signs of trouble around the release, else the release itself. Programs differ in
 /// how they write them: `No space left on device` is the C library's, `no space left on device` is Go's.
@@ -796,75 +646,6 @@ fn blamed(said: &str, signs: &[&str]) -> Class {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn health(units: &[(&str, bool, &str)]) -> Health {
-        let unit = |&(name, is_up, mark): &(&str, bool, &str)| {
-            (name.to_owned(), Unit { state: "active".to_owned(), is_up, mark: mark.to_owned() })
-        };
-        Health::of(units.iter().map(unit).collect())
-    }
-
-    #[test]
-    fn what_did_not_stay_up_before_the_switch_need_not_stay_up_after_it() {
-        let mut before =
-            health(&[("mme", true, "1"), ("crashes", true, "1"), ("goes", true, "1"), ("off", false, "0")]);
-        before.look_again(&health(&[
-            ("mme", true, "1"),
-            ("crashes", true, "2"),
-            ("goes", false, "0"),
-            ("off", true, "9"),
-        ]));
-        assert_eq!(before.running().collect::<Vec<_>>(), ["mme"]);
-        assert_eq!(before.ignored(&BTreeSet::new()), ["crashes", "goes", "off"].map(str::to_owned).into());
-        assert_eq!(before.ignored(&["crashes".to_owned()].into()), ["goes", "off"].map(str::to_owned).into());
-    }
-
-    #[test]
-    fn one_look_does_not_decide_whether_a_gateway_stays_up() {
-        for stable in [0, 1, 2, 30, 300].map(Duration::from_secs) {
-            let looked = briefly(&Verify { stable, timeout: stable * 2 });
-            assert!(looked.timeout >= looked.stable + 2 * POLL, "{stable:?}: {looked:?}");
-        }
-    }
-
-    fn agw_with(units: &[(&str, bool, &str)]) -> Found {
-        Found::Agw(agw::AgwFound { packages: BTreeMap::new(), broken: BTreeSet::new(), health: health(units) })
-    }
-
-    #[test]
-    fn a_gateway_has_settled_when_nothing_has_started_anew_for_long_enough() {
-        let stable = Duration::from_secs(10);
-        let fine = |now: &Found| super::health(now).has(["mme".to_owned()].into_iter());
-        let mut settling = Settling::new(Verify { stable, timeout: stable * 2 }, &fine, ["off".to_owned()].into());
-        let began = Instant::now();
-        let at = |seconds: u64| began + Duration::from_secs(seconds);
-        let up = agw_with(&[("mme", true, "1"), ("off", true, "1")]);
-        // However long it has been so, one look does not tell.
-        assert!(!settling.look(&up, at(0)));
-        assert!(!settling.look(&agw_with(&[("mme", true, "1"), ("off", true, "2")]), at(9)));
-        let again = agw_with(&[("mme", true, "2")]);
-        assert!(!settling.look(&again, at(10)));
-        assert_eq!(settling.why, "`mme` did not stay up for 10s");
-        assert!(!settling.look(&again, at(19)));
-        assert!(!settling.look(&agw_with(&[("mme", false, "0")]), at(20)));
-        assert_eq!(settling.why, "`mme` is active");
-        assert_eq!(settling.rest(), Duration::MAX);
-        assert!(!settling.look(&again, at(21)));
-        assert!(settling.look(&again, at(31)));
-    }
-
-    #[test]
-    fn a_gateway_is_looked_at_again_when_it_may_have_settled_and_not_later() {
-        let fine = |_: &Found| Ok(());
-        let verify = |stable| Verify { stable, timeout: Duration::from_secs(60) };
-        let up = agw_with(&[("mme", true, "1")]);
-        let mut at_once = Settling::new(verify(Duration::ZERO), &fine, BTreeSet::new());
-        at_once.look(&up, Instant::now());
-        assert_eq!(at_once.rest(), Duration::ZERO);
-        let mut soon = Settling::new(verify(Duration::from_secs(5)), &fine, BTreeSet::new());
-        soon.look(&up, Instant::now() - Duration::from_secs(4));
-        assert!(soon.rest() <= Duration::from_secs(1), "{:?}", soon.rest());
-    }
 
     #[test]
     fn a_full_disk_is_the_surroundings_however_it_is_written() {

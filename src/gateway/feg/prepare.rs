@@ -1,0 +1,185 @@
+//! What is laid ready on a FEG before anything is switched: the release's files and images, and the way back.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::verify::FegExpected;
+use super::{FOLDER, Feg, FegFound, KNOWN, WAY_BACK, activation_class};
+use crate::event::{Class, Problem, Step};
+use crate::gateway::agw::last_lines;
+use crate::gateway::ground::room_script;
+use crate::gateway::{BACKUP, MINUTE, NEXT, Target, Trouble, all_said};
+use crate::remote::quote;
+
+impl Feg {
+    /// Checks the compose file and pulls the images. Touches no service. Where the release is what runs here, returns what runs now.
+    pub(in crate::gateway) async fn lay_ready(
+        &self,
+        target: &Target,
+        found: &FegFound,
+    ) -> Result<Option<FegFound>, Problem> {
+        let step = Step::Prepare;
+        let tag = target.tag.as_deref().expect("the tag is resolved when a FEG is upgraded");
+        self.stage(target, found, tag).await?;
+
+        let pull = self.pull_script(&self.references(found, tag));
+        self.ground
+            .must_root(step, &pull, self.config.prepare_timeout, |said| {
+                let is_missing =
+                    ["manifest unknown", "not found: manifest", "manifest for"].iter().any(|sign| said.contains(sign));
+                let class = if is_missing { Class::Upgrade } else { Class::Testbed };
+                Trouble::Unpulled { tag, class }.on(&self.ground.name).because(said)
+            })
+            .await?;
+
+        if target.is_forced {
+            return Ok(None);
+        }
+        let Some((expected, now)) = self.in_use(target, found, tag).await? else { return Ok(None) };
+        let is_there = self.is_target(found, found, &expected).is_ok();
+        if is_there && self.ground.is_only_looked_at() {
+            self.ground.note(step, format!("runs `{tag}` already, if the pull brings no other images"));
+        }
+        Ok(is_there.then_some(now))
+    }
+
+    /// What must run, and what runs now, where the files of the release are the very files in use; nothing where they are not.
+    async fn in_use(
+        &self,
+        target: &Target,
+        found: &FegFound,
+        tag: &str,
+    ) -> Result<Option<(FegExpected, FegFound)>, Problem> {
+        let references = self.references(found, tag);
+        let compare = format!(
+            "{}cmp -s docker-compose.yml {NEXT}/docker-compose.yml && cmp -s .env {NEXT}/.env || exit 0\necho same\n{}\necho ---\n{}",
+            self.preamble(),
+            self.expected_script(&references),
+            self.found_script(),
+        );
+        let output = if self.ground.is_only_looked_at() {
+            let aside = aside(&format!("{}\n{compare}", self.stage_script(target, found, tag)));
+            self.ground.commanded(Step::Prepare, &compare);
+            self.ground.look(&aside, self.config.prepare_timeout).await?
+        } else {
+            self.ground.run_root(Step::Prepare, &compare, MINUTE).await?
+        };
+        let said = output.text();
+        // Where it is only looked at, what lays it ready has said something before.
+        let Some((_, said)) = said.split_once("same\n") else {
+            return self.ground.answer("compare the compose file", &output).map(|_| None);
+        };
+        // They were not pulled where it is only looked at.
+        if found.containers.is_empty() || self.ground.is_only_looked_at() && !output.is_success() {
+            return Ok(None);
+        }
+        self.ground.answer("read the image IDs", &output)?;
+        let (expected, now) = said.split_once("---\n").unwrap_or((said, ""));
+        Ok(Some((FegExpected::parse(expected, tag, references, found.clone()), self.parse_found(now))))
+    }
+
+    fn pull_script(&self, references: &[String]) -> String {
+        let mut script = format!("{}pulls=\n", self.preamble());
+        for reference in references {
+            script.push_str(&format!("docker pull -q {} 2>&1 &\npulls=\"$pulls $!\"\n", quote(reference)));
+        }
+        script.push_str("status=0\nfor pull in $pulls; do wait \"$pull\" || status=$?; done\nexit $status");
+        script
+    }
+
+    /// Lays the compose file and the `.env` of the release beside those in use, and has compose check them.
+    async fn stage(&self, target: &Target, found: &FegFound, tag: &str) -> Result<(), Problem> {
+        let step = Step::Prepare;
+        let name = &self.ground.name;
+        let script = self.stage_script(target, found, tag);
+        let patience = self.config.prepare_timeout;
+        let output = self.ground.change_or_lay_aside(step, &script, &aside(&script), patience).await?;
+        let (release, said) = (target.release.version(), all_said(&output));
+        // Whatever else has failed has failed of that.
+        self.ground.has_room(&said, FOLDER)?;
+        match output.status {
+            0 => {
+                for line in output.text().lines().filter(|line| line.contains("variable is not set")) {
+                    self.ground.warn(step, format!("compose: {}", line.trim()));
+                }
+                Ok(())
+            }
+            3 => Err(Trouble::NotLaidReady { release }.on(name).because(last_lines(&said, 5))),
+            // Compose is not there, or was killed.
+            status @ (126 | 127 | 129..) => {
+                Err(Trouble::NoCompose.on(name).because(format!("exit status {status}: {}", last_lines(&said, 5))))
+            }
+            _ => {
+                let class = activation_class(&said);
+                Err(Trouble::ComposeRefuses { release, class }.on(name).because(last_lines(&said, 5)))
+            }
+        }
+    }
+
+    fn stage_script(&self, target: &Target, found: &FegFound, tag: &str) -> String {
+        let fetch = match &self.config.compose_url {
+            Some(template) => {
+                let url = quote(&target.release.fill(template));
+                format!(
+                    "if command -v curl >/dev/null; then curl -fsSL --max-time 120 -o {NEXT}/docker-compose.yml {url}; \
+                     else wget -q -T 120 -O {NEXT}/docker-compose.yml {url}; fi || exit 3\n"
+                )
+            }
+            None => format!("cp docker-compose.yml {NEXT}/docker-compose.yml || exit 3\n"),
+        };
+        format!(
+            "{room}{preamble}umask 077\nrm -rf {NEXT}\nmkdir -p {NEXT} || exit 3\n{fetch}\
+             cp -p .env {NEXT}/.env || exit 3\n\
+             tag={tag}\n{edit}{files}{services}",
+            room = room_script(FOLDER),
+            preamble = self.preamble_of_compose(),
+            tag = quote(tag),
+            edit = include_str!("edit_env.sh").replace("NEXT", NEXT),
+            files = include_str!("compose_files.sh").replace("NEXT", NEXT),
+            services = include_str!("services.sh")
+                .replace("NEXT", NEXT)
+                .replace("KNOWN", if target.is_forced { "/dev/null" } else { KNOWN })
+                .replace("COMPOSE", &found.compose),
+        )
+    }
+
+    /// Keeps `.env`, the compose file, and a name of our own for every image in use, so that no prune of dangling images takes it;
+    /// and where each came from, for one that is taken nevertheless.
+    pub(in crate::gateway) async fn secure_way_back(&self, found: &FegFound) -> Result<(), Problem> {
+        let script = self.way_back_script(found);
+        self.ground
+            .must_root(Step::Prepare, &script, Duration::from_secs(120), |said| {
+                Trouble::NoWayBack.on(&self.ground.name).because(said)
+            })
+            .await
+            .map(drop)
+    }
+
+    fn way_back_script(&self, found: &FegFound) -> String {
+        let names: Vec<String> = found.containers.keys().map(|service| quote(service)).collect();
+        let mut script = format!(
+            "{preamble}set -e\numask 077\nrm -rf {BACKUP}\nmkdir -p {BACKUP}\ncp -p .env docker-compose.yml {BACKUP}/\n\
+             if cmp -s docker-compose.yml {NEXT}/docker-compose.yml; then cp {NEXT}/services {BACKUP}/services\n\
+             else {compose} config --services > {BACKUP}/services 2>/dev/null || printf '%s\\n' {names} > {BACKUP}/services; fi\n",
+            preamble = self.preamble(),
+            compose = found.compose,
+            names = names.join(" "),
+        );
+        let images: BTreeSet<&str> = found.containers.values().map(|container| container.image.as_str()).collect();
+        for (index, image) in images.iter().enumerate() {
+            let image = quote(image);
+            script.push_str(&format!(
+                "docker tag {image} {WAY_BACK}:{index}\n\
+                 docker image inspect --format '{{{{.Id}}}}{{{{range .RepoDigests}}}} {{{{.}}}}{{{{end}}}}' {image} >> {BACKUP}/images\n"
+            ));
+        }
+        script.push_str("sync\n");
+        script
+    }
+}
+
+/// A script that makes in a folder of its own what it would lay ready, and throws it away again.
+fn aside(script: &str) -> String {
+    let script = script.replace(NEXT, "$aside/next");
+    format!("aside=$(mktemp -d) || exit 3\ntrap 'rm -rf \"$aside\"' EXIT\n{script}")
+}

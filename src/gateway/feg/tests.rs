@@ -1,0 +1,294 @@
+//! The scripts of a FEG, run by a real shell, and what is made of what Docker says.
+
+use super::verify::FegExpected;
+use super::*;
+
+#[test]
+fn a_container_is_up_when_it_runs_and_is_not_called_unhealthy() {
+    let lines = [
+        r#"{"service":"magmad","reference":"r/gateway_python:5d2e8f90","image":"sha256:1","restarts":0,"status":"running","started":"t1","health":""}"#,
+        r#"{"service":"td-agent-bit","reference":"r/gateway_python:5d2e8f90","image":"sha256:1","restarts":0,"status":"running","started":"t1","health":"starting"}"#,
+        r#"{"service":"s6a_proxy","reference":"r/gateway_go:5d2e8f90","image":"sha256:2","restarts":7,"status":"restarting","started":"t9","health":""}"#,
+        "WARNING: not JSON",
+    ];
+    let (containers, health) = parse_containers(lines.into_iter());
+    assert_eq!(containers.len(), 3);
+    let up: Vec<&str> = health.running().collect();
+    assert_eq!(up, ["magmad"]);
+    assert_eq!(health.units["s6a_proxy"].mark, "started t9 restarts 7");
+}
+
+fn container(id: &str, reference: &str) -> Container {
+    Container { id: id.to_owned(), reference: reference.to_owned(), image: "sha256:1".to_owned() }
+}
+
+fn found(services: &[(&str, &str)]) -> FegFound {
+    FegFound {
+        compose: "docker-compose".to_owned(),
+        project: "docker".to_owned(),
+        registry: "r/".to_owned(),
+        tag: "1".to_owned(),
+        engine: "812".to_owned(),
+        containers: services
+            .iter()
+            .map(|&(service, id)| (service.to_owned(), container(id, "r/gateway_go:1")))
+            .collect(),
+        health: Health::default(),
+    }
+}
+
+#[test]
+fn what_somebody_else_does_after_the_switch_is_not_the_releases_doing() {
+    let switched = found(&[("magmad", "a"), ("redis", "b")]);
+    let expected = FegExpected {
+        tag: "1".to_owned(),
+        images: BTreeMap::new(),
+        services: BTreeSet::new(),
+        switched: switched.clone(),
+    };
+    let meddled = |now: FegFound| Feg::is_meddled_with(&now, &expected).unwrap_or_default();
+    assert_eq!(meddled(switched.clone()), "");
+    assert_eq!(
+        meddled(found(&[("magmad", "a"), ("redis", "c")])),
+        "somebody has removed the container of `redis` that the switch has made"
+    );
+    assert_eq!(
+        meddled(found(&[("redis", "b")])),
+        "somebody has removed the container of `magmad` that the switch has made"
+    );
+    let other = FegFound { tag: "c0ffee00".to_owned(), ..switched.clone() };
+    assert_eq!(meddled(other), "`.env` names `c0ffee00`, which is not what the switch has written");
+    let anew = FegFound { engine: "9001".to_owned(), ..switched.clone() };
+    assert_eq!(meddled(anew), "the Docker engine was started anew");
+}
+
+#[test]
+fn a_switch_that_fails_says_what_somebody_else_did_meanwhile() {
+    let said_beside = |engine: &str, script: &str| {
+        let witness = include_str!("witness.sh").replace("NEXT", "next").replace("DOCKER", engine);
+        let env: &[(&str, &[u8])] = &[(".env", b"A=1\n")];
+        let (_folder, output) = in_folder(env, &format!("{witness}mkdir next; cp .env next/\n{script}"));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let said = |script: &str| said_beside("true", script);
+    assert_eq!(said_beside("false", "true"), "");
+    assert_eq!(said_beside("false", "false"), "the Docker engine does not answer\n");
+    assert_eq!(said_beside("false", "kill $$; true"), "the Docker engine does not answer\n");
+    assert_eq!(said("echo A=2 > .env; false"), "");
+    assert_eq!(said("are_placed=yes; false"), "");
+    assert_eq!(said("are_placed=yes; echo A=2 > .env; true"), "");
+    assert_eq!(said("are_placed=yes; echo A=2 > .env; false"), "somebody else has written .env meanwhile\n");
+}
+
+#[test]
+fn what_cron_has_started_already_is_waited_for() {
+    let script = "mkdir kept\ncp job job.sh\nchmod +x job.sh\nprintf '%s\\n' \"* * * * * root $PWD/job.sh >/dev/null\" >kept/cron\n\
+                  \"$PWD/job.sh\" &\n";
+    let rests = include_str!("at_rest.sh").replace("QUIESCED", "kept");
+    let job: (&str, &[u8]) = ("job", b"#!/bin/sh\nsleep 1\ntouch done\n");
+    let (_folder, output) = in_folder(&[job], &format!("{script}{rests}cat done && echo over\n"));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "over\n", "{output:?}");
+}
+
+#[test]
+fn what_compose_says_goes_on_its_way_and_tells_of_a_name_that_is_lost() {
+    let said = |compose: &str, inspect: &str| {
+        let script = format!(
+            "set -e\nmasked() {{ \"$@\"; }}\ndocker() {{ {inspect}; }}\ncompose() {{ {compose}; }}\n{}\
+             said_by compose up || {{ echo \"status $?\"; holds_a_lost_name || true; }}",
+            include_str!("said_by.sh")
+        );
+        let (_folder, output) = in_folder(&[], &script);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let conflict = "echo 'Conflict. The container name \"/x\" is already in use by container \"e4d5\". You'; return 3";
+    let lost = "Conflict. The container name \"/x\" is already in use by container \"e4d5\". You\nstatus 3\n";
+    assert_eq!(said("echo done", "false"), "done\n");
+    assert_eq!(said("echo no; return 1", "false"), "no\nstatus 1\n");
+    assert_eq!(said(conflict, "true"), lost);
+    assert_eq!(
+        said(conflict, "false"),
+        format!("{lost}the Docker engine holds the name of a container that is gone\n")
+    );
+}
+
+#[test]
+fn an_engine_that_does_not_answer_is_started_anew_and_asked_again() {
+    let engine: (&str, &[u8]) = ("engine", b"#!/bin/sh\n[ -e anew ] || exec sleep 9\necho \"$@\"\n");
+    let script = "chmod +x engine\n\
+         timeout() { shift; if [ \"$1\" = systemctl ]; then \"$@\"; else command timeout 1 \"$@\"; fi; }\n\
+         systemctl() { touch anew; }\n";
+    let anew = include_str!("engine_anew.sh").replace("DOCKER", "./engine");
+    let asked = "ids=$(docker ps -aq); echo \"$ids\"; docker ps\n";
+    let (_folder, output) = in_folder(&[engine], &format!("{script}{anew}{asked}"));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "the Docker engine does not answer\nstarting the Docker engine anew\nps -aq\nps\n"
+    );
+}
+
+/// Runs a script with `NEXT`, `BACKUP` and the current folder in a folder of its own.
+#[test]
+fn compose_is_asked_once_about_the_same_files() {
+    let known = include_str!("services.sh").replace("NEXT", "next").replace("COMPOSE", "compose");
+    let (asked, forced) = (known.replace("KNOWN", "known"), known.replace("KNOWN", "/dev/null"));
+    // Each call of compose is a line in `calls`.
+    let script = format!(
+        "masked() {{ \"$@\"; }}\ncompose() {{ echo call >>calls; [ \"$1\" = --project-directory ] || return 9; \
+         case $* in *' --services') echo magmad ;; esac; }}\n\
+         ask() {{ mkdir -p next; cp .env docker-compose.yml next/; [ -z \"$1\" ] || echo X=1 >>next/.env; set -- -f next/docker-compose.yml; }}\n\
+         is() {{ echo \"$1: $(cat calls | wc -l) calls, $(cat next/services)\"; : >calls; rm next/services; }}\n\
+         keep() {{ mv next/known known; }}\n: >calls\n\
+         ask; {asked}\nis first; keep\nask; {asked}\nis again; keep\nask; {forced}\nis forced\n\
+         ask other; {asked}\nis 'another release'; keep\nask; {asked}\nis 'back'; keep\nask; {asked}\nis 'and again'\n"
+    );
+    let files: [(&str, &[u8]); 2] = [(".env", b"IMAGE_VERSION=a\n"), ("docker-compose.yml", b"services: {}\n")];
+    let (_folder, output) = in_folder(&files, &script);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "first: 2 calls, magmad\nagain: 0 calls, magmad\nforced: 2 calls, magmad\nanother release: 2 calls, magmad\n\
+         back: 2 calls, magmad\nand again: 0 calls, magmad\n",
+        "{output:?}"
+    );
+}
+
+#[test]
+fn a_container_that_has_said_nothing_is_not_asked_what_it_has_said() {
+    let script = "docker() {\n  case $1 in\n  ps) echo 1 2 3 4 ;;\n  inspect) printf '%s\\n' '/talks journald ' '/quiet journald ' \"/file json-file $PWD/old.log\" \
+                  '/other local ' ;;\n  logs) echo \"what $5 said\" ;;\n  esac\n}\n\
+                  journalctl() { case $* in *CONTAINER_NAME=talks) echo x ;; *CONTAINER_NAME*) ;; *) echo engine ;; esac; }\n\
+                  touch -d '-1 hour' old.log\n";
+    let journal = include_str!("journal.sh").replace("SECONDS", "60").replace("PROJECT", "feg");
+    let (_folder, output) = in_folder(&[], &format!("{script}{journal}"));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "engine\n== talks\nwhat talks said\n== quiet\n== file\n== other\nwhat other said\n",
+        "{output:?}"
+    );
+}
+
+fn in_folder(files: &[(&str, &[u8])], script: &str) -> (tempfile::TempDir, std::process::Output) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().display().to_string();
+    for (name, bytes) in files {
+        std::fs::write(folder.path().join(name), bytes).expect("a file of the test");
+    }
+    let script = format!("export LC_ALL=C\n{script}").replace("NEXT", &path).replace("BACKUP", &path);
+    let output = std::process::Command::new("sh").args(["-c", &script]).current_dir(folder.path()).output();
+    (folder, output.expect("sh is there"))
+}
+
+fn edited(env: &[u8]) -> Vec<u8> {
+    let script = format!("tag=5d2e8f90\n{}", include_str!("edit_env.sh"));
+    let (folder, output) = in_folder(&[(".env", env)], &script);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 1, "something was left beside .env");
+    std::fs::read(folder.path().join(".env")).expect(".env")
+}
+
+#[test]
+fn the_tag_is_set_and_all_else_stays_byte_for_byte() {
+    let cases: [(&[u8], &[u8]); 14] = [
+        (b"IMAGE_VERSION=old\n", b"IMAGE_VERSION=5d2e8f90\n"),
+        (b"A=1\r\nIMAGE_VERSION=old\r\nB=2\r\n", b"A=1\r\nIMAGE_VERSION=5d2e8f90\r\nB=2\r\n"),
+        (b"IMAGE_VERSION=old # by hand\n", b"IMAGE_VERSION=5d2e8f90 # by hand\n"),
+        (b"IMAGE_VERSION= # none\n", b"IMAGE_VERSION=5d2e8f90 # none\n"),
+        (b"IMAGE_VERSION=\"old one\" # x\n", b"IMAGE_VERSION=\"5d2e8f90\" # x\n"),
+        (b"IMAGE_VERSION=''\n", b"IMAGE_VERSION='5d2e8f90'\n"),
+        (b" IMAGE_VERSION = old", b" IMAGE_VERSION = 5d2e8f90"),
+        (b"IMAGE_VERSION=\n", b"IMAGE_VERSION=5d2e8f90\n"),
+        (
+            b"IMAGE_VERSION=1\nIMAGE_VERSION=2\n#IMAGE_VERSION=3\n",
+            b"IMAGE_VERSION=1\nIMAGE_VERSION=5d2e8f90\n#IMAGE_VERSION=3\n",
+        ),
+        (b"A=\0\xff\nIMAGE_VERSION=old\nB=\0\n", b"A=\0\xff\nIMAGE_VERSION=5d2e8f90\nB=\0\n"),
+        (b"MY_IMAGE_VERSION=1\n", b"MY_IMAGE_VERSION=1\nIMAGE_VERSION=5d2e8f90\n"),
+        (b"A=1", b"A=1\nIMAGE_VERSION=5d2e8f90\n"),
+        (b"A=\0", b"A=\0\nIMAGE_VERSION=5d2e8f90\n"),
+        (b"", b"IMAGE_VERSION=5d2e8f90\n"),
+    ];
+    for (before, after) in cases {
+        assert_eq!(edited(before).escape_ascii().to_string(), after.escape_ascii().to_string());
+    }
+}
+
+#[test]
+fn no_value_of_env_passes_and_the_exit_status_does() {
+    let env = b"DOCKER_PASSWORD=s3cr3t-word\r\nIMAGE_VERSION=old\nC-D=a%b\nnonsense without equals\n";
+    let script = format!(
+        "{}\nset -e\nmasked sh -c 'echo fine; exit 0'\nmasked cat said && :\nmasked sh -c 'exit 7'\necho not here",
+        include_str!("masked.sh")
+    );
+    let said = b"line 1: unexpected character \"-\" in variable name near \"C-D=a%b\\nX=1\"\n\
+                 unexpected character \"%\" in variable name \"C-D=a%b\"\nlogin with s3cr3t-word failed\n\
+                 unterminated quoted value 'abc\nDOCKER_PASSWORD=x\nbefore nonsense without equals after\nPulling magmad\n";
+    let (_folder, output) = in_folder(&[(".env", env), ("said", said)], &script);
+    assert_eq!(output.status.code(), Some(7));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "fine\nline 1: unexpected character \"-\" in variable name near \"***\n\
+         unexpected character \"%\" in variable name \"C-D=***\nlogin with *** failed\n\
+         unterminated quoted value ***\nDOCKER_PASSWORD=***\nbefore *** after\nPulling magmad\n"
+    );
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn what_was_set_aside_is_put_back_whatever_the_config_says() {
+    let kept = tempfile::tempdir().expect("a temporary folder");
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let file = home.path().join("recreate_services_cron");
+    let aside = kept.path().join(file.display().to_string().replace('/', "%"));
+    std::fs::write(&aside, "* * * * * root true\n").expect("a file of the test");
+    let script = include_str!("resume.sh").replace("QUIESCED", &kept.path().display().to_string());
+    let run = || std::process::Command::new("sh").args(["-ec", &script]).output().expect("sh is there").status;
+    assert!(run().success());
+    assert_eq!(std::fs::read_to_string(&file).expect("it is back"), "* * * * * root true\n");
+    assert!(!aside.exists());
+    // Nothing is set aside any more, and that is fine.
+    assert!(run().success());
+    std::fs::write(kept.path().join("%gone%away%cron"), "").expect("a file of the test");
+    assert!(!run().success(), "a file that cannot be put back is no success");
+    assert!(kept.path().join("%gone%away%cron").exists());
+}
+
+#[test]
+fn the_release_is_checked_with_the_files_that_compose_reads_here() {
+    let files = |value: &str, present: &[(&str, &[u8])]| {
+        let script = format!("value() {{ echo '{value}'; }}\n{}echo \"$@\"", include_str!("compose_files.sh"));
+        let (folder, output) = in_folder(present, &script);
+        let path = folder.path().display().to_string();
+        String::from_utf8_lossy(&output.stdout).replace(&path, "NEXT").trim_end().to_owned()
+    };
+    assert_eq!(files("", &[]), "-f NEXT/docker-compose.yml");
+    let override_file: (&str, &[u8]) = ("docker-compose.override.yml", b"");
+    assert_eq!(files("", &[override_file]), "-f NEXT/docker-compose.yml -f docker-compose.override.yml");
+    assert_eq!(files("docker-compose.yml:site.yml", &[override_file]), "-f NEXT/docker-compose.yml -f site.yml");
+}
+
+#[test]
+fn the_colon_of_a_port_begins_no_tag() {
+    let named = |reference: &str| {
+        let container = container("a", reference);
+        let (name, tag) = container.named();
+        format!("{name} {tag}")
+    };
+    assert_eq!(named("192.168.60.10:5000/gateway_go:5d2e8f90"), "192.168.60.10:5000/gateway_go 5d2e8f90");
+    assert_eq!(named("192.168.60.10:5000/gateway_go"), "192.168.60.10:5000/gateway_go latest");
+    assert_eq!(named("gateway_go"), "gateway_go latest");
+}
+
+#[test]
+fn only_an_image_with_a_tag_can_have_its_name_again() {
+    let is_tagged = |reference: &str| container("a", reference).is_tagged();
+    assert!(is_tagged("192.168.60.10:5000/gateway_go:5d2e8f90"));
+    assert!(!is_tagged("192.168.60.10:5000/gateway_go@sha256:1f"));
+    assert!(!is_tagged("sha256:1f"));
+}
+
+#[test]
+fn a_service_that_was_not_there_before_is_not_as_before() {
+    assert_eq!(Feg::is_as_before(&found(&[("magmad", "a")]), &found(&[("magmad", "b")])), Ok(()));
+    let wrong = Feg::is_as_before(&found(&[("magmad", "a"), ("new", "b")]), &found(&[("magmad", "a")]));
+    assert_eq!(wrong, Err("`new` has a container and had none".to_owned()));
+}

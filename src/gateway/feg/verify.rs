@@ -1,0 +1,123 @@
+//! Whether a FEG runs what it shall: compared with what was expected, and with what it ran before.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Container, Feg, FegFound};
+use crate::event::{Problem, Step};
+use crate::gateway::{NEXT, Target};
+use crate::remote::quote;
+
+/// What a FEG shall run, by image ID and by compose's own list of services.
+#[derive(Debug)]
+pub(in crate::gateway) struct FegExpected {
+    pub(super) tag: String,
+    pub(super) images: BTreeMap<String, String>,
+    pub(super) services: BTreeSet<String>,
+    /// What the switch has left: its engine, and its containers.
+    pub(super) switched: FegFound,
+}
+
+impl Feg {
+    /// Asks what the images of the release are here, and which services its compose file has.
+    pub(super) fn expected_script(&self, references: &[String]) -> String {
+        let quoted: Vec<String> = references.iter().map(|reference| quote(reference)).collect();
+        format!("docker image inspect --format '{{{{.Id}}}}' {} || exit\ncat {NEXT}/services", quoted.join(" "))
+    }
+
+    /// What must run once the switch is done, which has left `switched`: asked once, after it.
+    pub(in crate::gateway) async fn expected(
+        &self,
+        step: Step,
+        switched: FegFound,
+        target: &Target,
+    ) -> Result<FegExpected, Problem> {
+        let tag = target.tag.as_deref().expect("the tag is resolved when a FEG is upgraded");
+        let references = self.references(&switched, tag);
+        let script = format!("{}{}", self.preamble(), self.expected_script(&references));
+        let said = self.ground.ask_root(step, "read the image IDs", &script).await?;
+        Ok(FegExpected::parse(&said, tag, references, switched))
+    }
+
+    /// What `verify` asks, in order; the first and the last are the same question.
+    pub(in crate::gateway) fn verify_scripts(&self, target: &Target, found: &FegFound) -> Vec<String> {
+        let references = self.references(found, target.tag.as_deref().unwrap_or_default());
+        let asked = self.found_script();
+        let expected = format!("{}{}", self.preamble(), self.expected_script(&references));
+        vec![asked.clone(), expected, asked]
+    }
+
+    /// Whether every service runs the image that the release's tag means now, and is up.
+    pub(in crate::gateway) fn is_target(
+        &self,
+        now: &FegFound,
+        before: &FegFound,
+        expected: &FegExpected,
+    ) -> Result<(), String> {
+        if expected.services.is_empty() {
+            return Err("compose knows no service".to_owned());
+        }
+        for service in &expected.services {
+            let Some(container) = now.containers.get(service) else {
+                return Err(format!("`{service}` has no container"));
+            };
+            if expected.images.get(&container.reference) != Some(&container.image) {
+                return Err(format!("`{service}` runs {} and not `{}`", container.reference, expected.tag));
+            }
+        }
+        self.is_healthy(now, before, &expected.services)
+    }
+
+    /// Whether every service is up that the config requires, that was up before and still exists, or that the release brings.
+    fn is_healthy(&self, now: &FegFound, before: &FegFound, brought: &BTreeSet<String>) -> Result<(), String> {
+        let still_there = before.health.running().filter(|service| brought.is_empty() || brought.contains(*service));
+        now.health.has(self.config.services.iter().cloned().chain(still_there.map(str::to_owned)))
+    }
+
+    /// What somebody else has done to the gateway since the switch: a release that crashes keeps its containers, and it does not
+    /// write `.env`.
+    pub(in crate::gateway) fn is_meddled_with(now: &FegFound, expected: &FegExpected) -> Option<String> {
+        let FegExpected { tag, switched, .. } = expected;
+        if now.tag != *tag {
+            return Some(format!("`.env` names `{}`, which is not what the switch has written", now.tag));
+        }
+        if now.engine != switched.engine {
+            return Some("the Docker engine was started anew".to_owned());
+        }
+        let is_there = |service: &str, made: &Container| now.containers.get(service).is_some_and(|is| is.id == made.id);
+        let gone = switched.containers.iter().find(|(service, made)| !is_there(service, made));
+        gone.map(|(service, _)| format!("somebody has removed the container of `{service}` that the switch has made"))
+    }
+
+    /// Whether it is again what it was; what was down before may be down now.
+    pub(in crate::gateway) fn is_as_before(now: &FegFound, before: &FegFound) -> Result<(), String> {
+        for (service, was) in &before.containers {
+            match now.containers.get(service) {
+                Some(is) if is.image == was.image => {}
+                Some(is) => {
+                    return Err(format!(
+                        "`{service}` runs {} ({}) and ran {} ({})",
+                        is.reference, is.image, was.reference, was.image
+                    ));
+                }
+                None if before.health.units.get(service).is_some_and(|unit| unit.is_up) => {
+                    return Err(format!("`{service}` has no container"));
+                }
+                None => {}
+            }
+        }
+        if let Some(service) = now.containers.keys().find(|service| !before.containers.contains_key(*service)) {
+            return Err(format!("`{service}` has a container and had none"));
+        }
+        now.health.has(before.health.running().map(str::to_owned))
+    }
+}
+
+impl FegExpected {
+    /// Reads the answer to `expected_script`: a line for each image, then the services.
+    pub(super) fn parse(said: &str, tag: &str, references: Vec<String>, switched: FegFound) -> FegExpected {
+        let mut lines = said.lines().map(|line| line.trim().to_owned());
+        let images = references.into_iter().zip(lines.by_ref()).collect();
+        let services = lines.filter(|line| !line.is_empty()).collect();
+        FegExpected { tag: tag.to_owned(), images, services, switched }
+    }
+}

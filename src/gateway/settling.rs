@@ -1,0 +1,159 @@
+//! Whether a gateway has settled: a value that is shown what it ran at one moment after the other. Knows no clock of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::Found;
+use crate::config::{Verify, format_duration};
+use crate::event::Problem;
+
+/// How long a gateway that is not switched is looked at.
+const BRIEFLY: Duration = Duration::from_secs(5);
+
+/// How a gateway that is not switched is looked at: more than once, however short it has to be stable.
+pub(super) fn briefly(verify: &Verify) -> Verify {
+    Verify { stable: (verify.stable / 2).min(BRIEFLY), timeout: verify.stable.max(BRIEFLY) }
+}
+
+/// Says of what a gateway runs whether it is as it shall be, and why not.
+type Content<'a> = dyn Fn(&Found) -> Result<(), String> + Send + Sync + 'a;
+
+/// Looks at a gateway that settle the question whether it is as it shall be: `fine` is content, and no unit but the `ignored` has started
+/// anew, for `verify.stable`.
+pub(super) struct Settling<'a> {
+    pub(super) verify: Verify,
+    fine: &'a Content<'a>,
+    ignored: BTreeSet<String>,
+    /// Since when it has been as it shall be, and with which marks.
+    steady: Option<(Instant, BTreeMap<String, String>)>,
+    /// Why it is not settled.
+    pub(super) why: String,
+}
+
+impl<'a> Settling<'a> {
+    pub(super) fn new(verify: Verify, fine: &'a Content<'a>, ignored: BTreeSet<String>) -> Settling<'a> {
+        Settling { verify, fine, ignored, steady: None, why: "it was not asked in time".to_owned() }
+    }
+
+    /// Takes in what it ran `at` a moment. Returns whether it has settled.
+    pub(super) fn look(&mut self, now: &Found, at: Instant) -> bool {
+        if let Err(why) = (self.fine)(now) {
+            self.is_not(why);
+            return false;
+        }
+        let marks = marks(now, &self.ignored);
+        match &self.steady {
+            Some((since, known)) if *known == marks => return at.duration_since(*since) >= self.verify.stable,
+            Some((_, known)) => {
+                let stable = format_duration(self.verify.stable);
+                self.why = format!("{} did not stay up for {stable}", changed(known, &marks));
+            }
+            None => {}
+        }
+        self.steady = Some((at, marks));
+        false
+    }
+
+    pub(super) fn is_not(&mut self, why: String) {
+        self.why = why;
+        self.steady = None;
+    }
+
+    /// How long from `now` it has to stay as it is until it has settled; for ever, while it is not as it shall be.
+    pub(super) fn rest(&self, now: Instant) -> Duration {
+        match &self.steady {
+            Some((since, _)) => self.verify.stable.saturating_sub(now.saturating_duration_since(*since)),
+            None => Duration::MAX,
+        }
+    }
+}
+
+/// Why a gateway did not settle.
+pub(super) enum Unsettled {
+    /// It answered, and was not as it shall be.
+    Why { why: String, now: Found },
+    /// It could not be asked, or we were stopped.
+    Problem(Problem),
+}
+
+impl Unsettled {
+    pub(super) fn unless(self, problem: impl FnOnce(String) -> Problem) -> Problem {
+        match self {
+            Unsettled::Why { why, .. } => problem(why),
+            Unsettled::Problem(problem) => problem,
+        }
+    }
+}
+
+/// The marks of what is up: they change when a unit starts anew.
+fn marks(found: &Found, ignored: &BTreeSet<String>) -> BTreeMap<String, String> {
+    let units = found.health().units.iter().filter(|(name, unit)| unit.is_up && !ignored.contains(*name));
+    units.map(|(name, unit)| (name.clone(), unit.mark.clone())).collect()
+}
+
+fn changed(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> String {
+    let names: Vec<String> = before
+        .iter()
+        .filter(|(name, mark)| now.get(*name) != Some(mark))
+        .map(|(name, _)| name)
+        .chain(now.keys().filter(|name| !before.contains_key(*name)))
+        .map(|name| format!("`{name}`"))
+        .collect();
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::agw::AgwFound;
+    use crate::gateway::health::tests::health;
+
+    fn agw_with(units: &[(&str, bool, &str)]) -> Found {
+        Found::Agw(AgwFound { packages: BTreeMap::new(), broken: BTreeSet::new(), health: health(units) })
+    }
+
+    #[test]
+    fn one_look_does_not_decide_whether_a_gateway_stays_up() {
+        for stable in [0, 1, 2, 30, 300].map(Duration::from_secs) {
+            let looked = briefly(&Verify { stable, timeout: stable * 2 });
+            assert!(looked.timeout >= looked.stable + 2 * crate::gateway::POLL, "{stable:?}: {looked:?}");
+        }
+    }
+
+    #[test]
+    fn a_gateway_has_settled_when_nothing_has_started_anew_for_long_enough() {
+        let stable = Duration::from_secs(10);
+        let fine = |now: &Found| now.health().has(["mme".to_owned()].into_iter());
+        let mut settling = Settling::new(Verify { stable, timeout: stable * 2 }, &fine, ["off".to_owned()].into());
+        let began = Instant::now();
+        let at = |seconds: u64| began + Duration::from_secs(seconds);
+        let up = agw_with(&[("mme", true, "1"), ("off", true, "1")]);
+        // However long it has been so, one look does not tell.
+        assert!(!settling.look(&up, at(0)));
+        assert!(!settling.look(&agw_with(&[("mme", true, "1"), ("off", true, "2")]), at(9)));
+        let again = agw_with(&[("mme", true, "2")]);
+        assert!(!settling.look(&again, at(10)));
+        assert_eq!(settling.why, "`mme` did not stay up for 10s");
+        assert!(!settling.look(&again, at(19)));
+        assert!(!settling.look(&agw_with(&[("mme", false, "0")]), at(20)));
+        assert_eq!(settling.why, "`mme` is active");
+        assert_eq!(settling.rest(at(20)), Duration::MAX);
+        assert!(!settling.look(&again, at(21)));
+        assert!(settling.look(&again, at(31)));
+    }
+
+    #[test]
+    fn a_gateway_is_looked_at_again_when_it_may_have_settled_and_not_later() {
+        let now = Instant::now();
+        let fine = |_: &Found| Ok(());
+        let verify = |stable| Verify { stable, timeout: Duration::from_secs(60) };
+        let up = agw_with(&[("mme", true, "1")]);
+        let mut at_once = Settling::new(verify(Duration::ZERO), &fine, BTreeSet::new());
+        at_once.look(&up, now);
+        assert_eq!(at_once.rest(now), Duration::ZERO);
+        let mut soon = Settling::new(verify(Duration::from_secs(5)), &fine, BTreeSet::new());
+        soon.look(&up, now);
+        assert_eq!(soon.rest(now + Duration::from_secs(4)), Duration::from_secs(1));
+        assert_eq!(soon.rest(now + Duration::from_secs(6)), Duration::ZERO);
+    }
+}
