@@ -297,15 +297,38 @@ impl Running {
         is_green && !self.said().contains(r#""event":"night_ended""#)
     }
 
+    /// What a night that hangs has last said, and what its threads and the other processes of the node wait for.
+    fn what_it_does(&self) -> String {
+        let said = self.said();
+        let last = said.lines().skip(said.lines().count().saturating_sub(40));
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten();
+        let waits = threads.map(|thread| {
+            let read = |name: &str| std::fs::read_to_string(thread.path().join(name)).unwrap_or_default();
+            format!("{} waits in {}\n", read("comm").trim(), read("wchan"))
+        });
+        let connections = Command::new("ip")
+            .args(["netns", "exec", lab::NAMESPACE, "ss", "-tuanp", "state", "connected", "exclude", "time-wait"])
+            .output();
+        let connections = connections.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+        format!(
+            "{}\n{}{}{}",
+            last.collect::<Vec<_>>().join("\n"),
+            waits.collect::<String>(),
+            lab::processes_of_the_node(),
+            connections.unwrap_or_default()
+        )
+    }
+
     /// Waits for the end.
     pub(crate) fn over(mut self) -> Told {
         let mut status = None;
         let mut was_green_early = false;
-        lab::wait_for("the end of the night", LIMIT, || {
+        while status.is_none() {
+            assert!(self.since.elapsed() < LIMIT, "the night did not end within {LIMIT:?}\n{}", self.what_it_does());
+            std::thread::sleep(Duration::from_millis(100));
             was_green_early |= self.is_green_early();
             status = self.child.ended();
-            status.is_some()
-        });
+        }
         let took = self.since.elapsed();
         let read = |name: &str| std::fs::read_to_string(self.night.folder.path().join(name)).unwrap_or_default();
         let json = std::fs::read_to_string(self.results.join("run.json")).unwrap_or_default();
