@@ -4,6 +4,8 @@
 use std::io::Write as _;
 use std::time::Duration;
 
+use futures_util::future::join;
+
 use crate::config;
 use crate::event::{EventKind, Events, Step};
 use crate::gateway::{Found, Gateway};
@@ -23,15 +25,20 @@ impl Traces<'_> {
     /// Brings home a gateway's journal, what it ran before and runs now, and what this night's switch did to its conffiles.
     pub(crate) async fn of(&self, gateway: &Gateway, before: &Found) {
         let since = (self.window.as_secs() + 1).to_string();
-        for (file, script) in gateway.traces(before, &since) {
-            self.kept(gateway, file, self.printed(gateway, script).await);
-        }
-        let versions =
-            gateway.found(Step::Collect).await.map_err(|problem| anyhow::anyhow!(problem.line())).and_then(|after| {
+        let traces = async {
+            for (file, script) in gateway.traces(before, &since) {
+                self.kept(gateway, file, self.printed(gateway, script).await);
+            }
+        };
+        let versions = async {
+            let after = gateway.found(Step::Collect).await.map_err(|problem| anyhow::anyhow!(problem.line()));
+            let versions = after.and_then(|after| {
                 let versions = serde_json::json!({ "before": before, "after": after });
                 Ok(serde_json::to_vec_pretty(&versions)?)
             });
-        self.kept(gateway, "versions.json", versions);
+            self.kept(gateway, "versions.json", versions);
+        };
+        join(traces, versions).await;
     }
 
     async fn printed(&self, gateway: &Gateway, script: String) -> anyhow::Result<Vec<u8>> {

@@ -21,6 +21,8 @@ mod trouble;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join;
+
 use crate::config::{self, Suite};
 use crate::event::{EventKind, Events, Problem, Step, SuiteEnd};
 use crate::remote::{As, Host, Job, JobEnd, JobSpec, Output, quote};
@@ -270,14 +272,21 @@ impl Run<'_> {
 
         let exit = words(end);
         let outcome = console.finish(end, self.started.elapsed(), |heard| self.hear(heard));
-        let notes = self.put_in_order(&job, end, stop).await;
+        let not_in_order = self.tried(self.put_in_order(&job, end), stop).await;
         let explained = async {
             if stop.is_urgent() {
                 return Vec::new();
             }
             logs::of_run(tester, (self.name, self.attempt), job.since(), outcome.failed).await
         };
-        for case in explained.await {
+        let forgotten = async {
+            match not_in_order {
+                None => self.tried(self.forget(&job), stop).await,
+                note => note,
+            }
+        };
+        let (explained, note) = join(explained, forgotten).await;
+        for case in explained {
             tester.events.say(EventKind::CaseExplained { suite: self.name.to_owned(), case });
         }
         tester.events.say(EventKind::SuiteFinished {
@@ -287,7 +296,7 @@ impl Run<'_> {
                 planned: outcome.planned,
                 exit,
                 took: self.started.elapsed(),
-                notes: outcome.notes.into_iter().chain(notes).collect(),
+                notes: outcome.notes.into_iter().chain(note).collect(),
                 problem: match end {
                     End::Stopped => stop.reason(),
                     End::Lost => Some(Trouble::Lost.problem().because(why)),
@@ -383,28 +392,30 @@ impl Run<'_> {
         }
     }
 
-    /// Ends what may still be at work, and cleans up after our own run. Where somebody waits for us, a tester that is lost is not
-    /// waited for: the run ends at its deadline without us.
-    async fn put_in_order(&self, job: &Job, end: End, stop: &Stop) -> Vec<String> {
+    /// Ends what may still be at work, and cleans up after our own run.
+    async fn put_in_order(&self, job: &Job, end: End) -> Result<(), Problem> {
         let tester = self.tester;
-        let mut notes = Vec::new();
-        let order = async {
-            if matches!(end, End::Lost | End::Stopped | End::DeadlineReached) {
-                let stop = || job.stop(Duration::from_secs(10));
-                tester.host.outlast(stop).await.map_err(|error| error.problem())?;
-            }
-            tester.clean_up(&tester.config.cleanup_after).await?;
-            tester.host.outlast(|| job.remove()).await.map(drop).map_err(|error| error.problem())
-        };
+        if matches!(end, End::Lost | End::Stopped | End::DeadlineReached) {
+            let stop = || job.stop(Duration::from_secs(10));
+            tester.host.outlast(stop).await.map_err(|error| error.problem())?;
+        }
+        tester.clean_up(&tester.config.cleanup_after).await
+    }
+
+    /// Removes what our own run has left behind as a job.
+    async fn forget(&self, job: &Job) -> Result<(), Problem> {
+        self.tester.host.outlast(|| job.remove()).await.map(drop).map_err(|error| error.problem())
+    }
+
+    /// Does some of the putting in order, and returns what did not work, for people. Where somebody waits for us, a tester that is lost is
+    /// not waited for: the run ends at its deadline without us.
+    async fn tried(&self, order: impl Future<Output = Result<(), Problem>>, stop: &Stop) -> Option<String> {
         let limit = if stop.is_urgent() { HURRY } else { Duration::MAX };
         let ordered = tokio::time::timeout(limit, order).await;
-        if let Err(problem) =
-            ordered.unwrap_or_else(|_| Err(Trouble::NotPutInOrder.problem().because("it does not answer")))
-        {
-            tester.events.warn(Step::Test, Some(tester.host.name()), problem.line());
-            notes.push(problem.line());
-        }
-        notes
+        let problem =
+            ordered.unwrap_or_else(|_| Err(Trouble::NotPutInOrder.problem().because("it does not answer"))).err()?;
+        self.tester.events.warn(Step::Test, Some(self.tester.host.name()), problem.line());
+        Some(problem.line())
     }
 
     fn hear(&self, heard: Heard) {
