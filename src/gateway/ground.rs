@@ -40,9 +40,9 @@ pub(crate) fn guard(seconds: &str) -> String {
     format!("exec 9>>{GUARD} && flock -w {seconds} 9 || {{ echo '{OCCUPIED}' >&2; exit {TOO_LATE}; }}\n")
 }
 
-/// Says how many KB are free at a folder, on a line of its own; nothing of a number where it is not there.
+/// Says how many KB are free at a folder, on a line of its own, and keeps them as `$free`; nothing of a number where it is not there.
 pub(super) fn room_script(folder: &str) -> String {
-    format!("echo \"free: $(df -Pk {folder} 2>/dev/null | awk 'NR == 2 {{ print $4 }}') KB at {folder}\"\n")
+    format!("free=$(df -Pk {folder} 2>/dev/null | awk 'NR == 2 {{ print $4 }}')\necho \"free: $free KB at {folder}\"\n")
 }
 
 impl Ground {

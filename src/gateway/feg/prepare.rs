@@ -8,8 +8,11 @@ use super::{FOLDER, Feg, FegFound, KNOWN, WAY_BACK, activation_class};
 use crate::event::{Class, Problem, Step};
 use crate::gateway::agw::last_lines;
 use crate::gateway::ground::room_script;
-use crate::gateway::{BACKUP, MINUTE, NEXT, Target, Trouble, all_said};
+use crate::gateway::{BACKUP, LEAST_ROOM_MB, MINUTE, NEXT, Target, Trouble, all_said};
 use crate::remote::quote;
+
+/// How the laying ready ends where an image could not be pulled.
+const PULL_FAILED: i32 = 4;
 
 impl Feg {
     /// Checks the compose file and pulls the images. Touches no service. Where the release is what runs here, returns what runs now.
@@ -21,17 +24,6 @@ impl Feg {
         let step = Step::Prepare;
         let tag = target.tag.as_deref().expect("the tag is resolved when a FEG is upgraded");
         self.stage(target, found, tag).await?;
-
-        let pull = self.pull_script(&self.references(found, tag));
-        self.ground
-            .must_root(step, &pull, self.config.prepare_timeout, |said| {
-                let is_missing =
-                    ["manifest unknown", "not found: manifest", "manifest for"].iter().any(|sign| said.contains(sign));
-                let class = if is_missing { Class::Upgrade } else { Class::Testbed };
-                Trouble::Unpulled { tag, class }.on(&self.ground.name).because(said)
-            })
-            .await?;
-
         if target.is_forced {
             return Ok(None);
         }
@@ -78,22 +70,14 @@ impl Feg {
         Ok(Some((FegExpected::parse(expected, tag, references, found.clone()), self.parse_found(now))))
     }
 
-    fn pull_script(&self, references: &[String]) -> String {
-        let mut script = format!("{}pulls=\n", self.preamble());
-        for reference in references {
-            script.push_str(&format!("docker pull -q {} 2>&1 &\npulls=\"$pulls $!\"\n", quote(reference)));
-        }
-        script.push_str("status=0\nfor pull in $pulls; do wait \"$pull\" || status=$?; done\nexit $status");
-        script
-    }
-
-    /// Lays the compose file and the `.env` of the release beside those in use, and has compose check them.
+    /// Lays the compose file and the `.env` of the release beside those in use, and has compose check them, while the images are pulled.
     async fn stage(&self, target: &Target, found: &FegFound, tag: &str) -> Result<(), Problem> {
         let step = Step::Prepare;
         let name = &self.ground.name;
-        let script = self.stage_script(target, found, tag);
         let patience = self.config.prepare_timeout;
-        let output = self.ground.change_or_lay_aside(step, &script, &aside(&script), patience).await?;
+        let script = self.stage_and_pull_script(target, found, tag);
+        let aside = aside(&self.stage_script(target, found, tag));
+        let output = self.ground.change_or_lay_aside(step, &script, &aside, patience).await?;
         let (release, said) = (target.release.version(), all_said(&output));
         // Whatever else has failed has failed of that.
         self.ground.has_room(&said, FOLDER)?;
@@ -105,6 +89,12 @@ impl Feg {
                 Ok(())
             }
             3 => Err(Trouble::NotLaidReady { release }.on(name).because(last_lines(&said, 5))),
+            PULL_FAILED => {
+                let is_missing =
+                    ["manifest unknown", "not found: manifest", "manifest for"].iter().any(|sign| said.contains(sign));
+                let class = if is_missing { Class::Upgrade } else { Class::Testbed };
+                Err(Trouble::Unpulled { tag, class }.on(name).because(last_lines(&said, 8)))
+            }
             // Compose is not there, or was killed.
             status @ (126 | 127 | 129..) => {
                 Err(Trouble::NoCompose.on(name).because(format!("exit status {status}: {}", last_lines(&said, 5))))
@@ -117,6 +107,26 @@ impl Feg {
     }
 
     fn stage_script(&self, target: &Target, found: &FegFound, tag: &str) -> String {
+        self.stage_beside(target, found, tag, "")
+    }
+
+    fn stage_and_pull_script(&self, target: &Target, found: &FegFound, tag: &str) -> String {
+        let mut pull = format!(
+            "[ \"$free\" -ge {} ] || exit 3\n{}",
+            LEAST_ROOM_MB * 1024,
+            include_str!("pull.sh")
+                .replace("NEXT", NEXT)
+                .replace("DOCKER", self.docker())
+                .replace("PULL_FAILED", &PULL_FAILED.to_string())
+        );
+        for reference in self.references(found, tag) {
+            pull.push_str(&format!("pull {}\n", quote(&reference)));
+        }
+        format!("{}pulled\n", self.stage_beside(target, found, tag, &pull))
+    }
+
+    /// What lays the files ready, after something that goes on beside it has begun.
+    fn stage_beside(&self, target: &Target, found: &FegFound, tag: &str, beside: &str) -> String {
         let fetch = match &self.config.compose_url {
             Some(template) => {
                 let url = quote(&target.release.fill(template));
@@ -128,7 +138,7 @@ impl Feg {
             None => format!("cp docker-compose.yml {NEXT}/docker-compose.yml || exit 3\n"),
         };
         format!(
-            "{room}{preamble}umask 077\nrm -rf {NEXT}\nmkdir -p {NEXT} || exit 3\n{fetch}\
+            "{room}{preamble}umask 077\nrm -rf {NEXT}\nmkdir -p {NEXT} || exit 3\n{beside}{fetch}\
              cp -p .env {NEXT}/.env || exit 3\n\
              tag={tag}\n{edit}{files}{services}",
             room = room_script(FOLDER),

@@ -153,6 +153,32 @@ fn compose_is_asked_once_about_the_same_files() {
 }
 
 #[test]
+fn images_are_pulled_beside_what_else_is_done_and_no_pull_outlives_the_script() {
+    let engine: (&str, &[u8]) = (
+        "engine",
+        b"#!/bin/sh\necho \"$3 begins\" >>calls\n\
+          case $3 in lost) echo 'manifest unknown'; exit 1 ;; endless) echo $$ >pid; exec sleep 60 ;; *) echo \"$3\" ;; esac\n",
+    );
+    let pull = include_str!("pull.sh").replace("DOCKER", "./engine").replace("PULL_FAILED", "4");
+    let said = |script: &str| {
+        let (folder, output) = in_folder(&[engine], &format!("chmod +x engine\n{pull}\n{script}"));
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        (folder, format!("{said}{:?}", output.status.code().expect("it ends by itself")))
+    };
+    assert_eq!(said("pull a\npull b\npulled\necho done").1, "done\n0");
+    assert_eq!(said("pull lost\npull b\npulled\necho done").1.replace("b\n", ""), "manifest unknown\n4");
+    let began = "until [ -s pid ]; do sleep 0.01; done";
+    let (folder, end) = said(&format!("pull endless\n{began}\necho refused\nexit 9"));
+    assert_eq!(end, "refused\n9");
+    let pid = std::fs::read_to_string(folder.path().join("pid")).expect("it has begun").trim().parse();
+    let pid = pid.expect("a number");
+    let since = std::time::Instant::now();
+    while crate::process::is_alive(pid) {
+        assert!(since.elapsed() < std::time::Duration::from_secs(20), "the pull goes on");
+    }
+}
+
+#[test]
 fn a_container_that_has_said_nothing_is_not_asked_what_it_has_said() {
     let script = "docker() {\n  case $1 in\n  ps) echo 1 2 3 4 ;;\n  inspect) printf '%s\\n' '/talks journald ' '/quiet journald ' \"/file json-file $PWD/old.log\" \
                   '/other local ' ;;\n  logs) echo \"what $5 said\" ;;\n  esac\n}\n\
