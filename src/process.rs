@@ -318,6 +318,17 @@ pub(crate) fn is_alive(id: u32) -> bool {
     stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X'])))
 }
 
+/// The processes of this machine that have the path in their command line.
+pub(crate) fn naming(path: &Path) -> Vec<Pid> {
+    let path = path.as_os_str().as_encoded_bytes();
+    let names = |process: &std::fs::DirEntry| {
+        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        memchr::memmem::find(&line, path).is_some()
+    };
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes.filter(names).filter_map(|process| Pid::from_raw(process.file_name().to_str()?.parse().ok()?)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

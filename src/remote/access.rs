@@ -11,12 +11,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Signal, kill_process};
 use tokio::io::AsyncWriteExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Address, Ssh};
 use crate::error::hinted;
 use crate::event::Problem;
+use crate::process::naming;
 use crate::remote::error::{Cause, Error};
 use crate::remote::host::Host;
 use crate::remote::outlast::Patience;
@@ -30,6 +32,9 @@ const LONGEST_BASE: usize = 50;
 
 /// A master that nobody uses ends by itself after this time, should all else fail. The next command makes a new one.
 const PERSIST: Duration = Duration::from_secs(600);
+
+/// So many signs of life in a row may be missing from a host, `ssh.keepalive` apart.
+const KEPT_ALIVE: u32 = 3;
 
 /// How we get in, for one night.
 #[derive(Debug, Clone)]
@@ -96,6 +101,7 @@ pub(super) struct Private {
     /// The operator's own file of accepted host keys, for messages; `ssh` reads our copy.
     known_hosts: PathBuf,
     connect_timeout: Duration,
+    keepalive: Duration,
     patience: Patience,
     has_key: bool,
     sockets: AtomicU32,
@@ -157,6 +163,7 @@ impl Private {
             _alive: alive,
             known_hosts: ssh.known_hosts.clone(),
             connect_timeout: ssh.connect_timeout,
+            keepalive: ssh.keepalive,
             patience: Patience { outage, end: CancellationToken::new() },
             has_key: key.is_some(),
             sockets: AtomicU32::new(0),
@@ -165,6 +172,11 @@ impl Private {
 
     pub(super) fn connect_timeout(&self) -> Duration {
         self.connect_timeout
+    }
+
+    /// By then `ssh` itself has found out that a host does not answer.
+    pub(super) fn knows_after(&self) -> Duration {
+        self.keepalive * (KEPT_ALIVE + 1) + self.connect_timeout
     }
 
     pub(super) fn patience(&self) -> &Patience {
@@ -328,13 +340,19 @@ fn program(name: &str) -> Command {
     command
 }
 
-/// Asks a master to end, at once and with all that goes through it.
+/// Asks a master to end, at once and with all that goes through it. One that does not answer is killed: it must not make us hang.
 pub(super) fn end_master(socket: &Path) {
-    // A master that hangs must not make us hang.
     let mut ssh = program("timeout");
     ssh.args(["5", "ssh", "-F", "/dev/null", "-O", "exit", "-S"]).arg(socket).arg("host");
-    if let Err(error) = ssh.status() {
-        tracing::warn!(%error, "cannot ask `ssh` to end");
+    match ssh.status() {
+        Ok(status) if status.success() => {}
+        Ok(_) => {
+            for master in naming(socket) {
+                tracing::debug!(?master, "ssh does not end");
+                let _ = kill_process(master, Signal::KILL);
+            }
+        }
+        Err(error) => tracing::warn!(%error, "cannot ask `ssh` to end"),
     }
 }
 
@@ -376,7 +394,7 @@ fn configuration(directory: &Path, ssh: &Ssh, has_key: bool) -> String {
          PreferredAuthentications publickey\n\
          ConnectTimeout {}\n\
          ServerAliveInterval {}\n\
-         ServerAliveCountMax 3\n\
+         ServerAliveCountMax {KEPT_ALIVE}\n\
          ControlPersist {}\n\
          ForwardAgent no\n\
          ForwardX11 no\n\

@@ -145,10 +145,15 @@ impl Host {
         let mut is_fresh = false;
         loop {
             let session = self.session().await?;
-            let opened = match self.opened_ahead(&session).await {
-                Some(child) => Ok(child),
-                None => open(&session).await,
+            let opening = async {
+                match self.opened_ahead(&session).await {
+                    Some(child) => Ok(child),
+                    None => open(&session).await,
+                }
             };
+            // One that does not open a channel and does not say why has stopped.
+            let limit = self.inner.private.knows_after();
+            let opened = tokio::time::timeout(limit, opening).await.unwrap_or(Err(openssh::Error::Disconnected));
             let error = match opened {
                 Ok(child) => {
                     self.open_ahead(&session).await;

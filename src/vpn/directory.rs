@@ -1,7 +1,6 @@
 //! The private directory of a tunnel: the management socket, and no key, because OpenVPN reads its profile from a pipe.
 
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -10,7 +9,7 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use tempfile::TempDir;
 
-use crate::process::is_alive;
+use crate::process::{is_alive, naming};
 
 const PREFIX: &str = "teravm-ci-vpn-";
 
@@ -83,20 +82,12 @@ fn sweep_in(parent: &Path) -> usize {
                 return false;
             }
             let since = Instant::now();
-            while is_served(&entry.path().join(SOCKET)) && since.elapsed() < LAST_BREATH {
+            while !naming(&entry.path().join(SOCKET)).is_empty() && since.elapsed() < LAST_BREATH {
                 std::thread::sleep(Duration::from_millis(50));
             }
             std::fs::remove_dir_all(entry.path()).is_ok()
         })
         .count()
-}
-
-/// Whether there is still a process that was started with this management socket.
-fn is_served(socket: &Path) -> bool {
-    let socket = socket.as_os_str().as_bytes();
-    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let mut words = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
-    words.any(|words| words.split(|&byte| byte == 0).any(|word| word == socket))
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::config::{Address, Ssh};
 use crate::remote::access::AccessError;
 use crate::remote::tests::sshd::{Sshd, is_alive, keygen, until, user};
@@ -186,6 +188,22 @@ async fn a_closed_host_has_no_master_and_another_command_makes_one() {
     host.close().await;
     until("the master has ended", || !is_alive(&master)).await;
     assert_eq!(host.run("echo on").await.unwrap().text(), "on");
+}
+
+#[tokio::test]
+async fn a_master_that_has_stopped_is_not_waited_for_and_does_not_stay() {
+    let sshd = Sshd::start();
+    let access = sshd.access();
+    let host = access.connect("agw", &sshd.address(), &user()).await.unwrap();
+    let first = master(access.directory());
+    let stop = |pid: &str| kill_process(Pid::from_raw(pid.parse().unwrap()).unwrap(), Signal::STOP).unwrap();
+    stop(&first);
+    assert_eq!(host.run("echo on").await.unwrap().text(), "on");
+    assert!(!is_alive(&first));
+    let second = master(access.directory());
+    stop(&second);
+    access.close().await;
+    until("the master has ended", || !is_alive(&second)).await;
 }
 
 #[tokio::test]
