@@ -17,6 +17,12 @@ const VERBS: &str = include_str!("job/verbs.sh");
 /// Between the deadline's friendly request to end and the other one.
 const GRACE: Duration = Duration::from_secs(30);
 
+/// Before a job is followed again whose follower was killed.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How a command ends that was asked to, on its host.
+const TERMINATED: i32 = 124;
+
 /// What a job shall be.
 #[derive(Debug, Clone)]
 pub(crate) struct JobSpec {
@@ -104,8 +110,11 @@ impl Job {
             match Report::parse(errors.lines().next_back().unwrap_or_default()) {
                 Some(Report { status: JobStatus::Ended(end), size }) if *offset >= size => return Ok(end),
                 Some(Report { status: JobStatus::None, .. }) => return Err(self.none()),
-                // Somebody on the host killed the one that followed; or it had more to print than it got round to.
-                Some(_) => {}
+                // It had more to print than it got round to.
+                Some(Report { status: JobStatus::Ended(_), .. }) => {}
+                // Somebody on the host killed the one that followed.
+                Some(_) => tokio::time::sleep(PAUSE).await,
+                None if output.status == TERMINATED || output.status > 128 => tokio::time::sleep(PAUSE).await,
                 None => return Err(self.nonsense(&errors)),
             }
         }

@@ -3,6 +3,8 @@
 # Script and data come over standard input, so that no list of processes shows them and no limit of the command line cuts them.
 # The mark frames what the script prints: what a login shell said before it is not the script's, and an end without it is a
 # connection that broke. Standard input stays open as long as somebody listens; its end ends the script.
+# bash would give up waiting after that many seconds.
+unset TMOUT
 mark=$1 script_size=$2 data_size=$3
 shift 3
 exec 3<&0 </dev/null

@@ -19,7 +19,7 @@ const RULE: &str = "/etc/ssh/sshd_config.d/overhear.conf";
 const OVERHEAR: &str = r#"#!/bin/sh
 case $SSH_ORIGINAL_COMMAND in
 "exec true") exec /bin/sh -c "$SSH_ORIGINAL_COMMAND" ;;
-"exec sh -c 'read -r mark "*) IFS= read -r told || exit ;;
+"exec sh -c 'unset TMOUT"*) IFS= read -r told || exit ;;
 esac
 session=/run/overheard/$(date +%s%N).$$
 printf %s "$SSH_ORIGINAL_COMMAND" >"$session.line"
@@ -80,7 +80,7 @@ impl Overheard {
 /// Reads a session: its shell waits for a line that begins with the mark, the size of the script and the size of the data. A session that
 /// was told nothing is not kept: it asked whether the host is there, or was opened for a command that did not come.
 fn heard(line: &str, stdin: &[u8]) -> Heard {
-    assert!(line.starts_with("exec sh -c 'read -r mark "), "this was sent too: {line}");
+    assert!(line.starts_with("exec sh -c 'unset TMOUT"), "this was sent too: {line}");
     let end = stdin.iter().position(|&byte| byte == b'\n').expect("a line comes first");
     let (told, stdin) = (String::from_utf8_lossy(&stdin[..end]), &stdin[end + 1..]);
     let words: Vec<&str> = told.split_whitespace().collect();

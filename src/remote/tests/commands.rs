@@ -1,6 +1,8 @@
 //! What a host does with a script, and what we hear of it.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
@@ -115,6 +117,21 @@ async fn a_deadline_ends_the_remote_command_with_its_children_even_if_they_do_no
         until("the command has ended", || !is_alive(&pid)).await;
     }
     assert_eq!(host.run("echo on").await.unwrap().text(), "on");
+}
+
+#[test]
+fn a_shell_that_gives_up_reading_after_a_while_is_told_not_to() {
+    let wrapper = include_str!("../wrapper.sh");
+    let script = "sleep 2; echo done\n# @mark";
+    let mut shell = std::process::Command::new("bash");
+    shell.args(["--posix", "-c", wrapper, "sh", "@mark", &script.len().to_string(), "0"]).env("TMOUT", "1");
+    let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("bash is there");
+    let mut stdin = shell.stdin.take().expect("it is piped");
+    stdin.write_all(script.as_bytes()).expect("it is read");
+    let mut said = String::new();
+    shell.stdout.take().expect("it is piped").read_to_string(&mut said).expect("it is text");
+    assert_eq!((shell.wait().expect("it ends").code(), said.as_str()), (Some(0), "@mark begin\ndone\n@mark end\n"));
+    drop(stdin);
 }
 
 #[tokio::test]

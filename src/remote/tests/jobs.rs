@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Signal, getpgid, kill_process_group};
 
+use crate::process::naming;
 use crate::remote::tests::sshd::{Sshd, is_alive, until};
 use crate::remote::{As, Error, Job, JobEnd, JobSpec, JobStatus};
 
@@ -105,6 +106,29 @@ async fn a_job_goes_on_while_we_are_away_and_no_byte_is_lost_or_doubled() {
     assert!(lost >= 2, "the connection was lost {lost} times");
     assert_eq!((end, offset), (JobEnd::Exited(9), expected.len() as u64));
     assert!(text == expected, "{}", String::from_utf8_lossy(&text));
+}
+
+#[tokio::test]
+async fn a_job_whose_follower_was_killed_is_followed_on() {
+    let sshd = Sshd::start();
+    let host = sshd.host().await;
+    let directory = sshd.job("followed");
+    let script = "echo one; until [ -e go ]; do sleep 0.05; done; echo two; exit 7";
+    let job = Job::start(&host, &spec(&directory, script)).await.unwrap();
+    let log = Path::new(&directory).join("log");
+    let killed = async {
+        until("somebody follows", || !naming(&log).is_empty()).await;
+        // What follows has the number of its group from `timeout`; the job itself has a session of its own.
+        for follower in naming(&log) {
+            let group = getpgid(Some(follower)).unwrap();
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        until("nobody follows", || naming(&log).is_empty()).await;
+        until("somebody follows again", || !naming(&log).is_empty()).await;
+        fs::write(sshd.path("home/go"), "").unwrap();
+    };
+    let (followed, ()) = tokio::join!(follow(&job), killed);
+    assert_eq!(followed, (JobEnd::Exited(7), "one\ntwo\n".to_owned()));
 }
 
 #[tokio::test]
