@@ -101,7 +101,7 @@ impl Agw {
         };
         let in_use = script("options=\n");
         let aside = script(
-            "lists=$(mktemp -d)\ntrap 'rm -rf \"$lists\"' EXIT\nchmod 755 \"$lists\"\n\
+            "lists=$(mktemp -d)\ntrap 'rm -rf \"$lists\"' EXIT\ntrap 'exit 143' TERM\nchmod 755 \"$lists\"\n\
              options=\"-o Dir::State::lists=$lists -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=\"\n",
         );
         let deadline = Duration::from_secs(300);
@@ -295,7 +295,7 @@ impl Agw {
     /// What was kept more than `since` seconds ago belongs to another night.
     pub(super) fn conffile_difference_script(since: &str) -> String {
         format!(
-            "set -eu\nold=$(mktemp -d)\ntrap 'rm -rf \"$old\"' EXIT\n\
+            "set -eu\nold=$(mktemp -d)\ntrap 'rm -rf \"$old\"' EXIT\ntrap 'exit 143' TERM\n\
              [ -n \"$(find {BACKUP}/conffiles.tar -newermt '-{since} seconds' 2>/dev/null)\" ] || exit 0\n\
              tar -C \"$old\" -xf {BACKUP}/conffiles.tar\n\
              while read -r file; do diff -u --label \"before/$file\" --label \"after/$file\" \"$old/$file\" \"/$file\" || true; done < {BACKUP}/conffiles"

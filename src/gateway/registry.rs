@@ -80,6 +80,12 @@ pub(crate) enum AskError {
     Answer(String),
 }
 
+/// How long an answer about one image is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the way to the host and back may add to that.
+const TRAVEL: Duration = Duration::from_secs(15);
+
 /// Asks for image references, `registry/name:tag`, one after the other over `command`, which joins its standard streams to the engine's
 /// socket (`docker system dial-stdio`, Docker 18.09 and later). The outer error is the host's, the inner one the engine's.
 pub(crate) async fn ask(
@@ -88,8 +94,11 @@ pub(crate) async fn ask(
     references: &[String],
     login: Option<&Login>,
 ) -> Result<Result<Vec<Answer>, AskError>, remote::Error> {
-    let (stream, ending) = host.command(command).sudo().deadline(Duration::from_secs(60)).duplex().await?;
-    Ok(match converse(stream, references, login).await {
+    let limit = PATIENCE * u32::try_from(references.len()).unwrap_or(u32::MAX);
+    let (stream, ending) = host.command(command).sudo().deadline(limit).duplex().await?;
+    let late = |_| remote::Error::Deadline { host: host.name().to_owned(), limit };
+    let answered = tokio::time::timeout(limit + TRAVEL, converse(stream, references, login)).await.map_err(late)?;
+    Ok(match answered {
         // Why there is no engine to talk to, the client says on its standard error.
         Err(error @ AskError::Engine(_)) => match ending.wait().await? {
             output if output.is_success() => Err(error),

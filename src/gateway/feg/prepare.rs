@@ -95,8 +95,8 @@ impl Feg {
                 let class = if is_missing { Class::Upgrade } else { Class::Testbed };
                 Err(Trouble::Unpulled { tag, class }.on(name).because(last_lines(&said, 8)))
             }
-            // Compose is not there, or was killed.
-            status @ (126 | 127 | 129..) => {
+            // Compose is not there or does not know what it is asked, or was killed.
+            status @ 124.. => {
                 Err(Trouble::NoCompose.on(name).because(format!("exit status {status}: {}", last_lines(&said, 5))))
             }
             _ => {
@@ -191,5 +191,5 @@ impl Feg {
 /// A script that makes in a folder of its own what it would lay ready, and throws it away again.
 fn aside(script: &str) -> String {
     let script = script.replace(NEXT, "$aside/next");
-    format!("aside=$(mktemp -d) || exit 3\ntrap 'rm -rf \"$aside\"' EXIT\n{script}")
+    format!("aside=$(mktemp -d) || exit 3\ntrap 'rm -rf \"$aside\"' EXIT\ntrap 'exit 143' TERM\n{script}")
 }

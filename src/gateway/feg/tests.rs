@@ -136,18 +136,20 @@ fn compose_is_asked_once_about_the_same_files() {
     let script = format!(
         "masked() {{ \"$@\"; }}\ncompose() {{ echo call >>calls; [ \"$1\" = --project-directory ] || return 9; \
          case $* in *' --services') echo magmad ;; esac; }}\n\
-         ask() {{ mkdir -p next; cp .env docker-compose.yml next/; [ -z \"$1\" ] || echo X=1 >>next/.env; set -- -f next/docker-compose.yml; }}\n\
+         ask() {{ mkdir -p next; cp .env docker-compose.yml next/; [ -z \"$1\" ] || echo X=1 >>next/.env; }}\nset -- -f next/docker-compose.yml\n\
          is() {{ echo \"$1: $(cat calls | wc -l) calls, $(cat next/services)\"; : >calls; rm next/services; }}\n\
          keep() {{ mv next/known known; }}\n: >calls\n\
          ask; {asked}\nis first; keep\nask; {asked}\nis again; keep\nask; {forced}\nis forced\n\
-         ask other; {asked}\nis 'another release'; keep\nask; {asked}\nis 'back'; keep\nask; {asked}\nis 'and again'\n"
+         ask other; {asked}\nis 'another release'; keep\nask; {asked}\nis 'back'; keep\nask; {asked}\nis 'and again'\n\
+         echo '{{x: {{env_file: site.env}}}}' >docker-compose.yml\n\
+         ask; {asked}\nis 'with other files'; keep\nask; {asked}\nis 'and once more'\n"
     );
     let files: [(&str, &[u8]); 2] = [(".env", b"IMAGE_VERSION=a\n"), ("docker-compose.yml", b"services: {}\n")];
     let (_folder, output) = in_folder(&files, &script);
     assert_eq!(
         String::from_utf8_lossy(&output.stdout),
         "first: 2 calls, magmad\nagain: 0 calls, magmad\nforced: 2 calls, magmad\nanother release: 2 calls, magmad\n\
-         back: 2 calls, magmad\nand again: 0 calls, magmad\n",
+         back: 2 calls, magmad\nand again: 0 calls, magmad\nwith other files: 2 calls, magmad\nand once more: 2 calls, magmad\n",
         "{output:?}"
     );
 }
