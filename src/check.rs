@@ -114,7 +114,7 @@ async fn of_hosts(config: &Config, lab: &Lab, reached: &reach::Lab, events: &Eve
             collect: config.collect.clone(),
             events: events.clone(),
             results: Results::new(std::path::Path::new("")),
-            fence: String::new(),
+            fence: None,
         };
         rows.push(Row::new(
             host.name(),

@@ -29,6 +29,9 @@ use crate::vpn;
 /// Stands for a number of seconds in what is only said.
 const SECONDS: &str = "SECONDS";
 
+/// Stands for the number of a command.
+const NUMBER: &str = "NUMBER";
+
 /// How the rest is to be read.
 const CONVENTIONS: &str = "
 Nothing is changed now. Of what is not known before, RUN stands for the run's name, FOUND for what a gateway runs when the run comes,
@@ -85,8 +88,12 @@ impl Rehearsal<'_> {
             let often = format_duration(plan.lab.lock.renew);
             self.events.note(Step::Lock, Some(host.name()), format!("every {often}, until it is given back:"));
             self.command(Step::Lock, host, lock.renew_script(&owner));
-            let fence = "each of NG40's commands in `test` does nothing where another run has the testbed by then:";
-            self.events.note(Step::Test, Some(host.name()), format!("{fence}\n{}", lock.fence(&owner).trim_end()));
+            let fence = "each of NG40's commands in `test` does nothing where another run has the testbed by then, or a later command has been there:";
+            self.events.note(
+                Step::Test,
+                Some(host.name()),
+                format!("{fence}\n{}", lock.fence(&owner).beginning(NUMBER).trim_end()),
+            );
         }
         let gateways = self.reached.gateways(&plan.lab, self.events, None);
         for gateway in &gateways {
@@ -148,7 +155,7 @@ impl Rehearsal<'_> {
             collect: self.plan.collect.clone(),
             events: self.events.clone(),
             results: Results::new(&self.plan.results),
-            fence: String::new(),
+            fence: None,
         };
         for (name, suite) in &self.plan.suites {
             tester.say_suite(name, suite);
@@ -174,6 +181,7 @@ impl Rehearsal<'_> {
             gateway::fence(SOME_RUN)
         ));
         note(format!("and one that changes something waits for the one before it:\n{}", gateway::guard(SECONDS)));
+        note(format!("and is not done after a later one:\n{}", gateway::turn(SOME_RUN, NUMBER)));
     }
 
     fn command(&self, step: Step, host: &Host, command: String) {

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config;
 use crate::event::{Events, Problem, Step};
-use crate::remote::{Host, quote};
+use crate::remote::turns::TOO_LATE;
+use crate::remote::{Host, Turns, quote};
 use crate::stop::Stop;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -159,10 +160,15 @@ impl Lock {
         }
     }
 
-    /// The beginning of a script on the same host, by which it does nothing where the lease is no longer this owner's: what a run has
-    /// sent may arrive long after the run has died.
-    pub(crate) fn fence(&self, owner: &Owner) -> String {
-        format!("grep -qsF {} {} || {{ echo 'the testbed is no longer ours' >&2; exit 75; }}\n", of(owner), self.path())
+    /// What keeps this owner's commands on the same host from doing anything once the lease is another's: what a run has sent may arrive
+    /// long after the run has died.
+    pub(crate) fn fence(&self, owner: &Owner) -> Turns {
+        let path = self.path();
+        let lease = format!(
+            "grep -qsF {} {path} || {{ echo 'the testbed is no longer ours' >&2; exit {TOO_LATE}; }}\n",
+            of(owner)
+        );
+        Turns::new(format!("{path}.turn"), owner.run.as_str()).behind(lease)
     }
 
     fn trouble(&self, trouble: Trouble) -> Problem {

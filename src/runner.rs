@@ -18,11 +18,12 @@ use crate::memory::Memory;
 use crate::ng40::Tester;
 use crate::plan::{Plan, Role};
 use crate::reach::{Lab, reach};
+use crate::remote::{self, Turns};
 use crate::results::Results;
 use crate::signals;
 use crate::stop::Stop;
 use crate::upgrade::{Switch, resolve};
-use crate::{remote, vpn};
+use crate::vpn;
 
 /// Runs the night to its end. All news, good and bad, are events; nothing else comes back.
 pub(crate) async fn run(plan: &Plan, memory: Result<Option<Memory>, Problem>, events: Events) {
@@ -139,8 +140,7 @@ async fn unlock(lock: &Lock, owner: &Owner, events: &Events) {
 struct Night<'a> {
     plan: &'a Plan,
     lab: &'a Lab,
-    /// What keeps our commands on NG40 from doing anything once the testbed is somebody else's.
-    fence: String,
+    fence: Turns,
     events: &'a Events,
     stop: &'a Stop,
 }
@@ -225,7 +225,7 @@ impl Night<'_> {
             collect: self.plan.collect.clone(),
             events: self.events.clone(),
             results: results.clone(),
-            fence: self.fence.clone(),
+            fence: Some(self.fence.clone()),
         };
         let stage = self.events.start(Step::Test, None);
         for (name, suite) in &self.plan.suites {

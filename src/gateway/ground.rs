@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{GUARD, JOB_GRACE, LEAST_ROOM_MB, MINUTE, RUN, STATE, Trouble, agw};
+use super::{GUARD, JOB_GRACE, LEAST_ROOM_MB, MINUTE, RUN, STATE, TURN, Trouble, agw};
 use crate::event::{Class, EventKind, Events, Problem, Step};
+use crate::remote::turns::{PASSED, TOO_LATE, Turns};
 use crate::remote::{As, Host, Job, JobEnd, JobSpec, JobStatus, Output, Said, quote};
 
 /// A host as a gateway stands on it: commands, with what they say as events.
@@ -14,13 +15,13 @@ pub(super) struct Ground {
     pub(super) events: Events,
     /// The run that has the gateway; none where it is only looked at: what would change it is said then, and not done.
     pub(super) run: Option<String>,
+    turns: Turns,
 }
 
 /// Stands for the run's name in what is only said.
 pub(crate) const SOME_RUN: &str = "RUN";
 
-/// The exit status of a command that has come too late, or cannot wait any longer for one before it, and what it then says.
-const TOO_LATE: i32 = 75;
+/// What a command says that has come too late, or cannot wait any longer for one before it.
 const TAKEN: &str = "another run has this gateway now";
 const OCCUPIED: &str = "an earlier command is still at work";
 
@@ -40,12 +41,22 @@ pub(crate) fn guard(seconds: &str) -> String {
     format!("exec 9>>{GUARD} && flock -w {seconds} 9 || {{ echo '{OCCUPIED}' >&2; exit {TOO_LATE}; }}\n")
 }
 
+/// What begins a command that changes something, so that it does nothing where a later one of its run has been.
+pub(crate) fn turn(run: &str, turn: &str) -> String {
+    Turns::new(TURN, run).beginning(turn)
+}
+
 /// Says how many KB are free at a folder, on a line of its own, and keeps them as `$free`; nothing of a number where it is not there.
 pub(super) fn room_script(folder: &str) -> String {
     format!("free=$(df -Pk {folder} 2>/dev/null | awk 'NR == 2 {{ print $4 }}')\necho \"free: $free KB at {folder}\"\n")
 }
 
 impl Ground {
+    pub(super) fn new(name: &str, host: Host, events: &Events, run: Option<&str>) -> Ground {
+        let turns = Turns::new(TURN, run.unwrap_or(SOME_RUN));
+        Ground { name: name.to_owned(), host, events: events.clone(), run: run.map(str::to_owned), turns }
+    }
+
     pub(super) fn commanded(&self, step: Step, command: &str) {
         self.events.say(EventKind::Commanded { step, host: self.name.clone(), command: command.to_owned() });
     }
@@ -113,7 +124,7 @@ impl Ground {
     pub(super) async fn claim(&self, step: Step, questions: &str) -> Result<Output, Problem> {
         let script = format!(
             "set -e\numask 077\nmkdir -p {STATE}\nprintf '%s\\n' {} > {RUN}.new\nsync {RUN}.new\nmv {RUN}.new {RUN}\nset +e\n\
-             {questions}",
+             # The last word of the run before may still be at work.\nflock -w 5 {GUARD} true\n{questions}",
             quote(self.run.as_deref().unwrap_or(SOME_RUN))
         );
         self.commanded(step, &script);
@@ -130,10 +141,10 @@ impl Ground {
         }
     }
 
-    /// The same for a script that changes something: it waits for the one before it, which may have been left at work by a
-    /// connection that was lost, and is sent again.
+    /// The same for a script that changes something, whenever it is sent: it waits for the one before it, which may have been left at
+    /// work by a connection that was lost.
     fn in_turn(&self, script: &str, patience: Duration) -> String {
-        guard(&patience.as_secs().to_string()) + &self.fenced(script)
+        guard(&patience.as_secs().to_string()) + &self.fenced(&(self.turns.next() + script))
     }
 
     /// Runs a script as root that only reads, and returns whatever came of it.
@@ -144,16 +155,11 @@ impl Ground {
 
     /// Runs a script as root that changes something, and returns whatever came of it. It may be run twice.
     pub(super) async fn change(&self, step: Step, script: &str, deadline: Duration) -> Result<Output, Problem> {
-        match self.command_of(step, script, deadline) {
-            Some(command) => self.send(&command, deadline).await,
-            None => Ok(Output::default()),
-        }
-    }
-
-    /// Says a script that changes something, and returns what is sent for it: nothing where the gateway is only looked at.
-    fn command_of(&self, step: Step, script: &str, deadline: Duration) -> Option<String> {
         self.commanded(step, script);
-        (!self.is_only_looked_at()).then(|| self.in_turn(script, deadline))
+        if self.is_only_looked_at() {
+            return Ok(Output::default());
+        }
+        self.send_each(|| self.in_turn(script, deadline), deadline).await
     }
 
     /// The same, for what can be looked at without a change: where the gateway is only looked at, `aside` is run in its place, which
@@ -178,16 +184,22 @@ impl Ground {
     }
 
     async fn send(&self, script: &str, deadline: Duration) -> Result<Output, Problem> {
-        let work = || self.host.command(script).sudo().deadline(deadline).run();
+        self.send_each(|| script.to_owned(), deadline).await
+    }
+
+    /// Runs a script as root that may be sent several times, and makes it anew for each.
+    async fn send_each(&self, script: impl Fn() -> String, deadline: Duration) -> Result<Output, Problem> {
+        let work = || self.host.command(script()).sudo().deadline(deadline).run();
         let output = self.host.outlast(work).await.map_err(|error| error.problem())?;
         self.taken(output)
     }
 
-    /// The same, and what it prints are events as it comes; of its errors, when it has ended.
+    /// Runs a script as root that changes something, and what it prints are events as it comes; of its errors, when it has ended.
     async fn send_and_hear(&self, step: Step, script: &str, deadline: Duration) -> Result<Output, Problem> {
         let work = || async {
             let mut said = Said::new(self.events.redactor());
             let hear = |bytes: &[u8]| said.push(bytes, |line| self.output(step, line));
+            let script = self.in_turn(script, deadline);
             let output = self.host.command(script).sudo().deadline(deadline).run_and_hear(hear).await;
             said.finish(|line| self.output(step, line));
             output
@@ -202,7 +214,7 @@ impl Ground {
     /// The output, unless it says that the gateway did not take the command.
     fn taken(&self, output: Output) -> Result<Output, Problem> {
         let why = output.last_words();
-        if output.status == TOO_LATE && [TAKEN, OCCUPIED].contains(&why.as_str()) {
+        if output.status == TOO_LATE && [TAKEN, OCCUPIED, PASSED].contains(&why.as_str()) {
             return Err(Trouble::OfAnotherRun.on(&self.name).because(why));
         }
         Ok(output)
@@ -216,8 +228,11 @@ impl Ground {
         deadline: Duration,
         problem: impl FnOnce(String) -> Problem,
     ) -> Result<Output, Problem> {
-        let Some(command) = self.command_of(step, script, deadline) else { return Ok(Output::default()) };
-        let output = self.send_and_hear(step, &command, deadline).await?;
+        self.commanded(step, script);
+        if self.is_only_looked_at() {
+            return Ok(Output::default());
+        }
+        let output = self.send_and_hear(step, script, deadline).await?;
         if output.status == 0 {
             return Ok(output);
         }

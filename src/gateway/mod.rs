@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use agw::Agw;
 pub(crate) use feg::{Feg, FegFound};
-pub(crate) use ground::{SOME_RUN, fence, guard};
+pub(crate) use ground::{SOME_RUN, fence, guard, turn};
 pub(crate) use registry::{Answer, Login};
 pub(crate) use trouble::Trouble;
 
@@ -47,6 +47,8 @@ const QUIESCED: &str = "/var/lib/teravm-ci/quiesced";
 const INTENT: &str = "/var/lib/teravm-ci/intent.json";
 /// The run that has the gateway.
 const RUN: &str = "/var/lib/teravm-ci/run";
+/// The last command that has changed something, by number.
+const TURN: &str = "/var/lib/teravm-ci/turn";
 /// Locked by the command that changes something.
 const GUARD: &str = "/var/lib/teravm-ci/guard";
 
@@ -113,8 +115,7 @@ impl Gateway {
     /// A gateway that `run` has, once it has [taken it over](Gateway::take_over). Without one it is only looked at: each step reads what it can,
     /// and what would change the gateway is said and not done.
     pub(crate) fn new(planned: &PlannedHost, lab: &Lab, host: Host, events: &Events, run: Option<&str>) -> Gateway {
-        let run = run.map(str::to_owned);
-        let ground = Ground { name: planned.name.clone(), host, events: events.clone(), run };
+        let ground = Ground::new(&planned.name, host, events, run);
         match planned.role {
             Role::Agw => Gateway::Agw(Agw { ground, config: lab.agw.clone() }),
             Role::Feg => Gateway::Feg(Feg::new(ground, lab.feg.clone())),

@@ -25,7 +25,7 @@ use futures_util::future::join;
 
 use crate::config::{self, Suite};
 use crate::event::{EventKind, Events, Problem, Step, SuiteEnd};
-use crate::remote::{As, Host, Job, JobEnd, JobSpec, Output, quote};
+use crate::remote::{self, As, Host, Job, JobEnd, JobSpec, Output, Turns, quote};
 use crate::results::Results;
 use crate::stop::Stop;
 
@@ -43,8 +43,8 @@ pub(crate) struct Tester {
     pub(crate) collect: config::Collect,
     pub(crate) events: Events,
     pub(crate) results: Results,
-    /// What keeps a command that arrives too late from doing anything; empty where NG40 is only looked at.
-    pub(crate) fence: String,
+    /// What keeps a command that arrives too late from doing anything; none where NG40 is only looked at.
+    pub(crate) fence: Option<Turns>,
 }
 
 /// A run of a suite under way: what brings it to its end belongs to it.
@@ -62,6 +62,12 @@ const HURRY: Duration = Duration::from_secs(120);
 
 /// Beyond its deadline a run is given this long to be killed on its host and seen ended by us.
 const GRACE: Duration = Duration::from_secs(60);
+
+/// A run that is followed for longer than this is followed well.
+const SOON: Duration = Duration::from_secs(10);
+
+/// Before a run is followed again where the connection is not to blame.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What is said of a file that is there, and how the question ends where one is not.
 const THERE: &str = "there";
@@ -137,9 +143,7 @@ impl Tester {
     async fn is_ready_for(&self, suite: &Suite) -> Result<(), Problem> {
         let script = self.is_ready_script(suite);
         let mut output = self.command(Step::Test, &script, self.config.idle.timeout).await?;
-        if output.status == NOT_THERE {
-            self.has(suite, &output)?;
-        }
+        self.has(suite, &output)?;
         if self.config.idle.command.is_empty() {
             return Ok(());
         }
@@ -155,8 +159,12 @@ impl Tester {
 
     async fn command(&self, step: Step, line: &str, deadline: Duration) -> Result<Output, Problem> {
         self.events.say(EventKind::Commanded { step, host: self.host.name().to_owned(), command: line.to_owned() });
-        let run = || self.host.command(format!("{}{line}", self.fence)).deadline(deadline).run();
+        let run = || self.host.command(self.fenced(line)).deadline(deadline).run();
         self.host.outlast(run).await.map_err(|error| error.problem())
+    }
+
+    fn fenced(&self, script: &str) -> String {
+        self.fence.as_ref().map(Turns::next).unwrap_or_default() + script
     }
 
     /// What runs a suite.
@@ -260,7 +268,15 @@ impl Run<'_> {
             .ok();
         let (path, file) = kept.unzip();
         let mut console = Console::new(file, self.suite, tester.events.redactor());
-        let job = stop.or(self.start(run)).await??;
+        let job = match stop.or(self.start(run)).await {
+            Ok(job) => job?,
+            Err(problem) => {
+                // It may have been started, and only the answer is missing.
+                let job = Job::attach(&tester.host, &self.directory(run), As::User);
+                self.tried(self.put_in_order(&job, End::Stopped), stop).await;
+                return Err(problem);
+            }
+        };
         let (end, why) = self.follow(&job, &mut console, stop).await;
         if let Some(path) = path {
             tester.events.say(EventKind::Collected {
@@ -317,6 +333,14 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Where the job lives.
+    fn directory(&self, run: &str) -> String {
+        match self.attempt {
+            1 => format!("~/{JOBS}/{run}-{}", self.name),
+            attempt => format!("~/{JOBS}/{run}-{}-{attempt}", self.name),
+        }
+    }
+
     async fn start(&self, run: &str) -> Result<Job, Problem> {
         let tester = self.tester;
         let script = tester.test_command(self.suite);
@@ -326,11 +350,8 @@ impl Run<'_> {
             command: script.clone(),
         });
         let spec = JobSpec {
-            directory: match self.attempt {
-                1 => format!("~/{JOBS}/{run}-{}", self.name),
-                attempt => format!("~/{JOBS}/{run}-{}-{attempt}", self.name),
-            },
-            script: format!("{}{script}", tester.fence),
+            directory: self.directory(run),
+            script: tester.fenced(&script),
             deadline: self.suite.deadline,
             run_as: As::User,
         };
@@ -344,7 +365,10 @@ impl Run<'_> {
         let limit = tokio::time::Instant::now() + self.suite.deadline + GRACE + tester.host.outage();
         let tail = Tail::new();
         let mut offset = 0;
+        // How far it was read when following failed, and since when it fails.
+        let (mut heard, mut failing) = (0, None);
         loop {
+            let began = Instant::now();
             let follow = job.follow(&mut offset, |bytes| {
                 tail.push(&console.push(bytes, self.started.elapsed(), |heard| self.hear(heard)));
             });
@@ -367,6 +391,19 @@ impl Run<'_> {
                     };
                 }
                 Ok(Err(error)) => {
+                    if console.raw() > heard || began.elapsed() > SOON {
+                        (heard, failing) = (console.raw(), None);
+                    }
+                    let since = *failing.get_or_insert_with(Instant::now);
+                    // What has nothing to do with the connection may pass too, but a job that is gone is gone.
+                    if matches!(error, remote::Error::NoJob { .. })
+                        || !error.is_lost() && since.elapsed() > tester.host.outage()
+                    {
+                        return lost(&error.problem().line());
+                    }
+                    if !error.is_lost() {
+                        tokio::time::sleep(PAUSE).await;
+                    }
                     tester.events.warn(Step::Test, Some(tester.host.name()), format!("{error}; the run goes on"));
                     match stop.or(tester.host.outlast(|| tester.host.reconnect())).await {
                         Ok(Ok(())) => {
@@ -396,8 +433,10 @@ impl Run<'_> {
     async fn put_in_order(&self, job: &Job, end: End) -> Result<(), Problem> {
         let tester = self.tester;
         if matches!(end, End::Lost | End::Stopped | End::DeadlineReached) {
-            let stop = || job.stop(Duration::from_secs(10));
-            tester.host.outlast(stop).await.map_err(|error| error.problem())?;
+            match tester.host.outlast(|| job.stop(Duration::from_secs(10))).await {
+                Err(remote::Error::NoJob { .. }) => return Ok(()),
+                stopped => stopped.map_err(|error| error.problem())?,
+            };
         }
         tester.clean_up(&tester.config.cleanup_after).await
     }

@@ -13,6 +13,7 @@ mod outlast;
 mod said;
 #[cfg(test)]
 mod tests;
+pub(crate) mod turns;
 
 pub(crate) use access::{Access, AccessError, sweep};
 pub(crate) use command::{As, Output, Pipe};
@@ -20,6 +21,7 @@ pub(crate) use error::Error;
 pub(crate) use host::Host;
 pub(crate) use job::{Job, JobEnd, JobSpec, JobStatus};
 pub(crate) use said::Said;
+pub(crate) use turns::Turns;
 
 /// Returns the text as one word of a POSIX shell. A word cannot hold a NUL, so it is left out.
 pub(crate) fn quote(text: &str) -> String {

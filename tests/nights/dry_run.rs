@@ -102,7 +102,9 @@ fn without_night(script: &str, run: &str) -> String {
     let guards = [
         "^exec 9>>/var/lib/teravm-ci/guard && flock -w [0-9]+ 9 \\|\\| \\{ echo 'an earlier command is still at work' >&2; exit 75; \\}\n",
         "^\\[ \"\\$\\(cat /var/lib/teravm-ci/run 2>/dev/null\\)\" = RUN \\] \\|\\| \\{ echo 'another run has this gateway now' >&2; exit 75; \\}\n",
+        "^\\(flock -w 10 9 && .*\\) 9>>/var/lib/teravm-ci/turn 2>/dev/null \\|\\| \\{ echo 'a later command has been here' >&2; exit 75; \\}\n",
         "^grep -qsF '\"run\":\"RUN\"' \"\\$HOME\"/.teravm-ci/lock \\|\\| \\{ echo 'the testbed is no longer ours' >&2; exit 75; \\}\n",
+        "^\\(flock -w 10 9 && .*\\) 9>>\"\\$HOME\"/.teravm-ci/lock.turn 2>/dev/null \\|\\| \\{ echo 'a later command has been here' >&2; exit 75; \\}\n",
     ];
     let unknown = [
         ("(--since -?)[0-9]+s", "${1}SECONDSs"),

@@ -1,0 +1,81 @@
+//! Turns: of a command that was sent into a connection that was lost, and then sent again, the first copy may come after the second, or
+//! when others have followed. Only what comes in its turn is done.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::remote::quote;
+
+/// The exit status of a command that has come too late, and what it then says.
+pub(crate) const TOO_LATE: i32 = 75;
+pub(crate) const PASSED: &str = "a later command has been here";
+
+/// The turns of one run on one host. Clones share their count.
+#[derive(Debug, Clone)]
+pub(crate) struct Turns {
+    file: String,
+    run: String,
+    behind: String,
+    last: Arc<AtomicU64>,
+}
+
+impl Turns {
+    /// `file` is where the host keeps the last turn, as a word of the shell.
+    pub(crate) fn new(file: impl Into<String>, run: impl Into<String>) -> Turns {
+        Turns { file: file.into(), run: run.into(), behind: String::new(), last: Arc::default() }
+    }
+
+    /// The same with a check before it that may end the command too.
+    #[must_use]
+    pub(crate) fn behind(mut self, check: String) -> Turns {
+        self.behind = check;
+        self
+    }
+
+    /// What begins the next command. Each copy that is sent has a turn of its own.
+    pub(crate) fn next(&self) -> String {
+        self.beginning(&(self.last.fetch_add(1, Ordering::Relaxed) + 1).to_string())
+    }
+
+    /// What begins a command of this turn, so that it does nothing where one of a later turn of the same run has begun. A disk that is
+    /// full keeps nothing from being done.
+    pub(crate) fn beginning(&self, turn: &str) -> String {
+        let (file, run, behind) = (&self.file, quote(&self.run), &self.behind);
+        format!(
+            "{behind}(flock -w 10 9 && {{ read -r of turn <{file} || true; }} && {{ [ \"$of\" != {run} ] || [ \"${{turn:-0}}\" -lt {turn} ]; }} && \
+             {{ echo {run} {turn} >{file} || true; }}) 9>>{file} 2>/dev/null || {{ echo '{PASSED}' >&2; exit {TOO_LATE}; }}\n"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_comes_in_its_turn_is_done() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("turn").display().to_string();
+        let (one, other) = (Turns::new(file.clone(), "one"), Turns::new(file.clone(), "other"));
+        let does = |beginning: &str| {
+            let output = std::process::Command::new("sh").args(["-c", &format!("{beginning}echo done")]).output();
+            let output = output.expect("sh is there");
+            let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            (output.status.code(), said(&output.stdout), said(&output.stderr))
+        };
+        let done = (Some(0), "done\n".to_owned(), String::new());
+        let late = (Some(TOO_LATE), String::new(), format!("{PASSED}\n"));
+        let (first, second, third) = (one.next(), one.next(), one.next());
+        assert_eq!(does(&first), done);
+        assert_eq!(does(&first), late, "the same copy again");
+        assert_eq!(does(&third), done);
+        assert_eq!(does(&second), late);
+        assert_eq!(does(&other.next()), done, "another run begins with its first turn");
+        assert_eq!(does(&one.next()), done);
+        // A full disk leaves the file empty, or with a part of what was written.
+        for left in ["", "one", "one "] {
+            std::fs::write(&file, left).expect("a file of the test");
+            assert_eq!(does(&one.next()), done, "{left:?}");
+        }
+    }
+}
