@@ -434,9 +434,10 @@ impl Run<'_> {
         let tester = self.tester;
         if matches!(end, End::Lost | End::Stopped | End::DeadlineReached) {
             match tester.host.outlast(|| job.stop(Duration::from_secs(10))).await {
-                Err(remote::Error::NoJob { .. }) => return Ok(()),
-                stopped => stopped.map_err(|error| error.problem())?,
-            };
+                // It was not started after all, or somebody has taken its folder away.
+                Ok(_) | Err(remote::Error::NoJob { .. }) => {}
+                Err(error) => return Err(error.problem()),
+            }
         }
         tester.clean_up(&tester.config.cleanup_after).await
     }

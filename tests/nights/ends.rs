@@ -9,6 +9,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_signal_during_the_switch_brings_everything_back", a_signal_during_the_switch_brings_everything_back),
     ("the_deadline_of_the_run_ends_it_with_its_verdicts", the_deadline_of_the_run_ends_it_with_its_verdicts),
     ("a_lost_connection_loses_no_line", a_lost_connection_loses_no_line),
+    ("a_run_whose_folder_is_gone_is_lost_and_ended", a_run_whose_folder_is_gone),
     ("a_gateway_that_another_run_has_taken_takes_no_command", a_gateway_that_another_run_has_taken),
 ];
 
@@ -58,6 +59,19 @@ fn a_lost_connection_loses_no_line() {
     let here = told.read("suites/silent/console.log");
     assert_eq!(here.matches("Run test case").count(), here.matches("Verdict(").count(), "{here}");
     assert_eq!(here.matches("Open NG40 logger").count(), 1, "{here}");
+}
+
+fn a_run_whose_folder_is_gone() {
+    let mut night = teravm("test").list("hang.ntl").start();
+    night.until("case_finished");
+    lab::on(
+        "ng40",
+        "rm -rf /home/ng40/.teravm-ci/jobs; for pid in $(pgrep -u ng40 -f '^sshd: ng40'); do kill -9 $pid; done",
+    );
+    let told = night.end().exits(3).says("there is no job");
+    assert_eq!(told.cases().values().filter(|judged| *judged == "passed").count(), 1, "{told}");
+    assert!(!lab::on("ng40", "ps -ef").contains("hang.ntl"), "the run was ended on NG40 too\n{told}");
+    lock_is_free();
 }
 
 fn a_gateway_that_another_run_has_taken() {

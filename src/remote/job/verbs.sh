@@ -64,7 +64,8 @@ follow() {
 
 # Ends it with all its processes: GRACE in seconds.
 stop() {
-    [ -d "$d" ] || { report; return; }
+    # Whoever has taken its directory away has left its processes.
+    [ -d "$d" ] || { end_members "$1" && report; return; }
     for _ in 1 2 3 4 5; do
         if is_running; then
             read -r runner _ <"$d/pid" && kill -USR2 "$runner"

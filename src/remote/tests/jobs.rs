@@ -132,6 +132,20 @@ async fn a_job_whose_follower_was_killed_is_followed_on() {
 }
 
 #[tokio::test]
+async fn a_job_whose_directory_is_gone_is_ended_all_the_same() {
+    let sshd = Sshd::start();
+    let host = sshd.host().await;
+    let directory = sshd.job("gone");
+    let script = "echo $$ >$HOME/pid; while :; do sleep 1; done";
+    let job = Job::start(&host, &spec(&directory, script)).await.unwrap();
+    let pid = sshd.path("home/pid");
+    until("it has begun", || pid.metadata().is_ok_and(|pid| pid.len() > 0)).await;
+    fs::remove_dir_all(&directory).unwrap();
+    assert!(matches!(job.stop(Duration::from_secs(1)).await, Err(Error::NoJob { .. })));
+    assert!(!is_alive(&fs::read_to_string(&pid).unwrap()));
+}
+
+#[tokio::test]
 async fn fifty_megabytes_of_a_job_arrive_whole() {
     let sshd = Sshd::start();
     let host = sshd.host().await;
