@@ -262,14 +262,15 @@ impl Night<'_> {
         let traces = Traces { config, results, events: self.events, window: began.elapsed() };
         let collected = join_all(gateways.iter().zip(found).map(|(gateway, found)| traces.of(gateway, found)));
         // After the deadline there is a minute left for it, and not more.
+        let after_the_deadline = async {
+            self.stop.wait().await;
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        };
         let limit = async {
             tokio::select! {
                 () = tokio::time::sleep(config.timeout * 2) => {}
-                _ = self.stop.wait() => {
-                    if !self.stop.is_urgent() {
-                        tokio::time::sleep(Duration::from_secs(60)).await;
-                    }
-                }
+                () = self.stop.urgency() => {}
+                () = after_the_deadline => {}
             }
         };
         tokio::select! {

@@ -11,15 +11,21 @@ use crate::event::{Class, Problem};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stop {
     token: CancellationToken,
+    /// Cancelled by the first reason that is urgent, which need not be the one that stands.
+    urgent: CancellationToken,
     reason: Arc<OnceLock<Problem>>,
 }
 
 impl Stop {
     /// Asks all work to end.
     pub(crate) fn now(&self, reason: Problem) {
-        // A second reason changes nothing: the work is ending already.
+        let is_urgent = matches!(reason.class, Class::Testbed | Class::Interrupted);
+        // Of a second reason no more counts than how urgent it is: the work is ending already.
         let _ = self.reason.set(reason);
         self.token.cancel();
+        if is_urgent {
+            self.urgent.cancel();
+        }
     }
 
     pub(crate) fn reason(&self) -> Option<Problem> {
@@ -28,7 +34,12 @@ impl Stop {
 
     /// Whether there is time for nothing but giving back what was taken: somebody waits for us to end, or the lab is lost.
     pub(crate) fn is_urgent(&self) -> bool {
-        self.reason().is_some_and(|reason| matches!(reason.class, Class::Testbed | Class::Interrupted))
+        self.urgent.is_cancelled()
+    }
+
+    /// Waits until there is.
+    pub(crate) async fn urgency(&self) {
+        self.urgent.cancelled().await;
     }
 
     /// Waits until the work shall end, and says why.

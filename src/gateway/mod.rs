@@ -520,6 +520,7 @@ impl Gateway {
     /// Asks until it has settled, or the deadline has passed.
     async fn settle(&self, step: Step, mut settling: Settling<'_>, stop: Option<&Stop>) -> Result<(), Unsettled> {
         let mut deadline = Instant::now() + settling.verify.timeout;
+        let mut forgiven = self.host().outage();
         loop {
             let asked = Instant::now();
             let look = match stop {
@@ -530,7 +531,9 @@ impl Gateway {
                 Ok(now) => {
                     // The connection was lost and came back: the gateway is not to blame for that time.
                     if asked.elapsed() > SLOW {
-                        deadline += asked.elapsed();
+                        let lost = asked.elapsed().min(forgiven);
+                        forgiven -= lost;
+                        deadline += lost;
                     }
                     if settling.look(now, Instant::now()) {
                         return Ok(());

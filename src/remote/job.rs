@@ -20,6 +20,9 @@ const GRACE: Duration = Duration::from_secs(30);
 /// Before a job is followed again whose follower was killed.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// So often the log of a job that has ended may show nothing of what it still has.
+const IN_VAIN: u32 = 5;
+
 /// How a command ends that was asked to, on its host.
 const TERMINATED: i32 = 124;
 
@@ -98,7 +101,9 @@ impl Job {
     /// Hands over the job's output from `offset` on, as it appears, until the job ends. `offset` goes along: after a lost
     /// connection the same call goes on where it was, and every byte is handed over once.
     pub(crate) async fn follow(&self, offset: &mut u64, mut on_bytes: impl FnMut(&[u8])) -> Result<JobEnd, Error> {
+        let mut in_vain = 0;
         loop {
+            let before = *offset;
             let ask = self.ask(&format!("follow {offset}")).no_deadline();
             let count = |bytes: &[u8]| {
                 *offset += bytes.len() as u64;
@@ -111,7 +116,14 @@ impl Job {
                 Some(Report { status: JobStatus::Ended(end), size }) if *offset >= size => return Ok(end),
                 Some(Report { status: JobStatus::None, .. }) => return Err(self.none()),
                 // It had more to print than it got round to.
-                Some(Report { status: JobStatus::Ended(_), .. }) => {}
+                Some(Report { status: JobStatus::Ended(_), .. }) if *offset > before => in_vain = 0,
+                Some(Report { status: JobStatus::Ended(_), .. }) if in_vain == IN_VAIN => {
+                    return Err(self.nonsense("its log cannot be read"));
+                }
+                Some(Report { status: JobStatus::Ended(_), .. }) => {
+                    in_vain += 1;
+                    tokio::time::sleep(PAUSE).await;
+                }
                 // Somebody on the host killed the one that followed.
                 Some(_) => tokio::time::sleep(PAUSE).await,
                 None if output.status == TERMINATED || output.status > 128 => tokio::time::sleep(PAUSE).await,
