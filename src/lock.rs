@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::config;
 use crate::event::{Events, Problem, Step};
-use crate::remote::turns::TOO_LATE;
 use crate::remote::{Host, Turns, quote};
 use crate::stop::Stop;
 
@@ -164,11 +163,8 @@ impl Lock {
     /// long after the run has died.
     pub(crate) fn fence(&self, owner: &Owner) -> Turns {
         let path = self.path();
-        let lease = format!(
-            "grep -qsF {} {path} || {{ echo 'the testbed is no longer ours' >&2; exit {TOO_LATE}; }}\n",
-            of(owner)
-        );
-        Turns::new(format!("{path}.turn"), owner.run.as_str()).behind(lease)
+        let is_ours = format!("grep -qsF {} {path}", of(owner));
+        Turns::new(format!("{path}.turn"), owner.run.as_str()).only_if(&is_ours, "the testbed is no longer ours")
     }
 
     fn trouble(&self, trouble: Trouble) -> Problem {

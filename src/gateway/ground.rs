@@ -25,6 +25,10 @@ pub(crate) const SOME_RUN: &str = "RUN";
 const TAKEN: &str = "another run has this gateway now";
 const OCCUPIED: &str = "an earlier command is still at work";
 
+fn is_refusal(words: &str) -> bool {
+    [TAKEN, OCCUPIED, PASSED].contains(&words)
+}
+
 /// All that a script printed: its output, then its errors.
 pub(super) fn all_said(output: &Output) -> String {
     let (text, errors) = (output.text(), output.errors());
@@ -214,7 +218,7 @@ impl Ground {
     /// The output, unless it says that the gateway did not take the command.
     fn taken(&self, output: Output) -> Result<Output, Problem> {
         let why = output.last_words();
-        if output.status == TOO_LATE && [TAKEN, OCCUPIED, PASSED].contains(&why.as_str()) {
+        if output.status == TOO_LATE && is_refusal(&why) {
             return Err(Trouble::OfAnotherRun.on(&self.name).because(why));
         }
         Ok(output)
@@ -265,6 +269,10 @@ impl Ground {
         let started = self.host.outlast(|| Job::start(&self.host, &spec)).await;
         let job = started.map_err(|error| error.problem())?;
         let (end, said) = self.end_of(step, &job, id, deadline).await?;
+        let last = said.lines().next_back().unwrap_or_default();
+        if end == JobEnd::Exited(TOO_LATE) && is_refusal(last) {
+            return Err(Trouble::OfAnotherRun.on(&self.name).because(last));
+        }
         let class = class(&end, &said);
         let how = match end {
             JobEnd::Exited(0) => return Ok(()),

@@ -64,10 +64,13 @@ const HURRY: Duration = Duration::from_secs(120);
 const GRACE: Duration = Duration::from_secs(60);
 
 /// A run that is followed for longer than this is followed well.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(30);
 
 /// Before a run is followed again where the connection is not to blame.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// So many bytes of what a run has printed last are enough to know a refusal.
+const LAST_WORDS: usize = 256;
 
 /// What is said of a file that is there, and how the question ends where one is not.
 const THERE: &str = "there";
@@ -160,7 +163,11 @@ impl Tester {
     async fn command(&self, step: Step, line: &str, deadline: Duration) -> Result<Output, Problem> {
         self.events.say(EventKind::Commanded { step, host: self.host.name().to_owned(), command: line.to_owned() });
         let run = || self.host.command(self.fenced(line)).deadline(deadline).run();
-        self.host.outlast(run).await.map_err(|error| error.problem())
+        let output = self.host.outlast(run).await.map_err(|error| error.problem())?;
+        if self.fence.as_ref().is_some_and(|turns| turns.has_refused(output.status, &output.stderr)) {
+            return Err(Trouble::NotOurs.problem().because(output.last_words()));
+        }
+        Ok(output)
     }
 
     fn fenced(&self, script: &str) -> String {
@@ -268,12 +275,10 @@ impl Run<'_> {
             .ok();
         let (path, file) = kept.unzip();
         let mut console = Console::new(file, self.suite, tester.events.redactor());
-        let job = match stop.or(self.start(run)).await {
-            Ok(job) => job?,
+        let job = match stop.or(self.start(run)).await.and_then(|started| started) {
+            Ok(job) => job,
             Err(problem) => {
-                // It may have been started, and only the answer is missing.
-                let job = Job::attach(&tester.host, &self.directory(run), As::User);
-                self.tried(self.put_in_order(&job, End::Stopped), stop).await;
+                self.tried(self.take_back(run), stop).await;
                 return Err(problem);
             }
         };
@@ -367,9 +372,12 @@ impl Run<'_> {
         let mut offset = 0;
         // How far it was read when following failed, and since when it fails.
         let (mut heard, mut failing) = (0, None);
+        let mut last_words = Vec::new();
         loop {
             let began = Instant::now();
             let follow = job.follow(&mut offset, |bytes| {
+                last_words.extend_from_slice(bytes);
+                last_words.drain(..last_words.len().saturating_sub(LAST_WORDS));
                 tail.push(&console.push(bytes, self.started.elapsed(), |heard| self.hear(heard)));
             });
             let followed = tokio::select! {
@@ -382,6 +390,11 @@ impl Run<'_> {
                 Ok(Ok(end)) => {
                     return match end {
                         JobEnd::Exited(status @ 129..=192) => (End::Signaled(status - 128), String::new()),
+                        JobEnd::Exited(status)
+                            if tester.fence.as_ref().is_some_and(|turns| turns.has_refused(status, &last_words)) =>
+                        {
+                            lost(String::from_utf8_lossy(&last_words).trim_end())
+                        }
                         JobEnd::Exited(status) => (End::Exited(status), String::new()),
                         JobEnd::DeadlineReached => (End::DeadlineReached, String::new()),
                         // What the log misses is missed: the verdicts that it had room for stand, and the rest is not known.
@@ -442,6 +455,16 @@ impl Run<'_> {
         tester.clean_up(&tester.config.cleanup_after).await
     }
 
+    /// Ends a run that may have been started, where only the answer is missing.
+    async fn take_back(&self, run: &str) -> Result<(), Problem> {
+        let tester = self.tester;
+        // What is still on its way comes too late from here on.
+        tester.command(Step::Test, "true", tester.config.idle.timeout).await?;
+        let job = Job::attach(&tester.host, &self.directory(run), As::User);
+        self.put_in_order(&job, End::Stopped).await?;
+        self.forget(&job).await
+    }
+
     /// Removes what our own run has left behind as a job.
     async fn forget(&self, job: &Job) -> Result<(), Problem> {
         self.tester.host.outlast(|| job.remove()).await.map(drop).map_err(|error| error.problem())
@@ -450,8 +473,14 @@ impl Run<'_> {
     /// Does some of the putting in order, and returns what did not work, for people. Where somebody waits for us, a tester that is lost is
     /// not waited for: the run ends at its deadline without us.
     async fn tried(&self, order: impl Future<Output = Result<(), Problem>>, stop: &Stop) -> Option<String> {
-        let limit = if stop.is_urgent() { HURRY } else { Duration::MAX };
-        let ordered = tokio::time::timeout(limit, order).await;
+        let hurry = async {
+            stop.urgency().await;
+            tokio::time::sleep(HURRY).await;
+        };
+        let ordered = tokio::select! {
+            ordered = order => Ok(ordered),
+            () = hurry => Err(()),
+        };
         let problem =
             ordered.unwrap_or_else(|_| Err(Trouble::NotPutInOrder.problem().because("it does not answer"))).err()?;
         self.tester.events.warn(Step::Test, Some(self.tester.host.name()), problem.line());

@@ -10,6 +10,7 @@ pub(super) enum Trouble<'a> {
     NotCleanedUp { command: &'a str, status: i32 },
     NoList { path: &'a str },
     Lost,
+    NotOurs,
     NotPutInOrder,
     ConsoleCut,
 }
@@ -32,6 +33,8 @@ impl Trouble<'_> {
                 .hint("`suites` in the config names the lists, `ng40.directory` says where they are"),
             Trouble::Lost => Problem::testbed("NG40 was lost, and it is not known how the run ended")
                 .hint("look at the tunnel, and at NG40's host: its load, its disk, and since when it is up"),
+            Trouble::NotOurs => Problem::testbed("NG40 does not take our command")
+                .hint("somebody else may be using the testbed: `teravm-ci lock` says who has it now"),
             Trouble::NotPutInOrder => Problem::testbed("NG40 was not put in order")
                 .hint("a run that is still at work there ends at its deadline; look at NG40 before the next"),
             Trouble::ConsoleCut => Problem::new(Class::Inconclusive, "the console could not be kept whole")
@@ -53,6 +56,7 @@ mod tests {
             Trouble::NotCleanedUp { .. } => Trouble::NotCleanedUp { command: "ng40forcecleanup all", status: 1 },
             Trouble::NoList { .. } => Trouble::NoList { path: "/home/ng40/magma/automation/s6a.ntl" },
             Trouble::Lost => Trouble::Lost,
+            Trouble::NotOurs => Trouble::NotOurs,
             Trouble::NotPutInOrder => Trouble::NotPutInOrder,
             Trouble::ConsoleCut => Trouble::ConsoleCut,
         };

@@ -31,6 +31,9 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Between the friendly request to end and the other one, on the host.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// A command that was longer than this on its way to the host is not run: its connection was lost meanwhile.
+const LATE: Duration = Duration::from_secs(10);
+
 /// What the way to the host and back may add to a command's deadline.
 const TRAVEL: Duration = Duration::from_secs(10);
 
@@ -173,7 +176,7 @@ impl Command {
         let stdout = channel.child.stdout().take().expect("stdout is piped by the host");
         let mut stderr = channel.child.stderr().take().expect("stderr is piped by the host");
         // It may have ended before it read this; then it says why.
-        let _ = stdin.write_all(self.told(&mark, "duplex").as_bytes()).await;
+        let _ = stdin.write_all(self.told(&mark, "duplex", channel.waited()).as_bytes()).await;
 
         let frame = Framed::new(&mark);
         let ending = tokio::spawn(async move {
@@ -208,13 +211,14 @@ impl Command {
         let mut stderr = channel.child.stderr().take().expect("stderr is piped by the host");
 
         let since = Instant::now();
+        let waited = channel.waited();
         let mut out = Framed::new(&mark);
         let mut err = Framed::new(&mark);
         let mut errors = Kept::default();
         let work = async {
             let feed = async {
                 // It may have ended before it read this; then it says why.
-                let _ = stdin.write_all(self.told(&mark, &data.len().to_string()).as_bytes()).await;
+                let _ = stdin.write_all(self.told(&mark, &data.len().to_string(), waited).as_bytes()).await;
                 let _ = stdin.write_all(data.as_bytes()).await;
                 Ok(())
             };
@@ -268,6 +272,9 @@ impl Command {
         }
         let said = String::from_utf8_lossy(err.before()).trim().to_owned();
         let last = said.lines().next_back().unwrap_or_default().trim();
+        if err.is_late() {
+            return Err(self.host.lost());
+        }
         Err(match last.strip_prefix("sudo: ") {
             Some(text) => Error::Sudo { host, text: text.to_owned() },
             None if last.is_empty() => {
@@ -278,12 +285,12 @@ impl Command {
     }
 
     /// What the host is told in a channel that waits: how to run the script, and the script.
-    fn told(&self, mark: &Mark, data: &str) -> String {
+    fn told(&self, mark: &Mark, data: &str, waited: Duration) -> String {
         let sudo = if self.run_as == As::Root && self.host.user() != "root" { " sudo -n" } else { "" };
         // `timeout` takes 0 for none.
         let deadline = self.deadline.map_or(0.0, |deadline| deadline.as_secs_f64().max(0.001));
         let script = self.script(mark);
-        format!("{mark} {} {data} {deadline:.3}{sudo}\n{script}", script.len())
+        format!("{mark} {} {data} {deadline:.3} {}{sudo}\n{script}", script.len(), waited.as_secs())
     }
 
     /// The script as it is sent. Its last line tells the host that nothing of it is missing.
@@ -298,7 +305,7 @@ pub(super) fn waiting() -> String {
         let lines: Vec<&str> = script.lines().map(str::trim_start).filter(|line| !line.starts_with('#')).collect();
         quote(&lines.join("\n"))
     };
-    format!("exec sh -c {} sh {} {}", bare(WAITING), bare(WRAPPER), GRACE.as_secs())
+    format!("exec sh -c {} sh {} {} {}", bare(WAITING), bare(WRAPPER), GRACE.as_secs(), LATE.as_secs())
 }
 
 /// The channel's own exit status, when one was delivered.
@@ -417,6 +424,11 @@ impl Framed {
 
     fn status(&self) -> Option<i32> {
         self.word.as_ref()?.parse().ok()
+    }
+
+    /// Whether the script was not begun because it has come too late.
+    fn is_late(&self) -> bool {
+        self.before().trim_ascii_end().strip_suffix(b"late").is_some_and(|said| said.ends_with(&self.end))
     }
 
     /// What was said before the script began, when it never did.

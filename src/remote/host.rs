@@ -64,7 +64,15 @@ struct Ahead {
 #[derive(Debug)]
 pub(super) struct Channel {
     pub(super) child: Child<Arc<Session>>,
+    opened: Instant,
     _place: OwnedSemaphorePermit,
+}
+
+impl Channel {
+    /// For how long it has been open, at least.
+    pub(super) fn waited(&self) -> Duration {
+        self.opened.elapsed()
+    }
 }
 
 impl Host {
@@ -147,17 +155,20 @@ impl Host {
             let session = self.session().await?;
             let opening = async {
                 match self.opened_ahead(&session).await {
-                    Some(child) => Ok(child),
-                    None => open(&session).await,
+                    Some(ahead) => Ok(ahead),
+                    None => {
+                        let opened = Instant::now();
+                        open(&session).await.map(|child| (child, opened))
+                    }
                 }
             };
             // One that does not open a channel and does not say why has stopped.
             let limit = self.inner.private.knows_after();
             let opened = tokio::time::timeout(limit, opening).await.unwrap_or(Err(openssh::Error::Disconnected));
             let error = match opened {
-                Ok(child) => {
+                Ok((child, opened)) => {
                     self.open_ahead(&session).await;
-                    return Ok(Channel { child, _place: place });
+                    return Ok(Channel { child, opened, _place: place });
                 }
                 Err(error) => error,
             };
@@ -175,16 +186,17 @@ impl Host {
         }
     }
 
-    /// A channel that waits for a command, if there is one.
-    async fn opened_ahead(&self, session: &Arc<Session>) -> Option<Child<Arc<Session>>> {
+    /// A channel that waits for a command, and since when, if there is one.
+    async fn opened_ahead(&self, session: &Arc<Session>) -> Option<(Child<Arc<Session>>, Instant)> {
         loop {
             let ahead = {
                 let mut connection = self.inner.connection.lock().await;
                 connection.as_mut().filter(|now| Arc::ptr_eq(&now.session, session))?.ahead.pop_front()?
             };
             // Each that was not to be had is forgotten: one behind it may take the place that there is.
+            let since = ahead.since;
             if let Some(child) = ahead.opened(session).await {
-                return Some(child);
+                return Some((child, since));
             }
         }
     }

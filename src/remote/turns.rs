@@ -15,21 +15,36 @@ pub(crate) const PASSED: &str = "a later command has been here";
 pub(crate) struct Turns {
     file: String,
     run: String,
-    behind: String,
+    check: String,
+    /// What a command says that the check has ended.
+    refusal: String,
     last: Arc<AtomicU64>,
 }
 
 impl Turns {
     /// `file` is where the host keeps the last turn, as a word of the shell.
     pub(crate) fn new(file: impl Into<String>, run: impl Into<String>) -> Turns {
-        Turns { file: file.into(), run: run.into(), behind: String::new(), last: Arc::default() }
+        Turns {
+            file: file.into(),
+            run: run.into(),
+            check: String::new(),
+            refusal: PASSED.to_owned(),
+            last: Arc::default(),
+        }
     }
 
-    /// The same with a check before it that may end the command too.
+    /// The same with a condition, as a command of the shell, without which nothing is done but this said.
     #[must_use]
-    pub(crate) fn behind(mut self, check: String) -> Turns {
-        self.behind = check;
+    pub(crate) fn only_if(mut self, condition: &str, refusal: &str) -> Turns {
+        self.check = format!("{condition} || {{ echo {} >&2; exit {TOO_LATE}; }}\n", quote(refusal));
+        self.refusal = refusal.to_owned();
         self
+    }
+
+    /// Whether a command has ended because it was refused, by its status and what it said last.
+    pub(crate) fn has_refused(&self, status: i32, said: &[u8]) -> bool {
+        let said = said.trim_ascii_end();
+        status == TOO_LATE && [PASSED, &self.refusal].iter().any(|refusal| said.ends_with(refusal.as_bytes()))
     }
 
     /// What begins the next command. Each copy that is sent has a turn of its own.
@@ -40,9 +55,9 @@ impl Turns {
     /// What begins a command of this turn, so that it does nothing where one of a later turn of the same run has begun. A disk that is
     /// full keeps nothing from being done.
     pub(crate) fn beginning(&self, turn: &str) -> String {
-        let (file, run, behind) = (&self.file, quote(&self.run), &self.behind);
+        let (file, run, check) = (&self.file, quote(&self.run), &self.check);
         format!(
-            "{behind}(flock -w 10 9 && {{ read -r of turn <{file} || true; }} && {{ [ \"$of\" != {run} ] || [ \"${{turn:-0}}\" -lt {turn} ]; }} && \
+            "{check}(flock -w 10 9 && {{ read -r of turn <{file} || true; }} && {{ [ \"$of\" != {run} ] || [ \"${{turn:-0}}\" -lt {turn} ]; }} && \
              {{ echo {run} {turn} >{file} || true; }}) 9>>{file} 2>/dev/null || {{ echo '{PASSED}' >&2; exit {TOO_LATE}; }}\n"
         )
     }

@@ -120,6 +120,29 @@ async fn a_deadline_ends_the_remote_command_with_its_children_even_if_they_do_no
 }
 
 #[test]
+fn a_command_that_was_long_on_its_way_is_not_begun() {
+    let (waiting, wrapper) = (include_str!("../waiting.sh"), include_str!("../wrapper.sh"));
+    let told = |pause: u64, waited: u64| {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", waiting, "sh", wrapper, "5", "1"]).stdin(Stdio::piped());
+        let mut shell = shell.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("sh is there");
+        let mut stdin = shell.stdin.take().expect("it is piped");
+        std::thread::sleep(Duration::from_secs(pause));
+        let script = "echo done\n# @mark";
+        let _ = write!(stdin, "@mark {} 0 10.000 {waited}\n{script}", script.len());
+        let mut said = String::new();
+        shell.stdout.take().expect("it is piped").read_to_string(&mut said).expect("it is text");
+        shell.stderr.take().expect("it is piped").read_to_string(&mut said).expect("it is text");
+        drop(stdin);
+        (shell.wait().expect("it ends").code(), said)
+    };
+    let done = (Some(0), "@mark begin\ndone\n@mark end\n@mark begin\n@mark 0\n".to_owned());
+    assert_eq!(told(0, 0), done);
+    assert_eq!(told(3, 3), done, "it was sent when the channel had been open for as long");
+    assert_eq!(told(3, 0), (Some(75), "@mark late\n".to_owned()));
+}
+
+#[test]
 fn a_shell_that_gives_up_reading_after_a_while_is_told_not_to() {
     let wrapper = include_str!("../wrapper.sh");
     let script = "sleep 2; echo done\n# @mark";
