@@ -1,11 +1,17 @@
 # A Docker engine that is stuck for good is started anew: 20.10 has been seen so after many containers were stopped at once. It is
-# given the minute that compose gives it too; a pull takes its time.
+# given the minute that compose (v1) gives it too; a pull takes its time.
 exec 3>&1
 docker() {
-    if [ "$1" = pull ]; then
+    case $1 in
+    pull)
         command DOCKER "$@"
         return
-    fi
+        ;;
+    compose)
+        while_it_answers DOCKER "$@"
+        return
+        ;;
+    esac
     timeout 60 DOCKER "$@"
     status=$?
     [ $status = 124 ] || return $status
@@ -13,7 +19,32 @@ docker() {
     start_engine_anew >&3 && command DOCKER "$@"
 }
 
-did_not_answer() { grep -q 'UnixHTTPConnectionPool.*Read timed out' BACKUP/said; }
+# Compose as a plugin of Docker takes its time too, and waits for a stuck engine without end: it is given up when that answers no more.
+while_it_answers() {
+    exec "$@" &
+    compose=$! seconds=0
+    while kill -0 $compose 2>/dev/null; do
+        sleep 1
+        seconds=$((seconds + 1))
+        [ $((seconds % 10)) = 0 ] && ! answers || continue
+        kill $compose
+        wait $compose
+        echo "the Docker engine does not answer"
+        return 1
+    done
+    wait $compose
+}
+
+# What is stuck is one container, as a rule.
+answers() {
+    ids=$(timeout 60 DOCKER ps -aq 2>/dev/null)
+    [ $? != 124 ] || return 1
+    [ -n "$ids" ] || return 0
+    timeout 60 DOCKER inspect $ids >/dev/null 2>&1
+    [ $? != 124 ]
+}
+
+did_not_answer() { grep -qE 'UnixHTTPConnectionPool.*Read timed out|^the Docker engine does not answer' BACKUP/said; }
 
 # One that does not end when it is asked to is killed; what starts it anew then goes on by itself.
 start_engine_anew() {

@@ -127,6 +127,27 @@ fn an_engine_that_does_not_answer_is_started_anew_and_asked_again() {
     );
 }
 
+#[test]
+fn compose_as_a_plugin_has_all_its_time_unless_the_engine_is_stuck() {
+    let engine: (&str, &[u8]) = (
+        "engine",
+        b"#!/bin/sh\ncase $1 in\nps) echo 1 2 ;;\ninspect) [ -e anew ] || exec sleep 9 ;;\n\
+          compose) [ -e anew ] || exec sleep 60; sleep 2; echo \"$@\"; exit 7 ;;\nesac\n",
+    );
+    let script = "chmod +x engine\n\
+         timeout() { shift; if [ \"$1\" = systemctl ]; then \"$@\"; else command timeout 1 \"$@\"; fi; }\n\
+         sleep() { command sleep 0.05; }\nsystemctl() { touch anew; }\n";
+    let anew = include_str!("engine_anew.sh").replace("DOCKER", "./engine");
+    let asked = "up() { docker compose up 3>&- >said; echo \"status $?\"; cat said; }\n\
+         up\ndid_not_answer && start_engine_anew\nup\ndid_not_answer || echo fine\n";
+    let (_folder, output) = in_folder(&[engine], &format!("{script}{anew}{asked}"));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "status 1\nthe Docker engine does not answer\nstarting the Docker engine anew\nstatus 7\ncompose up\nfine\n",
+        "{output:?}"
+    );
+}
+
 /// Runs a script with `NEXT`, `BACKUP` and the current folder in a folder of its own.
 #[test]
 fn compose_is_asked_once_about_the_same_files() {
