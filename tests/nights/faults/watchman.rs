@@ -82,20 +82,26 @@ fn look_at(
     let words = String::from_utf8_lossy(arguments).replace('\0', " ");
     // The VPN server's own scripts have the login too, and are not ours.
     let is_on_the_node = std::fs::metadata(process.join("ns/net")).is_ok_and(|meta| Some(meta.ino()) == node);
+    // A child that is about to become another program still shows its parent's environment.
+    let before = program_of(process);
     let environment =
         if is_on_the_node { std::fs::read(process.join("environ")).unwrap_or_default() } else { Vec::new() };
     let environment = String::from_utf8_lossy(&environment);
+    let program = program_of(process);
+    // The program itself has them from the CI, and `ip netns exec` becomes the program.
+    let is_a_child = before == program && !matches!(program.as_str(), "teravm-ci" | "ip" | "");
     for (name, secret) in canaries {
         if words.contains(secret) {
             seen.insert(format!("{name} in the arguments of {}", words.replace(secret, "***")));
         }
-        if environment.contains(secret) {
-            let program = std::fs::read_link(process.join("exe")).unwrap_or_default();
-            let program = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            // The program itself has them from the CI, and `ip netns exec` becomes the program.
-            if !matches!(program.as_str(), "teravm-ci" | "ip" | "") {
-                seen.insert(format!("{name} in the environment of {program}: {words}"));
-            }
+        if is_a_child && environment.contains(secret) {
+            seen.insert(format!("{name} in the environment of {program}: {words}"));
         }
     }
+}
+
+/// What a process runs now.
+fn program_of(process: &Path) -> String {
+    let program = std::fs::read_link(process.join("exe")).unwrap_or_default();
+    program.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
