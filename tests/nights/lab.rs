@@ -213,11 +213,22 @@ pub(crate) fn wait_for(what: &str, limit: Duration, mut is_true: impl FnMut() ->
     }
 }
 
+fn pids_of_the_node() -> Vec<String> {
+    let pids = Command::new("ip").args(["netns", "pids", NAMESPACE]).output().expect("iproute2 is there");
+    String::from_utf8_lossy(&pids.stdout).split_whitespace().map(str::to_owned).collect()
+}
+
+/// Kills whatever runs on the CI node.
+pub(crate) fn kill_the_node() {
+    let pids = pids_of_the_node();
+    // One that has ended by now is no failure.
+    Command::new("kill").arg("-KILL").args(pids).output().expect("kill is there");
+}
+
 /// The processes of the CI node.
 pub(crate) fn processes_of_the_node() -> String {
     let mut left = String::new();
-    let pids = Command::new("ip").args(["netns", "pids", NAMESPACE]).output().expect("iproute2 is there");
-    for pid in String::from_utf8_lossy(&pids.stdout).split_whitespace() {
+    for pid in pids_of_the_node() {
         let words = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().replace('\0', " ");
         if !words.is_empty() {
             left.push_str(&format!("process {pid}: {words}\n"));

@@ -381,13 +381,9 @@ fn ends(rows: &mut Vec<Row>) {
             |fault, strike| row(fault, step, night, strike).altered(hurried).ends(KILLED).leaves(Leaves::ForTheNext);
         let killed = left_to_the_next("sigkill", Strike::Signal("-KILL"));
         rows.push(if step == "test" { killed.quick() } else { killed });
-        // A disconnect is over before a node can be lost in it; `sigkill` strikes there.
-        if step == "disconnect" {
-            continue;
-        }
-        let lost = left_to_the_next("ci-lost", Strike::Fault(&["ci-lost"]));
+        let lost = left_to_the_next("ci-lost", Strike::NodeLost);
         // These take less time than the loss itself, but for those who are far away.
-        let before = if matches!(step, "lock" | "unlock") { Before::FarAway } else { lost.before };
+        let before = if matches!(step, "lock" | "unlock" | "disconnect") { Before::FarAway } else { lost.before };
         rows.push(Row { before, ..lost });
     }
     for (step, night) in STEPS {

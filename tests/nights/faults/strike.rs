@@ -20,6 +20,8 @@ pub(super) enum Strike {
     Signal(&'static str),
     /// A signal, and a second one while the night cleans up.
     TwoSignals(&'static str, &'static str),
+    /// The CI node is lost: what runs there dies at once, and then the node is gone.
+    NodeLost,
     /// Something on this machine that has to do with the night's own folder.
     Here { strikes: fn(&Running), heals: fn() },
     /// The run's deadline. A rehearsal tells when the step comes.
@@ -53,6 +55,7 @@ impl Strike {
         match self {
             Strike::Fault(words) | Strike::FaultFor(words, _) => lab::strike(words),
             Strike::Signal(signal) | Strike::TwoSignals(signal, _) => running.signal(signal),
+            Strike::NodeLost => lab::kill_the_node(),
             Strike::Here { strikes, .. } => strikes(running),
             Strike::Deadline => unreachable!("it comes by itself"),
         }
@@ -65,6 +68,7 @@ impl Strike {
                 }
                 lab::heal();
             }
+            Strike::NodeLost => lab::strike(&["ci-lost"]),
             Strike::TwoSignals(_, second) => {
                 lab::wait_for("the night to clean up", Duration::from_secs(60), || {
                     running.is_over() || running.said().contains(r#""event":"interrupted""#)
