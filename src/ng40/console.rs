@@ -136,7 +136,7 @@ pub(crate) fn clean(bytes: &[u8]) -> Cow<'_, str> {
     if !is_odd(bytes)
         && let Ok(text) = str::from_utf8(bytes)
     {
-        return Cow::Borrowed(text.trim_matches(is_blank));
+        return Cow::Borrowed(text.trim_start_matches(is_blank));
     }
     let visible = visible(&String::from_utf8_lossy(bytes));
     let line = visible.trim_end_matches(|char| is_blank(char) || char == '\r');

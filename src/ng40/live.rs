@@ -24,7 +24,9 @@ pub(super) struct Live {
 #[derive(Debug, Default)]
 struct LiveTable {
     title: String,
+    /// The last that was printed: it is the same again and again.
     heading: String,
+    has_heading: bool,
     rows: Vec<String>,
     row_count: usize,
 }
@@ -41,7 +43,7 @@ impl Live {
         });
         if let Some(position) = position {
             let table = &mut self.tables[position];
-            table.heading.clear();
+            table.has_heading = false;
             table.row_count = 0;
         }
         self.printing = position;
@@ -51,13 +53,13 @@ impl Live {
     pub(super) fn print(&mut self, text: &str) {
         let Some(position) = self.printing else { return };
         let table = &mut self.tables[position];
-        if text.len() > MAX_ROW {
+        if text.is_empty() || text.len() > MAX_ROW {
             self.printing = None;
-        } else if table.heading.is_empty() && parse_heading(text).is_some() {
+        } else if !table.has_heading && (table.heading == text || parse_heading(text).is_some()) {
+            table.heading.clear();
             table.heading.push_str(text);
-        } else if !table.heading.is_empty()
-            && table.row_count < MAX_ROWS
-            && text.ends_with(|char: char| char.is_ascii_digit())
+            table.has_heading = true;
+        } else if table.has_heading && table.row_count < MAX_ROWS && text.ends_with(|char: char| char.is_ascii_digit())
         {
             if table.row_count == table.rows.len() {
                 table.rows.push(String::new());
@@ -111,5 +113,27 @@ impl LiveTable {
         let rows = self.rows[..self.row_count].iter().filter_map(|row| parse_row(row));
         let rows = rows.map(|(label, counters)| Row { label: label.to_owned(), counters: counters.collect() });
         Table { title: self.title.clone(), columns, rows: rows.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_is_drawn_again_has_its_rows_of_the_last_time_and_none_without_its_heading() {
+        let mut live = Live::default();
+        let mut draw = |lines: &[&str]| {
+            live.begin_table("Signaling Table");
+            lines.iter().for_each(|line| live.print(line));
+            live.tables().into_iter().map(|table| (table.columns, table.rows.len())).collect::<Vec<_>>()
+        };
+        let columns = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        // Nothing is no heading, the first time either.
+        assert_eq!(draw(&["", "ran_1 1 2"]), []);
+        assert_eq!(draw(&["AttUE BrReq", "ran_1 1 2", "ran_2 1 2"]), [(columns(&["AttUE", "BrReq"]), 2)]);
+        assert_eq!(draw(&["AttUE BrReq", "ran_1 3 4"]), [(columns(&["AttUE", "BrReq"]), 1)]);
+        assert_eq!(draw(&["ran_1 3 4"]), []);
+        assert_eq!(draw(&["BrReq AttUE", "ran_1 3 4"]), [(columns(&["BrReq", "AttUE"]), 1)]);
     }
 }

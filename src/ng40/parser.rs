@@ -3,6 +3,7 @@
 //! A line counts only whole: text that merely contains such a thing is text. Only a prefix that something on the way
 //! has added, a time stamp or Fabric's `[host] out: `, may stand before it.
 
+use memchr::memmem;
 use serde::{Deserialize, Serialize};
 
 /// A name longer than this, in bytes, is no name, and its line is text.
@@ -194,7 +195,8 @@ fn parse_direction(text: &str) -> Option<(Direction, &str)> {
 
 fn parse_enb_state(text: &str) -> Option<Said<'_>> {
     let reply = match text.strip_prefix("cmd ") {
-        Some(command) => command.split_once(": ")?.1.trim_start_matches(is_blank),
+        // NG40 says much of commands, and `split_once` makes ready for longer searches than this one.
+        Some(command) => command[memmem::find(command.as_bytes(), b": ")? + 2..].trim_start_matches(is_blank),
         None => text,
     };
     let (enb, rest) = reply.strip_prefix("ENB(")?.split_once(')')?;
