@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use futures_util::future::join;
+use futures_util::future::{join, join_all};
 
 use crate::config;
 use crate::event::{EventKind, Events, Step};
@@ -25,11 +25,9 @@ impl Traces<'_> {
     /// Brings home a gateway's journal, what it ran before and runs now, and what this night's switch did to its conffiles.
     pub(crate) async fn of(&self, gateway: &Gateway, before: &Found) {
         let since = (self.window.as_secs() + 1).to_string();
-        let traces = async {
-            for (file, script) in gateway.traces(before, &since) {
-                self.kept(gateway, file, self.printed(gateway, script).await);
-            }
-        };
+        let traces = join_all(gateway.traces(before, &since).into_iter().map(|(file, script)| async move {
+            self.kept(gateway, file, self.printed(gateway, script).await);
+        }));
         let versions = async {
             let after = gateway.found(Step::Collect).await.map_err(|problem| anyhow::anyhow!(problem.line()));
             let versions = after.and_then(|after| {

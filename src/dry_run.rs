@@ -138,7 +138,7 @@ impl Rehearsal<'_> {
         let seen = Instant::now();
         let switch =
             Switch { gateways: &meant, seen, target, verify, run: SOME_RUN, events: self.events, stop: self.stop };
-        switch.run().await;
+        switch.run().await.tidy().await;
         story.listen();
         for (gateway, found) in meant.iter().filter(|(gateway, _)| story.is_switched(gateway)) {
             let restored = gateway.restore(found, SOME_RUN, verify, Step::Restore).await;

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tokio::task::JoinHandle;
 
 use crate::collect::Traces;
@@ -16,13 +16,13 @@ use crate::gateway::{Found, Gateway};
 use crate::lock::{Lock, Owner, Taken};
 use crate::memory::Memory;
 use crate::ng40::Tester;
-use crate::plan::{Plan, Role};
+use crate::plan::{Plan, Role, Upgrade};
 use crate::reach::{Lab, reach};
 use crate::remote::{self, Turns};
 use crate::results::Results;
 use crate::signals;
 use crate::stop::Stop;
-use crate::upgrade::{Switch, resolve};
+use crate::upgrade::{Switch, Switched, resolve};
 use crate::vpn;
 
 /// Runs the night to its end. All news, good and bad, are events; nothing else comes back.
@@ -152,23 +152,26 @@ impl Night<'_> {
         let gateways = self.lab.gateways(&self.plan.lab, self.events, Some(&self.plan.run));
         let Some(found) = self.recover_and_look(&gateways).await else { return };
         let seen = Instant::now();
-        let is_ready = match &self.plan.upgrade {
+        let switched = match &self.plan.upgrade {
             None => {
                 for (gateway, found) in gateways.iter().zip(&found) {
                     let runs = gateway.release_of(found);
                     self.events.say(EventKind::GatewayFound { gateway: gateway.name().to_owned(), runs });
                 }
-                true
+                Switched { is_well: true, unchanged: Vec::new() }
             }
-            Some(_) => self.upgrade(&gateways, &found, seen).await,
+            Some(upgrade) => self.upgrade(upgrade, &gateways, &found, seen).await,
         };
-        if !self.plan.suites.is_empty() {
-            if is_ready {
-                self.test(&results).await;
-            } else {
-                self.events.skip(Step::Test, None, "the gateways do not run the release that was to be tested");
+        let test = async {
+            match switched.is_well {
+                _ if self.plan.suites.is_empty() => {}
+                true => self.test(&results).await,
+                false => {
+                    self.events.skip(Step::Test, None, "the gateways do not run the release that was to be tested");
+                }
             }
-        }
+        };
+        join(switched.tidy(), test).await;
         self.collect(&gateways, &found, began, &results).await;
     }
 
@@ -187,9 +190,14 @@ impl Night<'_> {
         found.into_iter().collect()
     }
 
-    /// Whether the gateways that the plan names run the release that was asked for.
-    async fn upgrade(&self, gateways: &[Gateway], found: &[Found], seen: Instant) -> bool {
-        let Some(upgrade) = &self.plan.upgrade else { return true };
+    /// Brings the gateways that the plan names to the release that was asked for.
+    async fn upgrade<'g>(
+        &self,
+        upgrade: &Upgrade,
+        gateways: &'g [Gateway],
+        found: &'g [Found],
+        seen: Instant,
+    ) -> Switched<'g> {
         let meant: Vec<(&Gateway, &Found)> =
             gateways.iter().zip(found).filter(|(gateway, _)| gateway.is_meant(upgrade)).collect();
         // What the others run is tested too.
@@ -204,7 +212,7 @@ impl Night<'_> {
                 let runs = gateway.release_of(found);
                 self.events.say(EventKind::GatewayFound { gateway: gateway.name().to_owned(), runs });
             }
-            return false;
+            return Switched::default();
         };
         let switch = Switch {
             gateways: &meant,

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt as _};
 
 use crate::config::{Verify, format_duration};
 use crate::event::{EventKind, Events, GatewayOutcome, Problem, Step};
@@ -13,6 +14,10 @@ use crate::gateway::{Answer, Feg, FegFound, Found, Gateway, Login, Prepared, Tar
 use crate::plan::Upgrade;
 use crate::release::{Policy, Release, Wanted, compare_versions};
 use crate::stop::Stop;
+
+/// About so many releases a registry is asked at once: the newest is often not whole yet, and the one behind it is. A host keeps two
+/// channels open for it.
+const AT_ONCE: usize = 2;
 
 /// Finds the release that was asked for: one that every gateway that is to be upgraded can have.
 ///
@@ -39,7 +44,10 @@ pub(crate) async fn resolve(
         }
     }
     // While apt refreshes its lists.
-    let logins = join_all(fegs.iter().map(|(feg, found)| feg.login(found)));
+    let logins = join_all(fegs.iter().map(|(feg, found)| async {
+        feg.expect_questions(AT_ONCE).await;
+        feg.login(found).await
+    }));
     let (policies, logins) = tokio::join!(agw.candidates(), logins);
     let (magma, sctpd) = policies?;
     let mut asked: Vec<Asked> = Vec::new();
@@ -77,6 +85,7 @@ fn newest_sctpd(policy: &Policy) -> Option<String> {
     compare_versions(newest, installed).is_ge().then(|| newest.clone())
 }
 
+/// Finds the newest release that is complete and may be gone to: the registry is asked about some at once, and answers count in order.
 async fn newest_complete(
     releases: &[Release],
     installed: Option<&str>,
@@ -85,19 +94,16 @@ async fn newest_complete(
     events: &Events,
 ) -> Result<Release, Problem> {
     let newest = &releases[0];
+    let limit = upgrade.policy.max_behind;
+    let is_behind = |release: &Release| newest.newer_by(release) > limit;
+    let is_older =
+        |release: &Release| installed.is_some_and(|installed| compare_versions(release.version(), installed).is_lt());
+    let may_be = releases.iter().take_while(|release| !is_behind(release) && !is_older(release)).count();
+    let ask = |release| async move { (release, missing(release, asked).await) };
+    let mut answers = stream::iter(&releases[..may_be]).map(ask).buffered(AT_ONCE);
     let mut passed_over: Vec<(&Release, String)> = Vec::new();
-    for release in releases {
-        let behind = newest.newer_by(release);
-        if behind > upgrade.policy.max_behind {
-            let limit = upgrade.policy.max_behind;
-            return Err(Unresolved::Behind { limit, passed_over: reasons(&passed_over) }.problem());
-        }
-        if let Some(installed) = installed
-            && compare_versions(release.version(), installed).is_lt()
-        {
-            return Err(Unresolved::Older { installed }.problem());
-        }
-        match missing(release, asked).await? {
+    while let Some((release, missing)) = answers.next().await {
+        match missing? {
             None => {
                 for (older, reason) in passed_over {
                     events.say(EventKind::ReleasePassedOver {
@@ -111,7 +117,13 @@ async fn newest_complete(
             Some(reason) => passed_over.push((release, reason)),
         }
     }
-    Err(Unresolved::NoneComplete { passed_over: reasons(&passed_over) }.problem())
+    let passed_over = reasons(&passed_over);
+    Err(match (releases.get(may_be), installed) {
+        (Some(next), _) if is_behind(next) => Unresolved::Behind { limit, passed_over },
+        (Some(_), Some(installed)) => Unresolved::Older { installed },
+        _ => Unresolved::NoneComplete { passed_over },
+    }
+    .problem())
 }
 
 /// Why releases were passed over, a line each.
@@ -213,9 +225,9 @@ impl Unresolved<'_> {
 }
 
 /// What a night does to the gateways, once the release is known.
-pub(crate) struct Switch<'a> {
+pub(crate) struct Switch<'a, 'g> {
     /// The gateways that are meant, and what each ran when we came.
-    pub(crate) gateways: &'a [(&'a Gateway, &'a Found)],
+    pub(crate) gateways: &'a [(&'g Gateway, &'g Found)],
     /// When that was looked at; of several moments the last.
     pub(crate) seen: Instant,
     pub(crate) target: Target,
@@ -225,18 +237,33 @@ pub(crate) struct Switch<'a> {
     pub(crate) stop: &'a Stop,
 }
 
+/// What a switch came to.
+#[derive(Debug, Default)]
+pub(crate) struct Switched<'g> {
+    /// Whether all gateways run the release.
+    pub(crate) is_well: bool,
+    /// Those that ran it already.
+    pub(crate) unchanged: Vec<&'g Gateway>,
+}
+
+impl Switched<'_> {
+    /// Takes away what was laid ready where it was not needed. The night need not wait for it.
+    pub(crate) async fn tidy(&self) {
+        join_all(self.unchanged.iter().map(|gateway| gateway.keep())).await;
+    }
+}
+
 /// A gateway on its way through the switch.
-struct Leg<'a> {
-    gateway: &'a Gateway,
+struct Leg<'g> {
+    gateway: &'g Gateway,
     before: Found,
     runs: Option<String>,
     prepared: Prepared,
 }
 
-impl Switch<'_> {
-    /// Brings all gateways to the release, or all of them back. What became of each is said as an event; the result says
-    /// whether they run the release.
-    pub(crate) async fn run(&self) -> bool {
+impl<'g> Switch<'_, 'g> {
+    /// Brings all gateways to the release, or all of them back. What became of each is said as an event.
+    pub(crate) async fn run(&self) -> Switched<'g> {
         let prepared = self
             .each(
                 Step::Prepare,
@@ -263,17 +290,22 @@ impl Switch<'_> {
         let legs: Vec<Leg> = prepared.into_iter().flatten().collect();
         let (ready, unchanged): (Vec<Leg>, Vec<Leg>) =
             legs.into_iter().partition(|leg| leg.prepared == Prepared::Ready);
-        join_all(unchanged.iter().map(|leg| leg.gateway.keep())).await;
         for leg in &unchanged {
             self.is(leg, GatewayOutcome::Unchanged { at: self.reached(leg) });
         }
+        let is_well = self.switch(is_ready, &ready).await;
+        Switched { is_well, unchanged: unchanged.iter().map(|leg| leg.gateway).collect() }
+    }
+
+    /// Switches those that are ready, where all are, and brings them back where that does not go well. Whether all run the release.
+    async fn switch(&self, is_ready: bool, ready: &[Leg<'_>]) -> bool {
         if is_ready && let Some(reason) = self.stop.reason() {
             self.events.start(Step::Activate, None).failed(reason);
         }
         if !is_ready || self.stop.reason().is_some() {
             // Also where it failed in the midst of it.
             join_all(self.gateways.iter().map(|(gateway, before)| gateway.clear(before))).await;
-            for leg in &ready {
+            for leg in ready {
                 self.is(leg, GatewayOutcome::Unchanged { at: leg.runs.clone().unwrap_or_default() });
             }
             return false;
@@ -285,7 +317,7 @@ impl Switch<'_> {
         let switched = self
             .each(
                 Step::Activate,
-                &ready,
+                ready,
                 |leg| leg.gateway.name(),
                 |leg| async move { leg.gateway.activate(&self.target, &leg.before, self.run).await },
                 |()| "switched".to_owned(),
@@ -301,7 +333,7 @@ impl Switch<'_> {
             let verified = self
                 .each(
                     Step::Verify,
-                    &ready,
+                    ready,
                     |leg| leg.gateway.name(),
                     |leg| async move { leg.gateway.verify(&self.target, &leg.before, self.verify, self.stop).await },
                     |()| "healthy and stable".to_owned(),
@@ -321,7 +353,7 @@ impl Switch<'_> {
             }
             return is_well;
         }
-        self.restore(&ready).await;
+        self.restore(ready).await;
         false
     }
 

@@ -11,6 +11,7 @@ mod verify;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -149,23 +150,29 @@ impl Feg {
         format!("{}{image}:{tag}", found.registry)
     }
 
-    /// Asks the registry, through this gateway's own Docker engine, whether each image has the tag.
+    /// Asks the registry, through this gateway's own Docker engine, whether each image has the tag: about all at once.
     pub(crate) async fn images_of(
         &self,
         found: &FegFound,
         tag: &str,
         login: Option<&Login>,
     ) -> Result<Vec<(String, Answer)>, Problem> {
-        let references = self.references(found, tag);
         let command = format!("exec {} system dial-stdio", self.docker());
-        let asked = references.iter().map(|reference| format!(" # GET /distribution/{reference}/json"));
-        self.ground.commanded(Step::Resolve, &format!("{command}{}", asked.collect::<String>()));
-        let ask = || registry::ask(&self.ground.host, &command, &references, login);
-        let all = references.join("`, `");
-        let not_asked = || Trouble::RegistryUnasked { reference: &all }.on(&self.ground.name);
-        let asked = self.ground.host.outlast(ask).await.map_err(|error| not_asked().because_of(&error))?;
-        let answers = asked.map_err(|error| not_asked().because_of(&error))?;
-        Ok(references.into_iter().zip(answers).collect())
+        let command = command.as_str();
+        let asked = self.references(found, tag).into_iter().map(|reference| async move {
+            self.ground.commanded(Step::Resolve, &format!("{command} # GET /distribution/{reference}/json"));
+            let ask = || registry::ask(&self.ground.host, command, &reference, login);
+            let not_asked = || Trouble::RegistryUnasked { reference: &reference }.on(&self.ground.name);
+            let asked = self.ground.host.outlast(ask).await.map_err(|error| not_asked().because_of(&error))?;
+            let answer = asked.map_err(|error| not_asked().because_of(&error))?;
+            Ok((reference, answer))
+        });
+        try_join_all(asked).await
+    }
+
+    /// Gets ready to be asked for the login, and then about so many releases at once.
+    pub(crate) async fn expect_questions(&self, releases: usize) {
+        self.ground.host.open_for(1 + releases * self.config.images.len()).await;
     }
 
     /// Whether the registry answers, asked for the tag that runs here: missing is an answer too.

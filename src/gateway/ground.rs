@@ -182,11 +182,6 @@ impl Ground {
         self.send(aside, deadline).await
     }
 
-    /// Runs a script as root without a word, in place of what was said.
-    pub(super) async fn look(&self, script: &str, deadline: Duration) -> Result<Output, Problem> {
-        self.send(script, deadline).await
-    }
-
     async fn send(&self, script: &str, deadline: Duration) -> Result<Output, Problem> {
         self.send_each(|| script.to_owned(), deadline).await
     }

@@ -80,24 +80,23 @@ pub(crate) enum AskError {
     Answer(String),
 }
 
-/// How long an answer about one image is waited for.
+/// How long an answer about an image is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the way to the host and back may add to that.
 const TRAVEL: Duration = Duration::from_secs(15);
 
-/// Asks for image references, `registry/name:tag`, one after the other over `command`, which joins its standard streams to the engine's
-/// socket (`docker system dial-stdio`, Docker 18.09 and later). The outer error is the host's, the inner one the engine's.
+/// Asks for an image reference, `registry/name:tag`, over `command`, which joins its standard streams to the engine's socket (`docker system
+/// dial-stdio`, Docker 18.09 and later). The outer error is the host's, the inner one the engine's.
 pub(crate) async fn ask(
     host: &Host,
     command: &str,
-    references: &[String],
+    reference: &str,
     login: Option<&Login>,
-) -> Result<Result<Vec<Answer>, AskError>, remote::Error> {
-    let limit = PATIENCE * u32::try_from(references.len()).unwrap_or(u32::MAX);
-    let (stream, ending) = host.command(command).sudo().deadline(limit).duplex().await?;
-    let late = |_| remote::Error::Deadline { host: host.name().to_owned(), limit };
-    let answered = tokio::time::timeout(limit + TRAVEL, converse(stream, references, login)).await.map_err(late)?;
+) -> Result<Result<Answer, AskError>, remote::Error> {
+    let (stream, ending) = host.command(command).sudo().deadline(PATIENCE).duplex().await?;
+    let late = |_| remote::Error::Deadline { host: host.name().to_owned(), limit: PATIENCE };
+    let answered = tokio::time::timeout(PATIENCE + TRAVEL, converse(stream, reference, login)).await.map_err(late)?;
     Ok(match answered {
         // Why there is no engine to talk to, the client says on its standard error.
         Err(error @ AskError::Engine(_)) => match ending.wait().await? {
@@ -108,30 +107,25 @@ pub(crate) async fn ask(
     })
 }
 
-async fn converse(stream: Pipe, references: &[String], login: Option<&Login>) -> Result<Vec<Answer>, AskError> {
+async fn converse(stream: Pipe, reference: &str, login: Option<&Login>) -> Result<Answer, AskError> {
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(AskError::Engine)?;
     let connection = tokio::spawn(connection);
-    let mut answers = Vec::new();
-    for reference in references {
-        let mut request = Request::get(format!("/v1.30/distribution/{reference}/json")).header("Host", "docker");
-        if let Some(login) = login {
-            request = request.header("X-Registry-Auth", login.header());
-        }
-        let request = request.body(Empty::<Bytes>::new()).map_err(|error| AskError::Answer(error.to_string()))?;
-        sender.ready().await.map_err(AskError::Engine)?;
-        let response = sender.send_request(request).await.map_err(AskError::Engine)?;
-        let status = response.status().as_u16();
-        let body = Limited::new(response.into_body(), 1 << 20)
-            .collect()
-            .await
-            .map_err(|error| AskError::Answer(error.to_string()))?
-            .to_bytes();
-        answers.push(read(status, &String::from_utf8_lossy(&body)));
+    let mut request = Request::get(format!("/v1.30/distribution/{reference}/json")).header("Host", "docker");
+    if let Some(login) = login {
+        request = request.header("X-Registry-Auth", login.header());
     }
+    let request = request.body(Empty::<Bytes>::new()).map_err(|error| AskError::Answer(error.to_string()))?;
+    let response = sender.send_request(request).await.map_err(AskError::Engine)?;
+    let status = response.status().as_u16();
+    let body = Limited::new(response.into_body(), 1 << 20)
+        .collect()
+        .await
+        .map_err(|error| AskError::Answer(error.to_string()))?
+        .to_bytes();
     drop(sender);
     connection.abort();
-    Ok(answers)
+    Ok(read(status, &String::from_utf8_lossy(&body)))
 }
 
 /// Reads the engine's answer to `GET /distribution/{name}/json`.

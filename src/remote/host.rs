@@ -205,8 +205,14 @@ impl Host {
     async fn open_ahead(&self, session: &Arc<Session>) {
         let mut connection = self.inner.connection.lock().await;
         if let Some(connection) = connection.as_mut().filter(|now| Arc::ptr_eq(&now.session, session)) {
-            let missing = AHEAD.saturating_sub(connection.ahead.len());
-            connection.ahead.extend((0..missing).map(|_| Ahead::open(session)));
+            connection.open_ahead(AHEAD);
+        }
+    }
+
+    /// Has channels opened for so many commands that are about to be sent at once, beside those that wait anyway.
+    pub(crate) async fn open_for(&self, commands: usize) {
+        if let Some(connection) = self.inner.connection.lock().await.as_mut() {
+            connection.open_ahead(commands.min(CHANNELS));
         }
     }
 
@@ -237,8 +243,9 @@ impl Host {
         match private.connect(address, user).await {
             Ok(socket) => {
                 let session = Arc::new(Session::resume_mux(socket.clone().into_boxed_path(), None));
-                let ahead = (0..AHEAD).map(|_| Ahead::open(&session)).collect();
-                Ok(Connection { session, socket, ahead })
+                let mut connection = Connection { session, socket, ahead: VecDeque::new() };
+                connection.open_ahead(AHEAD);
+                Ok(connection)
             }
             Err(cause) => Err(Error::Connect {
                 host: name.clone(),
@@ -293,6 +300,12 @@ impl Drop for Ahead {
 }
 
 impl Connection {
+    /// Has channels opened until so many wait for a command.
+    fn open_ahead(&mut self, least: usize) {
+        let missing = least.saturating_sub(self.ahead.len());
+        self.ahead.extend((0..missing).map(|_| Ahead::open(&self.session)));
+    }
+
     async fn end(self) {
         drop(self.ahead);
         let socket = self.socket;

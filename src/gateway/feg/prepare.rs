@@ -8,11 +8,15 @@ use super::{FOLDER, Feg, FegFound, KNOWN, WAY_BACK, activation_class};
 use crate::event::{Class, Problem, Step};
 use crate::gateway::agw::last_lines;
 use crate::gateway::ground::room_script;
-use crate::gateway::{BACKUP, LEAST_ROOM_MB, MINUTE, NEXT, Target, Trouble, all_said};
-use crate::remote::quote;
+use crate::gateway::{BACKUP, LEAST_ROOM_MB, NEXT, Target, Trouble, all_said};
+use crate::remote::{Output, quote};
 
 /// How the laying ready ends where an image could not be pulled.
 const PULL_FAILED: i32 = 4;
+/// How it ends where all is laid ready, and what runs here could not be looked at.
+const NOT_SEEN: i32 = 5;
+/// What it says before what runs here, where the files of the release are the very files in use.
+const IN_USE: &str = "== these files are in use";
 
 impl Feg {
     /// Checks the compose file and pulls the images. Touches no service. Where the release is what runs here, returns what runs now.
@@ -21,72 +25,44 @@ impl Feg {
         target: &Target,
         found: &FegFound,
     ) -> Result<Option<FegFound>, Problem> {
-        let step = Step::Prepare;
         let tag = target.tag.as_deref().expect("the tag is resolved when a FEG is upgraded");
-        self.stage(target, found, tag).await?;
-        if target.is_forced {
-            return Ok(None);
-        }
-        let Some((expected, now)) = self.in_use(target, found, tag).await? else { return Ok(None) };
-        let is_there = self.is_target(found, found, &expected).is_ok();
-        if is_there && self.ground.is_only_looked_at() {
-            self.ground.note(step, format!("runs `{tag}` already, if the pull brings no other images"));
-        }
-        Ok(is_there.then_some(now))
-    }
-
-    /// What must run, and what runs now, where the files of the release are the very files in use; nothing where they are not.
-    async fn in_use(
-        &self,
-        target: &Target,
-        found: &FegFound,
-        tag: &str,
-    ) -> Result<Option<(FegExpected, FegFound)>, Problem> {
-        let references = self.references(found, tag);
-        let compare = format!(
-            "{}cmp -s docker-compose.yml {NEXT}/docker-compose.yml && cmp -s .env {NEXT}/.env || exit 0\necho same\n{}\necho ---\n{}",
-            self.preamble(),
-            self.expected_script(&references),
-            self.found_script(),
-        );
-        let output = if self.ground.is_only_looked_at() {
-            let aside = aside(&format!("{}\n{compare}", self.stage_script(target, found, tag)));
-            self.ground.commanded(Step::Prepare, &compare);
-            self.ground.look(&aside, self.config.prepare_timeout).await?
-        } else {
-            self.ground.run_root(Step::Prepare, &compare, MINUTE).await?
-        };
+        let output = self.stage(target, found, tag).await?;
         let said = output.text();
-        // Where it is only looked at, what lays it ready has said something before.
-        let Some((_, said)) = said.split_once("same\n") else {
-            return self.ground.answer("compare the compose file", &output).map(|_| None);
-        };
-        // They were not pulled where it is only looked at.
-        if found.containers.is_empty() || self.ground.is_only_looked_at() && !output.is_success() {
+        let Some((_, said)) = said.split_once(&format!("{IN_USE}\n")) else { return Ok(None) };
+        // The images were not pulled where it is only looked at.
+        if found.containers.is_empty() || self.ground.is_only_looked_at() && output.status == NOT_SEEN {
             return Ok(None);
         }
         self.ground.answer("read the image IDs", &output)?;
         let (expected, now) = said.split_once("---\n").unwrap_or((said, ""));
-        Ok(Some((FegExpected::parse(expected, tag, references, found.clone()), self.parse_found(now))))
+        let expected = FegExpected::parse(expected, tag, self.references(found, tag), found.clone());
+        let now = self.parse_found(now);
+        let is_there = self.is_target(found, found, &expected).is_ok();
+        if is_there && self.ground.is_only_looked_at() {
+            self.ground.note(Step::Prepare, format!("runs `{tag}` already, if the pull brings no other images"));
+        }
+        Ok(is_there.then_some(now))
     }
 
-    /// Lays the compose file and the `.env` of the release beside those in use, and has compose check them, while the images are pulled.
-    async fn stage(&self, target: &Target, found: &FegFound, tag: &str) -> Result<(), Problem> {
+    /// Lays the compose file and the `.env` of the release beside those in use, and has compose check them, while the images are pulled;
+    /// then looks at what runs here, if these are the files of it.
+    async fn stage(&self, target: &Target, found: &FegFound, tag: &str) -> Result<Output, Problem> {
         let step = Step::Prepare;
         let name = &self.ground.name;
         let patience = self.config.prepare_timeout;
-        let script = self.stage_and_pull_script(target, found, tag);
-        let aside = aside(&self.stage_script(target, found, tag));
+        let look = if target.is_forced { String::new() } else { self.look_script(found, tag) };
+        let script = format!("{}{look}", self.stage_and_pull_script(target, found, tag));
+        let aside = aside(&format!("{}{look}", self.stage_script(target, found, tag)));
         let output = self.ground.change_or_lay_aside(step, &script, &aside, patience).await?;
         let (release, said) = (target.release.version(), all_said(&output));
         // Whatever else has failed has failed of that.
         self.ground.has_room(&said, FOLDER)?;
         match output.status {
-            0 => {
+            0 | NOT_SEEN => {
                 for line in output.text().lines().filter(|line| line.contains("variable is not set")) {
                     self.ground.warn(step, format!("compose: {}", line.trim()));
                 }
-                Ok(())
+                Ok(output)
             }
             3 => Err(Trouble::NotLaidReady { release }.on(name).because(last_lines(&said, 5))),
             PULL_FAILED => {
@@ -104,6 +80,17 @@ impl Feg {
                 Err(Trouble::ComposeRefuses { release, class }.on(name).because(last_lines(&said, 5)))
             }
         }
+    }
+
+    /// Says what must run and what runs now, where what was laid ready are the very files in use. In a shell of its own, whose end
+    /// is not taken for one of compose.
+    fn look_script(&self, found: &FegFound, tag: &str) -> String {
+        format!(
+            "(\ncmp -s docker-compose.yml {NEXT}/docker-compose.yml && cmp -s .env {NEXT}/.env || exit 0\necho '{IN_USE}'\n\
+             {}\necho ---\n{}\n)\n[ $? = 0 ] || exit {NOT_SEEN}\n",
+            self.expected_script(&self.references(found, tag)),
+            self.found_script(),
+        )
     }
 
     fn stage_script(&self, target: &Target, found: &FegFound, tag: &str) -> String {

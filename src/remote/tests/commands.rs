@@ -225,11 +225,11 @@ async fn more_commands_at_once_than_the_host_has_channels_wait_for_each_other() 
     assert_eq!(texts, (0..40).map(|number| number.to_string()).collect::<Vec<_>>());
 }
 
-/// The shells that wait for a command in the connection of the script that has this.
-const WAITING: &str = "up() { ps -o ppid= -p \"$1\" | tr -d ' '; }
+/// `$ours` is the shell that the script which has this was told to, and `waiting` shows those that wait for a command in its connection.
+const SHELLS: &str = "up() { ps -o ppid= -p \"$1\" | tr -d ' '; }
 ours=$(up \"$(up $$)\")
 waiting() { ps -o pid= --ppid \"$(up \"$ours\")\" | tr -d ' ' | grep -vx \"$ours\"; }
-until [ \"$(waiting | wc -l)\" = 2 ]; do :; done
+until_waiting() { until [ \"$(waiting | wc -l)\" = \"$1\" ]; do :; done; }
 ";
 
 #[tokio::test]
@@ -237,10 +237,25 @@ async fn a_command_goes_through_a_channel_that_has_waited_for_it() {
     let sshd = Sshd::start();
     let host = sshd.host().await;
     for _ in 0..3 {
-        let waiting = host.run(&format!("{WAITING}waiting")).await.unwrap().text();
-        let ours = host.run(&format!("{WAITING}echo \"$ours\"")).await.unwrap().text();
+        let waiting = host.run(&format!("{SHELLS}until_waiting 2; waiting")).await.unwrap().text();
+        let ours = host.run(&format!("{SHELLS}until_waiting 2; echo \"$ours\"")).await.unwrap().text();
         assert!(waiting.lines().any(|pid| pid == ours), "{ours} is none of {waiting}");
     }
+}
+
+#[tokio::test]
+async fn of_commands_that_were_announced_each_finds_a_channel_that_waits() {
+    let sshd = Sshd::start();
+    let host = sshd.host().await;
+    host.open_for(5).await;
+    let waiting = host.run(&format!("{SHELLS}until_waiting 4; waiting")).await.unwrap().text();
+    let which = format!("{SHELLS}echo \"$ours\"; sleep 0.5");
+    let all_at_once = futures_util::future::join_all((0..4).map(|_| host.run(&which))).await;
+    let mut ours: Vec<String> = all_at_once.into_iter().map(|output| output.unwrap().text()).collect();
+    let mut waiting: Vec<&str> = waiting.lines().collect();
+    ours.sort();
+    waiting.sort_unstable();
+    assert_eq!(ours, waiting);
 }
 
 #[tokio::test]
@@ -258,7 +273,7 @@ async fn a_host_that_allows_one_channel_at_a_time_is_asked_one_thing_after_the_o
 async fn a_channel_that_has_waited_and_is_gone_costs_a_second_try_and_nothing_is_run_twice() {
     let sshd = Sshd::start();
     let host = sshd.patient_host().await;
-    host.run(&format!("{WAITING}kill -KILL $(waiting)")).await.unwrap();
+    host.run(&format!("{SHELLS}until_waiting 2; kill -KILL $(waiting)")).await.unwrap();
     assert_eq!(host.run("echo x >>$HOME/runs; wc -l <$HOME/runs").await.unwrap().text(), "1");
 }
 
