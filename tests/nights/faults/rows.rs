@@ -192,8 +192,12 @@ fn connections(rows: &mut Vec<Row>) {
     rows.push(row("ssh-killed-ng40", "test", testing, Strike::Fault(&["ssh-killed", "ng40"])).quick());
     rows.push(row("ssh-killed-all", "test", testing, Strike::Fault(&["ssh-killed", "all"])));
     for step in ["resolve", "prepare", "activate", "verify", "collect"] {
-        rows.push(row("ssh-killed-agw", step, upgrading, Strike::Fault(&["ssh-killed", "agw"])));
-        rows.push(row("ssh-killed-all", step, upgrading, Strike::Fault(&["ssh-killed", "all"])));
+        for (fault, words) in [("ssh-killed-agw", &["ssh-killed", "agw"]), ("ssh-killed-all", &["ssh-killed", "all"])] {
+            let killed = row(fault, step, upgrading, Strike::Fault(words));
+            // What is near is brought home as soon as all are killed.
+            let before = if step == "collect" { Before::FarAway } else { killed.before };
+            rows.push(Row { before, ..killed });
+        }
     }
     rows.push(
         row("ssh-killed-all", "restore", going_back, Strike::Fault(&["ssh-killed", "all"]))
