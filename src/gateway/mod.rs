@@ -309,9 +309,9 @@ impl Gateway {
             self.say_how_to_verify(target, before, verify);
             return Ok(());
         }
-        let expected = match self {
-            Gateway::Agw(_) => None,
-            Gateway::Feg(feg) => Some(feg.expected(Step::Verify, feg.found(Step::Verify).await?, target).await?),
+        let expected = match (self, before) {
+            (Gateway::Feg(feg), Found::Feg(before)) => Some(feg.expected(Step::Verify, target, before).await?),
+            _ => None,
         };
         let fine = |now: &Found| match (self, now, before, &expected) {
             (Gateway::Agw(agw), Found::Agw(now), Found::Agw(before), _) => agw.is_target(now, before, target),
@@ -320,7 +320,10 @@ impl Gateway {
             }
             _ => Err("it is of another kind".to_owned()),
         };
-        let settling = Settling::new(verify.clone(), &fine, before.health().ignored(&self.required()));
+        let mut settling = Settling::new(verify.clone(), &fine, before.health().ignored(&self.required()));
+        if let Some(expected) = &expected {
+            settling.look(&expected.switched.clone().into(), Instant::now());
+        }
         let settled = self.settle(Step::Verify, settling, Some(stop)).await;
         if let Err(unsettled) = settled {
             let meddled = match (&unsettled, &expected) {

@@ -14,7 +14,7 @@ pub(in crate::gateway) struct FegExpected {
     pub(super) images: BTreeMap<String, String>,
     pub(super) services: BTreeSet<String>,
     /// What the switch has left: its engine, and its containers.
-    pub(super) switched: FegFound,
+    pub(in crate::gateway) switched: FegFound,
 }
 
 impl Feg {
@@ -24,26 +24,29 @@ impl Feg {
         format!("docker image inspect --format '{{{{.Id}}}}' {} || exit\ncat {NEXT}/services", quoted.join(" "))
     }
 
-    /// What must run once the switch is done, which has left `switched`: asked once, after it.
+    /// What the switch has left, and what must run from now on: asked once, after it.
     pub(in crate::gateway) async fn expected(
         &self,
         step: Step,
-        switched: FegFound,
         target: &Target,
+        before: &FegFound,
     ) -> Result<FegExpected, Problem> {
         let tag = target.tag.as_deref().expect("the tag is resolved when a FEG is upgraded");
-        let references = self.references(&switched, tag);
-        let script = format!("{}{}", self.preamble(), self.expected_script(&references));
-        let said = self.ground.ask_root(step, "read the image IDs", &script).await?;
-        Ok(FegExpected::parse(&said, tag, references, switched))
+        let references = self.references(before, tag);
+        let script = self.left_and_expected_script(&references);
+        let said = self.ground.ask_root(step, "read what the switch has left", &script).await?;
+        let (left, expected) = said.split_once("---\n").unwrap_or((&said, ""));
+        Ok(FegExpected::parse(expected, tag, references, self.parse_found(left)))
     }
 
-    /// What `verify` asks, in order; the first and the last are the same question.
+    fn left_and_expected_script(&self, references: &[String]) -> String {
+        format!("{}\necho ---\n{}", self.found_script(), self.expected_script(references))
+    }
+
+    /// What `verify` asks, in order; the last again and again.
     pub(in crate::gateway) fn verify_scripts(&self, target: &Target, found: &FegFound) -> Vec<String> {
         let references = self.references(found, target.tag.as_deref().unwrap_or_default());
-        let asked = self.found_script();
-        let expected = format!("{}{}", self.preamble(), self.expected_script(&references));
-        vec![asked.clone(), expected, asked]
+        vec![self.left_and_expected_script(&references), self.found_script()]
     }
 
     /// Whether every service runs the image that the release's tag means now, and is up.
