@@ -15,8 +15,7 @@ use crate::plan::Upgrade;
 use crate::release::{Policy, Release, Wanted, compare_versions};
 use crate::stop::Stop;
 
-/// About so many releases a registry is asked at once: the newest is often not whole yet, and the one behind it is. A host keeps two
-/// channels open for it.
+/// About so many releases a registry is asked at once: the newest is often not whole yet, and the one behind it is.
 const AT_ONCE: usize = 2;
 
 /// Finds the release that was asked for: one that every gateway that is to be upgraded can have.
