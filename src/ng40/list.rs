@@ -128,6 +128,8 @@ struct Current {
     numbers: HashSet<u32>,
     /// How many cases are known by their verdict only.
     unnumbered: u32,
+    /// Something was drawn after its verdict, as it is while a case runs.
+    runs_on: bool,
 }
 
 type Tell<'a> = &'a mut dyn FnMut(Occurrence);
@@ -194,10 +196,12 @@ impl List {
             Said::VerificationFail { clause } => self.verification_fail(clause),
             Said::TableTitle(title) => {
                 self.settle(place.bytes.start, tell);
+                self.current.runs_on |= self.current.verdict != Verdict::None;
                 self.live.begin_table(title);
             }
             Said::Watchtime { elapsed, limit } => {
                 self.settle(place.bytes.start, tell);
+                self.current.runs_on |= self.current.verdict != Verdict::None;
                 self.watchtime(Watchtime { elapsed, limit }, tell);
             }
             Said::Loss { direction, packets, percent } => {
@@ -228,6 +232,12 @@ impl List {
             End::Stopped => "no verdict: the run was stopped before it came".to_owned(),
             End::Offline => "no verdict: the console ends before it".to_owned(),
         };
+        // A run that has ended well has said all that it had to say.
+        if self.current.runs_on && end != End::Exited(0) {
+            let message =
+                "a case without a verdict: it ran after the list's verdict, and the console ends before its own";
+            self.problem(ProblemKind::CutOff, Some(self.current.number), message.to_owned(), tell);
+        }
         if self.lists.is_empty() || self.current.is_touched(self.cases.len()) {
             self.end_list(&why, place, tell);
         }

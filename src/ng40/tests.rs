@@ -190,6 +190,23 @@ fn a_case_is_told_as_soon_as_the_next_one_starts() {
 }
 
 #[test]
+fn a_console_that_is_cut_in_a_second_run_has_not_passed() {
+    let console = fs::read_to_string(Path::new(FIXTURES).join("user-plane-by-fabric-twice.txt")).expect("it is there");
+    let ended = console.find("Testlist verdict").expect("the first run ended");
+    let drawn = ended + console[ended..].find(" Table\r\n").expect("the second run draws tables") + " Table\r\n".len();
+    let whole = console.trim_end().len();
+    for cut in (drawn..whole).filter(|&cut| console.is_char_boundary(cut)) {
+        for end in [End::Offline, End::Exited(1)] {
+            let outcome = read([&console.as_bytes()[..cut]], Rules::default(), end);
+            assert!(!outcome.is_passed(), "{end:?}, cut at {cut}: {outcome:?}");
+        }
+    }
+    // What is drawn once more by a run that then ends well says nothing else.
+    assert!(read([&console.as_bytes()[..drawn]], Rules::default(), End::Exited(0)).is_passed());
+    assert!(read_text(&console).is_passed());
+}
+
+#[test]
 fn full_names_are_distinct_even_if_a_case_is_called_like_a_repetition() {
     for names in [["a", "a", "a #2"], ["a #2", "a", "a"], ["a", "a #2", "a"]] {
         let mut text = String::new();
