@@ -10,12 +10,12 @@ use futures_util::future::{join, join_all};
 use tokio::task::JoinHandle;
 
 use crate::collect::Traces;
-use crate::config::{Suite, format_duration};
-use crate::event::{Class, EventKind, Events, Problem, Step};
+use crate::config::format_duration;
+use crate::event::{Class, EventKind, Events, Problem, Stage, Step};
 use crate::gateway::{Found, Gateway};
 use crate::lock::{Lock, Owner, Taken};
 use crate::memory::Memory;
-use crate::ng40::Tester;
+use crate::ng40::{Ran, Tester};
 use crate::plan::{Plan, Role, Upgrade};
 use crate::reach::{Lab, reach};
 use crate::remote::{self, Turns};
@@ -145,6 +145,24 @@ struct Night<'a> {
     stop: &'a Stop,
 }
 
+/// The suites, after the last of which NG40 is not in order yet.
+struct Tested<'a> {
+    stage: Stage,
+    last: Option<Ran<'a>>,
+}
+
+impl Tested<'_> {
+    async fn end(self, stop: &Stop) {
+        if let Some(last) = self.last {
+            last.put_in_order(stop).await;
+        }
+        match stop.reason() {
+            None => self.stage.done("every suite has ended"),
+            Some(problem) => self.stage.failed(problem),
+        }
+    }
+}
+
 impl Night<'_> {
     async fn body(&self) {
         let results = Results::new(&self.plan.results);
@@ -162,17 +180,25 @@ impl Night<'_> {
             }
             Some(upgrade) => self.upgrade(upgrade, &gateways, &found, seen).await,
         };
+        let tester = self.tester(&results);
         let test = async {
             match switched.is_well {
-                _ if self.plan.suites.is_empty() => {}
-                true => self.test(&results).await,
+                _ if self.plan.suites.is_empty() => None,
+                true => Some(self.test(&tester).await),
                 false => {
                     self.events.skip(Step::Test, None, "the gateways do not run the release that was to be tested");
+                    None
                 }
             }
         };
-        join(switched.tidy(), test).await;
-        self.collect(&gateways, &found, began, &results).await;
+        let ((), tested) = join(switched.tidy(), test).await;
+        // What the gateways have to tell does not wait until NG40 is in order.
+        let tested = async {
+            if let Some(tested) = tested {
+                tested.end(self.stop).await;
+            }
+        };
+        join(tested, self.collect(&gateways, &found, began, &results)).await;
     }
 
     /// Brings back what an earlier run left in mid-switch, then reads what every gateway runs.
@@ -226,38 +252,38 @@ impl Night<'_> {
         switch.run().await
     }
 
-    async fn test(&self, results: &Results) {
-        let tester = Tester {
+    fn tester(&self, results: &Results) -> Tester {
+        Tester {
             host: self.lab.host(Role::Ng40).clone(),
             config: self.plan.lab.ng40.clone(),
             collect: self.plan.collect.clone(),
             events: self.events.clone(),
             results: results.clone(),
             fence: Some(self.fence.clone()),
-        };
-        let stage = self.events.start(Step::Test, None);
-        for (name, suite) in &self.plan.suites {
-            if self.stop.reason().is_some() {
-                break;
-            }
-            self.run_suite(&tester, name, suite).await;
-        }
-        match self.stop.reason() {
-            None => stage.done("every suite has ended"),
-            Some(problem) => stage.failed(problem),
         }
     }
 
-    /// Runs a suite, and again as often as the plan lets it while something did not pass that is not known to fail.
-    async fn run_suite(&self, tester: &Tester, name: &str, suite: &Suite) {
+    /// Runs the suites in order, each again as often as the plan lets it while something did not pass that is not known to fail.
+    async fn test<'t>(&'t self, tester: &'t Tester) -> Tested<'t> {
+        let stage = self.events.start(Step::Test, None);
         let today = time::OffsetDateTime::now_utc().date();
-        for attempt in 1..=u64::from(suite.retries) + 1 {
-            let not_passed = tester.run_suite(name, suite, attempt, &self.plan.run, self.stop).await;
-            let is_worth_it = |case: &String| self.plan.gate.known(name, case, today).is_none();
-            if self.stop.reason().is_some() || !not_passed.is_some_and(|cases| cases.iter().any(is_worth_it)) {
-                return;
+        let mut last: Option<Ran> = None;
+        for (name, suite) in &self.plan.suites {
+            for attempt in 1..=u64::from(suite.retries) + 1 {
+                if let Some(before) = last.take() {
+                    before.put_in_order(self.stop).await;
+                }
+                if self.stop.reason().is_some() {
+                    return Tested { stage, last };
+                }
+                last = tester.run_suite(name, suite, attempt, &self.plan.run, self.stop).await;
+                let is_worth_it = |case: &String| self.plan.gate.known(name, case, today).is_none();
+                if !last.as_ref().is_some_and(|ran| ran.not_passed().iter().any(is_worth_it)) {
+                    break;
+                }
             }
         }
+        Tested { stage, last }
     }
 
     async fn collect(&self, gateways: &[Gateway], found: &[Found], began: Instant, results: &Results) {

@@ -60,6 +60,9 @@ pub(crate) struct Feg {
     compose: OnceLock<String>,
 }
 
+/// Reads `.env`.
+const VALUES: &str = include_str!("feg/values.sh");
+
 /// What of a container matters, in one line of JSON each.
 const INSPECT: &str = r#"{"id":{{json .ID}},"service":{{json (index .Config.Labels "com.docker.compose.service")}},"reference":{{json .Config.Image}},"image":{{json .Image}},"restarts":{{.RestartCount}},"status":{{json .State.Status}},"started":{{json .State.StartedAt}},"health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}""{{end}}}"#;
 
@@ -75,8 +78,7 @@ impl Feg {
     /// The lines every script begins with: where we are, and what Docker is called. The scripts run as root.
     fn preamble(&self) -> String {
         format!(
-            "export LC_ALL=C\ncd {} || exit 3\ndocker() {{ command {} \"$@\"; }}\n\
-             value() {{ sed -n \"s/^[[:space:]]*$1[[:space:]]*=[[:space:]]*//p\" .env | tail -n 1 | sed \"s/[[:space:]]*\\$//; s/^\\\"\\(.*\\)\\\"\\$/\\1/; s/^'\\(.*\\)'\\$/\\1/\"; }}\n",
+            "export LC_ALL=C\ncd {} || exit 3\ndocker() {{ command {} \"$@\"; }}\n",
             quote(&self.config.directory),
             self.docker(),
         )
@@ -115,14 +117,18 @@ impl Feg {
             "{preamble}\
              [ -r .env ] || {{ echo \"there is no .env in $PWD\" >&2; exit 1; }}\n\
              {compose}\n\
-             project=${{COMPOSE_PROJECT_NAME:-$(value COMPOSE_PROJECT_NAME)}}\n\
+             {values}\
+             {{ IFS= read -r project; IFS= read -r registry; IFS= read -r tag; }} <<END\n\
+             $(values COMPOSE_PROJECT_NAME DOCKER_REGISTRY IMAGE_VERSION)\nEND\n\
+             project=${{COMPOSE_PROJECT_NAME:-$project}}\n\
              [ -n \"$project\" ] || project=$(basename \"$PWD\" | tr 'A-Z' 'a-z' | tr -cd 'a-z0-9_-')\n\
-             printf '%s\\n' \"$compose\" \"$project\" \"$(value DOCKER_REGISTRY)\" \"$(value IMAGE_VERSION)\" \\\n  \
-               \"$(cat /var/run/docker.pid 2>/dev/null)\"\n\
+             engine=\n{{ read -r engine </var/run/docker.pid; }} 2>/dev/null\n\
+             printf '%s\\n' \"$compose\" \"$project\" \"$registry\" \"$tag\" \"$engine\"\n\
              set -e\n\
              ids=$(docker ps -aq --filter label=com.docker.compose.project=\"$project\" --filter label=com.docker.compose.oneoff=False)\n\
              [ -z \"$ids\" ] || docker inspect --format {inspect} $ids",
             preamble = self.preamble(),
+            values = VALUES,
             compose = match self.compose.get() {
                 Some(compose) => format!("compose={}", quote(compose)),
                 None => "if docker compose version >/dev/null 2>&1; then compose='docker compose'; \

@@ -37,7 +37,10 @@ pub(super) fn all_said(output: &Output) -> String {
 
 /// What begins a command of this run, so that it does nothing where another run has the gateway by then.
 pub(crate) fn fence(run: &str) -> String {
-    format!("[ \"$(cat {RUN} 2>/dev/null)\" = {} ] || {{ echo '{TAKEN}' >&2; exit {TOO_LATE}; }}\n", quote(run))
+    format!(
+        "of=; {{ read -r of <{RUN}; }} 2>/dev/null; [ \"$of\" = {} ] || {{ echo '{TAKEN}' >&2; exit {TOO_LATE}; }}\n",
+        quote(run)
+    )
 }
 
 /// What begins a command that changes something, so that it waits so many seconds for the one before it.

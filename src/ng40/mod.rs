@@ -31,7 +31,7 @@ use crate::stop::Stop;
 
 pub(crate) use logs::log_script;
 use outcome::End;
-use reading::{Console, Heard};
+use reading::{Console, Heard, Outcome};
 use tail::Tail;
 use trouble::Trouble;
 
@@ -79,17 +79,27 @@ const NOT_THERE: i32 = 1;
 /// Where the runs of suites live, in the home of the user.
 const JOBS: &str = ".teravm-ci/jobs";
 
+/// A run that has ended, whatever way. NG40 is as it has left it, and its suite is not finished.
+#[must_use = "NG40 has to be put in order, and the suite to be finished"]
+pub(crate) struct Ran<'a> {
+    run: Run<'a>,
+    job: Job,
+    end: End,
+    /// Why it was lost, if it was.
+    why: String,
+    outcome: Outcome,
+}
+
 impl Tester {
-    /// Runs one suite to its end, whatever that is, and returns the cases that did not pass; nothing where it was not run. What
-    /// happened is said as events.
-    pub(crate) async fn run_suite(
-        &self,
-        name: &str,
-        suite: &Suite,
+    /// Runs one suite to its end, whatever that is; returns nothing where it was not run. What happened is said as events.
+    pub(crate) async fn run_suite<'a>(
+        &'a self,
+        name: &'a str,
+        suite: &'a Suite,
         attempt: u64,
         run: &str,
         stop: &Stop,
-    ) -> Option<Vec<String>> {
+    ) -> Option<Ran<'a>> {
         let started = Instant::now();
         self.events.say(EventKind::SuiteStarted {
             suite: name.to_owned(),
@@ -97,8 +107,8 @@ impl Tester {
             host: self.host.name().to_owned(),
             attempt,
         });
-        match (Run { tester: self, name, suite, attempt, started }).to_its_end(run, stop).await {
-            Ok(not_passed) => Some(not_passed),
+        match (Run { tester: self, name, suite, attempt, started }).until_its_end(run, stop).await {
+            Ok(ran) => Some(ran),
             Err(problem) => {
                 self.events.say(EventKind::SuiteFinished {
                     suite: name.to_owned(),
@@ -263,9 +273,9 @@ impl Tester {
     }
 }
 
-impl Run<'_> {
-    /// Returns the cases that did not pass. Err where nothing was run at all; how a run that was started ended is said as events.
-    async fn to_its_end(&self, run: &str, stop: &Stop) -> Result<Vec<String>, Problem> {
+impl<'a> Run<'a> {
+    /// Err where nothing was run at all; how a run that was started ended is said as events.
+    async fn until_its_end(self, run: &str, stop: &Stop) -> Result<Ran<'a>, Problem> {
         let tester = self.tester;
         stop.or(self.get_ready()).await??;
         let kept = tester
@@ -290,42 +300,8 @@ impl Run<'_> {
                 bytes: console.bytes(),
             });
         }
-
-        let exit = words(end);
         let outcome = console.finish(end, self.started.elapsed(), |heard| self.hear(heard));
-        let not_in_order = self.tried(self.put_in_order(&job, end), stop).await;
-        let explained = async {
-            if stop.is_urgent() {
-                return Vec::new();
-            }
-            logs::of_run(tester, (self.name, self.attempt), job.since(), outcome.failed).await
-        };
-        let forgotten = async {
-            match not_in_order {
-                None => self.tried(self.forget(&job), stop).await,
-                note => note,
-            }
-        };
-        let (explained, note) = join(explained, forgotten).await;
-        for case in explained {
-            tester.events.say(EventKind::CaseExplained { suite: self.name.to_owned(), case });
-        }
-        tester.events.say(EventKind::SuiteFinished {
-            suite: self.name.to_owned(),
-            end: SuiteEnd {
-                verdict: outcome.verdict,
-                planned: outcome.planned,
-                exit,
-                took: self.started.elapsed(),
-                notes: outcome.notes.into_iter().chain(note).collect(),
-                problem: match end {
-                    End::Stopped => stop.reason(),
-                    End::Lost => Some(Trouble::Lost.problem().because(why)),
-                    _ => None,
-                },
-            },
-        });
-        Ok(outcome.not_passed)
+        Ok(Ran { run: self, job, end, why, outcome })
     }
 
     async fn get_ready(&self) -> Result<(), Problem> {
@@ -497,6 +473,51 @@ impl Run<'_> {
             Heard::Unkept(error) => EventKind::ReportFailed {
                 report: format!("suites/{suite}/console.log"),
                 problem: Trouble::ConsoleCut.problem().because(error),
+            },
+        });
+    }
+}
+
+impl Ran<'_> {
+    /// The cases that did not pass.
+    pub(crate) fn not_passed(&self) -> &[String] {
+        &self.outcome.not_passed
+    }
+
+    /// Puts NG40 in order, brings home what the run has made there, and says that its suite is finished.
+    pub(crate) async fn put_in_order(self, stop: &Stop) {
+        let Ran { run, job, end, why, outcome } = self;
+        let tester = run.tester;
+        let not_in_order = run.tried(run.put_in_order(&job, end), stop).await;
+        let explained = async {
+            if stop.is_urgent() {
+                return Vec::new();
+            }
+            logs::of_run(tester, (run.name, run.attempt), job.since(), outcome.failed).await
+        };
+        let forgotten = async {
+            match not_in_order {
+                None => run.tried(run.forget(&job), stop).await,
+                note => note,
+            }
+        };
+        let (explained, note) = join(explained, forgotten).await;
+        for case in explained {
+            tester.events.say(EventKind::CaseExplained { suite: run.name.to_owned(), case });
+        }
+        tester.events.say(EventKind::SuiteFinished {
+            suite: run.name.to_owned(),
+            end: SuiteEnd {
+                verdict: outcome.verdict,
+                planned: outcome.planned,
+                exit: words(end),
+                took: run.started.elapsed(),
+                notes: outcome.notes.into_iter().chain(note).collect(),
+                problem: match end {
+                    End::Stopped => stop.reason(),
+                    End::Lost => Some(Trouble::Lost.problem().because(why)),
+                    _ => None,
+                },
             },
         });
     }

@@ -3,9 +3,15 @@
 //! It lives in a directory on its host, runs there without us, and is found again by that directory: after a lost
 //! connection, and by a later run of this program. What happens on the host is in `job/*.sh`.
 
+use std::fmt;
+use std::future::poll_fn;
+use std::mem;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::remote::command::{As, Command};
+use crate::remote::command::{As, Command, Output};
 use crate::remote::error::Error;
 use crate::remote::host::Host;
 use crate::remote::quote;
@@ -16,6 +22,9 @@ const VERBS: &str = include_str!("job/verbs.sh");
 
 /// Between the deadline's friendly request to end and the other one.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// What a host may take to start one.
+const STARTING: Duration = Duration::from_secs(60);
 
 /// Before a job is followed again whose follower was killed.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -39,13 +48,24 @@ pub(crate) struct JobSpec {
 }
 
 /// A job on a host.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Job {
     host: Host,
     directory: String,
     run_as: As,
     /// When it was started, by the host's clock; known to whoever has started it.
     since: Option<String>,
+    /// Whoever has started it hears it from its first byte, until somebody follows it.
+    heard: Mutex<Option<Hearing>>,
+}
+
+/// A command under way that prints what a job prints, as far as it was polled.
+struct Hearing {
+    command: Pin<Box<dyn Future<Output = Result<Output, Error>> + Send>>,
+    /// What it came to, once it is over.
+    ended: Option<Result<Output, Error>>,
+    /// What was not handed over yet.
+    bytes: Arc<Mutex<Vec<u8>>>,
 }
 
 /// How a job stands.
@@ -75,22 +95,32 @@ pub(crate) enum JobEnd {
 }
 
 impl Job {
-    /// Starts a job, unless one of this directory was started before: asking again after a lost answer does no harm.
+    /// Starts a job, unless one of this directory was started before: asking again after a lost answer does no harm. By the same way to
+    /// the host its output comes for whoever follows it next.
     pub(crate) async fn start(host: &Host, spec: &JobSpec) -> Result<Job, Error> {
         let mut job = Job::attach(host, &spec.directory, spec.run_as);
         let runner = format!("{MEMBERS}\n{RUNNER}");
-        let call = format!("start {} {:.3} {}", runner.len(), spec.deadline.as_secs_f64(), GRACE.as_secs());
-        let output = job.ask(&call).stdin(format!("{runner}{}", spec.script)).run().await?;
-        if output.is_success() {
-            job.since = Some(output.text());
-            return Ok(job);
+        let call = format!("start {} {:.3} {} && follow 0", runner.len(), spec.deadline.as_secs_f64(), GRACE.as_secs());
+        let command = job.ask(&call).stdin(format!("{runner}{}", spec.script)).no_deadline();
+        let mut hearing = Hearing::of(command);
+        let late = |_| Error::Deadline { host: host.name().to_owned(), limit: STARTING };
+        match tokio::time::timeout(STARTING, hearing.line()).await.map_err(late)? {
+            Ok(since) => {
+                job.since = Some(since);
+                job.heard = Mutex::new(Some(hearing));
+                Ok(job)
+            }
+            Err(output) => {
+                let text = output?.last_words();
+                Err(Error::JobNotStarted { host: host.name().to_owned(), job: job.directory, text })
+            }
         }
-        Err(Error::JobNotStarted { host: host.name().to_owned(), job: job.directory, text: output.last_words() })
     }
 
     /// A job that was started before, perhaps by an earlier run. Whether there is one, [`Job::status`] tells.
     pub(crate) fn attach(host: &Host, directory: &str, run_as: As) -> Job {
-        Job { host: host.clone(), directory: directory.trim_end_matches('/').to_owned(), run_as, since: None }
+        let directory = directory.trim_end_matches('/').to_owned();
+        Job { host: host.clone(), directory, run_as, since: None, heard: Mutex::default() }
     }
 
     /// When it was started, by its host's clock: seconds since 1970 with their fractions, and the local time as `210201_070626`.
@@ -104,13 +134,13 @@ impl Job {
         let mut in_vain = 0;
         loop {
             let before = *offset;
-            let ask = self.ask(&format!("follow {offset}")).no_deadline();
+            let started = self.heard.lock().expect("nobody panics with it").take().filter(|_| before == 0);
+            let hearing = started.unwrap_or_else(|| Hearing::of(self.ask(&format!("follow {before}")).no_deadline()));
             let count = |bytes: &[u8]| {
                 *offset += bytes.len() as u64;
                 on_bytes(bytes);
-                Ok(())
             };
-            let output = ask.stream(u64::MAX, count).await?;
+            let output = hearing.until_its_end(count).await?;
             let errors = output.errors();
             match Report::parse(errors.lines().next_back().unwrap_or_default()) {
                 Some(Report { status: JobStatus::Ended(end), size }) if *offset >= size => return Ok(end),
@@ -180,6 +210,60 @@ impl Job {
             host: self.host.name().to_owned(),
             text: format!("of the job `{}`: {said}", self.directory),
         }
+    }
+}
+
+impl Hearing {
+    fn of(command: Command) -> Hearing {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&bytes);
+        let hear = move |more: &[u8]| {
+            heard.lock().expect("nobody panics with it").extend_from_slice(more);
+            Ok(())
+        };
+        Hearing { command: Box::pin(command.stream(u64::MAX, hear)), ended: None, bytes }
+    }
+
+    /// The first line that comes; else what the command came to.
+    async fn line(&mut self) -> Result<String, Result<Output, Error>> {
+        poll_fn(|context| {
+            self.poll(context);
+            let mut bytes = self.bytes.lock().expect("nobody panics with it");
+            let Some(end) = memchr::memchr(b'\n', &bytes) else {
+                return self.ended.take().map_or(Poll::Pending, |ended| Poll::Ready(Err(ended)));
+            };
+            let line = String::from_utf8_lossy(&bytes[..end]).into_owned();
+            bytes.drain(..=end);
+            Poll::Ready(Ok(line))
+        })
+        .await
+    }
+
+    /// Hands over what comes, until the command ends.
+    async fn until_its_end(mut self, mut on_bytes: impl FnMut(&[u8])) -> Result<Output, Error> {
+        poll_fn(|context| {
+            self.poll(context);
+            let bytes = mem::take(&mut *self.bytes.lock().expect("nobody panics with it"));
+            if !bytes.is_empty() {
+                on_bytes(&bytes);
+            }
+            self.ended.take().map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) {
+        if self.ended.is_none()
+            && let Poll::Ready(ended) = self.command.as_mut().poll(context)
+        {
+            self.ended = Some(ended);
+        }
+    }
+}
+
+impl fmt::Debug for Hearing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hearing")
     }
 }
 

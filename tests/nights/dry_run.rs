@@ -91,7 +91,7 @@ fn command(heard: Heard, run: &str) -> Option<String> {
         assert!(directory.contains(run), "a job of another run: {directory}");
         let words: Vec<&str> = verb.split(' ').collect();
         return match words[..] {
-            ["start", runner, _, _] => Some(data[runner.parse().expect("a size")..].to_owned()),
+            ["start", runner, _, _, "&&", "follow", "0"] => Some(data[runner.parse().expect("a size")..].to_owned()),
             ["follow" | "report" | "remove", ..] => None,
             _ => panic!("nobody expects this of a job: {verb}"),
         };
@@ -104,7 +104,7 @@ fn command(heard: Heard, run: &str) -> Option<String> {
 fn without_night(script: &str, run: &str) -> String {
     let guards = [
         "^exec 9>>/var/lib/teravm-ci/guard && flock -w [0-9]+ 9 \\|\\| \\{ echo 'an earlier command is still at work' >&2; exit 75; \\}\n",
-        "^\\[ \"\\$\\(cat /var/lib/teravm-ci/run 2>/dev/null\\)\" = RUN \\] \\|\\| \\{ echo 'another run has this gateway now' >&2; exit 75; \\}\n",
+        "^of=; \\{ read -r of </var/lib/teravm-ci/run; \\} 2>/dev/null; \\[ \"\\$of\" = RUN \\] \\|\\| \\{ echo 'another run has this gateway now' >&2; exit 75; \\}\n",
         "^\\(flock -w 10 9 && .*\\) 9>>/var/lib/teravm-ci/turn 2>/dev/null \\|\\| \\{ echo 'a later command has been here' >&2; exit 75; \\}\n",
         "^grep -qsF '\"run\":\"RUN\"' \"\\$HOME\"/.teravm-ci/lock \\|\\| \\{ echo 'the testbed is no longer ours' >&2; exit 75; \\}\n",
         "^\\(flock -w 10 9 && .*\\) 9>>\"\\$HOME\"/.teravm-ci/lock.turn 2>/dev/null \\|\\| \\{ echo 'a later command has been here' >&2; exit 75; \\}\n",

@@ -1,5 +1,5 @@
 # The files that compose reads here, as its options in "$@": the compose file from NEXT, the site's own beside it as they are.
-files=$(value COMPOSE_FILE)
+files=$(values COMPOSE_FILE)
 if [ -z "$files" ]; then
     files=docker-compose.yml
     for file in docker-compose.override.yml docker-compose.override.yaml; do

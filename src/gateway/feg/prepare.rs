@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::verify::FegExpected;
-use super::{FOLDER, Feg, FegFound, KNOWN, WAY_BACK, activation_class};
+use super::{FOLDER, Feg, FegFound, KNOWN, VALUES, WAY_BACK, activation_class};
 use crate::event::{Class, Problem, Step};
 use crate::gateway::agw::last_lines;
 use crate::gateway::ground::room_script;
@@ -127,11 +127,12 @@ impl Feg {
         format!(
             "{room}{preamble}umask 077\nrm -rf {NEXT}\nmkdir -p {NEXT} || exit 3\n{beside}{fetch}\
              cp -p .env {NEXT}/.env || exit 3\n\
-             tag={tag}\n{edit}{files}{services}",
+             tag={tag}\n{edit}{values}{files}{services}",
             room = room_script(FOLDER),
             preamble = self.preamble_of_compose(),
             tag = quote(tag),
             edit = include_str!("edit_env.sh").replace("NEXT", NEXT),
+            values = VALUES,
             files = include_str!("compose_files.sh").replace("NEXT", NEXT),
             services = include_str!("services.sh")
                 .replace("NEXT", NEXT)

@@ -262,6 +262,26 @@ fn the_tag_is_set_and_all_else_stays_byte_for_byte() {
 }
 
 #[test]
+fn of_env_the_last_assignment_counts_without_its_quotes() {
+    let cases: [(&[u8], &str); 10] = [
+        (b"A=1\nB=2\n", "1\n2\n"),
+        (b"B=2\nA=1\nA=3\n", "3\n2\n"),
+        (b" A\t= one two \r\n#A=0\nXA=0\nA_B=0\nA.B=0\n", "one two\n\n"),
+        (b"A=\"x y\"\nB='z'", "x y\nz\n"),
+        (b"A=\"'x'\"\nB=\"\n", "x\n\"\n"),
+        (b"A='\nB=''\n", "'\n\n"),
+        (b"A=a=b\\n&\nB=192.168.60.10:5000/\n", "a=b\\n&\n192.168.60.10:5000/\n"),
+        (b"A=x\nA=\nB\n", "\n\n"),
+        (b"C=\0\xff\nA=1\nB=\xff\n", "1\n\u{fffd}\n"),
+        (b"", "\n\n"),
+    ];
+    for (env, said) in cases {
+        let (_folder, output) = in_folder(&[(".env", env)], &format!("{VALUES}values A B"));
+        assert_eq!((output.status.code(), &*String::from_utf8_lossy(&output.stdout)), (Some(0), said), "{env:?}");
+    }
+}
+
+#[test]
 fn no_value_of_env_passes_and_the_exit_status_does() {
     let env = b"DOCKER_PASSWORD=s3cr3t-word\r\nIMAGE_VERSION=old\nC-D=a%b\nnonsense without equals\n";
     let script = format!(
@@ -304,8 +324,9 @@ fn what_was_set_aside_is_put_back_whatever_the_config_says() {
 #[test]
 fn the_release_is_checked_with_the_files_that_compose_reads_here() {
     let files = |value: &str, present: &[(&str, &[u8])]| {
-        let script = format!("value() {{ echo '{value}'; }}\n{}echo \"$@\"", include_str!("compose_files.sh"));
-        let (folder, output) = in_folder(present, &script);
+        let script = format!("{VALUES}{}echo \"$@\"", include_str!("compose_files.sh"));
+        let env = format!("COMPOSE_FILE={value}\n");
+        let (folder, output) = in_folder(&[present, &[(".env", env.as_bytes())]].concat(), &script);
         let path = folder.path().display().to_string();
         String::from_utf8_lossy(&output.stdout).replace(&path, "NEXT").trim_end().to_owned()
     };

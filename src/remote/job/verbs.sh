@@ -16,7 +16,8 @@ start() {
     # One at a time: the runner has written down who it is when we hear the end of its output.
     exec 8>>"$d/start" && flock 8 || return
     [ -e "$d/pid" ] || said=$(cd && setsid -f sh "$d/runner" "$d" "$2" "$3" </dev/null 2>&1 8>&-)
-    [ -e "$d/pid" ] && cat "$d/since" && return
+    # What comes next may take long, and need not keep others from asking.
+    [ -e "$d/pid" ] && cat "$d/since" && exec 8>&- && return
     echo "${said:-its runner did not start}" >&2
     return 1
 }

@@ -132,6 +132,42 @@ async fn a_job_whose_follower_was_killed_is_followed_on() {
 }
 
 #[tokio::test]
+async fn whoever_starts_a_job_hears_it_by_the_same_command() {
+    let sshd = Sshd::start();
+    let host = sshd.host().await;
+    let directory = sshd.job("heard");
+    let script = "echo one; until [ -e go ]; do sleep 0.05; done; echo two; exit 7";
+    let job = Job::start(&host, &spec(&directory, script)).await.unwrap();
+    let log = Path::new(&directory).join("log");
+    until("it is heard", || !naming(&log).is_empty()).await;
+    let listener = naming(&log);
+    let mut text = Vec::new();
+    let hear = |bytes: &[u8]| {
+        text.extend_from_slice(bytes);
+        assert_eq!(naming(&log), listener);
+        fs::write(sshd.path("home/go"), "").unwrap();
+    };
+    assert_eq!(job.follow(&mut 0, hear).await.unwrap(), JobEnd::Exited(7));
+    assert_eq!(String::from_utf8_lossy(&text), "one\ntwo\n");
+    // Whoever asks again later hears it all.
+    assert_eq!(follow(&job).await, (JobEnd::Exited(7), "one\ntwo\n".to_owned()));
+}
+
+#[tokio::test]
+async fn a_connection_lost_between_the_start_of_a_job_and_its_following_loses_nothing() {
+    let sshd = Sshd::start();
+    let host = sshd.host().await;
+    let job = Job::start(&host, &spec(&sshd.job("dropped"), "echo one; sleep 1; echo two")).await.unwrap();
+    sshd.signal_sessions(Signal::KILL);
+    let (mut offset, mut text) = (0, Vec::new());
+    let lost = job.follow(&mut offset, |bytes| text.extend_from_slice(bytes)).await;
+    assert!(matches!(lost, Err(Error::Lost { .. })), "{lost:?}");
+    host.reconnect().await.unwrap();
+    let end = job.follow(&mut offset, |bytes| text.extend_from_slice(bytes)).await.unwrap();
+    assert_eq!((end, String::from_utf8_lossy(&text)), (JobEnd::Exited(0), "one\ntwo\n".into()));
+}
+
+#[tokio::test]
 async fn a_job_whose_directory_is_gone_is_ended_all_the_same() {
     let sshd = Sshd::start();
     let host = sshd.host().await;
