@@ -331,6 +331,8 @@ async fn read_frame(
         let bytes = if count == 0 { frame.rest() } else { frame.push(&buffer[..count]) };
         if !bytes.is_empty() {
             on_bytes(&bytes)?;
+            // Whoever keeps it has his turn before more is read.
+            tokio::task::yield_now().await;
         }
         if count == 0 {
             break;

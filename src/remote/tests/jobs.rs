@@ -182,13 +182,14 @@ async fn a_job_whose_directory_is_gone_is_ended_all_the_same() {
 }
 
 #[tokio::test]
-async fn fifty_megabytes_of_a_job_arrive_whole() {
+async fn fifty_megabytes_of_a_job_arrive_whole_and_are_handed_over_as_they_come() {
     let sshd = Sshd::start();
     let host = sshd.host().await;
     let job = Job::start(&host, &spec(&sshd.job("much"), "seq 1 6000000; exit 3")).await.unwrap();
-    let (mut count, mut sum) = (0_u64, 0_u64);
+    let (mut count, mut sum, mut most) = (0_u64, 0_u64, 0);
     let mut offset = 0;
     let end = job.follow(&mut offset, |bytes| {
+        most = most.max(bytes.len());
         count += bytes.len() as u64;
         sum += bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>();
     });
@@ -196,6 +197,7 @@ async fn fifty_megabytes_of_a_job_arrive_whole() {
     let expected: Vec<u8> = (1..=6_000_000).flat_map(|number: u32| format!("{number}\n").into_bytes()).collect();
     assert_eq!(count, expected.len() as u64);
     assert_eq!(sum, expected.iter().map(|byte| u64::from(*byte)).sum::<u64>());
+    assert!(most <= 128 * 1024, "{most} bytes were kept until they were handed over");
 }
 
 #[tokio::test]
