@@ -136,8 +136,9 @@ impl Command {
     /// The same, and hands over what it prints, piece by piece, as it comes.
     pub(crate) async fn run_and_hear(self, mut on_bytes: impl FnMut(&[u8])) -> Result<Output, Error> {
         let mut stdout = Kept::default();
+        let channel = self.host.channel().await?;
         let mut output = self
-            .drive(|bytes| {
+            .drive(channel, |bytes| {
                 on_bytes(bytes);
                 stdout.push(bytes);
                 Ok(())
@@ -152,11 +153,22 @@ impl Command {
     pub(crate) async fn stream(
         self,
         limit: u64,
+        on_bytes: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<Output, Error> {
+        let channel = self.host.channel().await?;
+        self.stream_by(channel, limit, on_bytes).await
+    }
+
+    /// The same by a channel that is there.
+    pub(super) async fn stream_by(
+        self,
+        channel: Channel,
+        limit: u64,
         mut on_bytes: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<Output, Error> {
         let name = self.host.name().to_owned();
         let mut total = 0;
-        self.drive(|bytes| {
+        self.drive(channel, |bytes| {
             total += bytes.len() as u64;
             if total > limit {
                 return Err(Error::TooMuch { host: name.clone(), limit });
@@ -199,13 +211,16 @@ impl Command {
     }
 
     /// Runs the script to its end; the output that is returned has the errors only.
-    async fn drive(&self, mut on_bytes: impl FnMut(&[u8]) -> Result<(), Error>) -> Result<Output, Error> {
+    async fn drive(
+        &self,
+        mut channel: Channel,
+        mut on_bytes: impl FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<Output, Error> {
         let mark = Mark::new();
         let data = match &self.stdin {
             Some(bytes) => format!("{}.", STANDARD.encode(bytes)),
             None => String::new(),
         };
-        let mut channel = self.host.channel().await?;
         let mut stdin = channel.child.stdin().take().expect("stdin is piped by the host");
         let mut stdout = channel.child.stdout().take().expect("stdout is piped by the host");
         let mut stderr = channel.child.stderr().take().expect("stderr is piped by the host");

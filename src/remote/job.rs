@@ -23,7 +23,7 @@ const VERBS: &str = include_str!("job/verbs.sh");
 /// Between the deadline's friendly request to end and the other one.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// What a host may take to start one.
+/// What a host may take to start one, once there is a way to it.
 const STARTING: Duration = Duration::from_secs(60);
 
 /// Before a job is followed again whose follower was killed.
@@ -98,13 +98,17 @@ impl Job {
     /// Starts a job, unless one of this directory was started before: asking again after a lost answer does no harm. By the same way to
     /// the host its output comes for whoever follows it next.
     pub(crate) async fn start(host: &Host, spec: &JobSpec) -> Result<Job, Error> {
+        Job::start_within(STARTING, host, spec).await
+    }
+
+    pub(super) async fn start_within(limit: Duration, host: &Host, spec: &JobSpec) -> Result<Job, Error> {
         let mut job = Job::attach(host, &spec.directory, spec.run_as);
         let runner = format!("{MEMBERS}\n{RUNNER}");
         let call = format!("start {} {:.3} {} && follow 0", runner.len(), spec.deadline.as_secs_f64(), GRACE.as_secs());
         let command = job.ask(&call).stdin(format!("{runner}{}", spec.script)).no_deadline();
-        let mut hearing = Hearing::of(command);
-        let late = |_| Error::Deadline { host: host.name().to_owned(), limit: STARTING };
-        match tokio::time::timeout(STARTING, hearing.line()).await.map_err(late)? {
+        let mut hearing = Hearing::of(host, command).await?;
+        let late = |_| Error::Deadline { host: host.name().to_owned(), limit };
+        match tokio::time::timeout(limit, hearing.line()).await.map_err(late)? {
             Ok(since) => {
                 job.since = Some(since);
                 job.heard = Mutex::new(Some(hearing));
@@ -135,7 +139,10 @@ impl Job {
         loop {
             let before = *offset;
             let started = self.heard.lock().expect("nobody panics with it").take().filter(|_| before == 0);
-            let hearing = started.unwrap_or_else(|| Hearing::of(self.ask(&format!("follow {before}")).no_deadline()));
+            let hearing = match started {
+                Some(hearing) => hearing,
+                None => Hearing::of(&self.host, self.ask(&format!("follow {before}")).no_deadline()).await?,
+            };
             let count = |bytes: &[u8]| {
                 *offset += bytes.len() as u64;
                 on_bytes(bytes);
@@ -214,14 +221,15 @@ impl Job {
 }
 
 impl Hearing {
-    fn of(command: Command) -> Hearing {
+    async fn of(host: &Host, command: Command) -> Result<Hearing, Error> {
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&bytes);
         let hear = move |more: &[u8]| {
             heard.lock().expect("nobody panics with it").extend_from_slice(more);
             Ok(())
         };
-        Hearing { command: Box::pin(command.stream(u64::MAX, hear)), ended: None, bytes }
+        let channel = host.channel().await?;
+        Ok(Hearing { command: Box::pin(command.stream_by(channel, u64::MAX, hear)), ended: None, bytes })
     }
 
     /// The first line that comes; else what the command came to.

@@ -31,6 +31,7 @@ fn unstart(directory: &Path) {
         fs::remove_file(directory.join(name)).unwrap();
     }
     fs::write(directory.join("rc.new"), " ".repeat(64)).unwrap();
+    fs::write(directory.join("log"), "").unwrap();
 }
 
 #[tokio::test]
@@ -165,6 +166,25 @@ async fn a_connection_lost_between_the_start_of_a_job_and_its_following_loses_no
     host.reconnect().await.unwrap();
     let end = job.follow(&mut offset, |bytes| text.extend_from_slice(bytes)).await.unwrap();
     assert_eq!((end, String::from_utf8_lossy(&text)), (JobEnd::Exited(0), "one\ntwo\n".into()));
+}
+
+#[tokio::test]
+async fn what_the_way_to_the_host_takes_is_not_what_the_host_takes_to_start_a_job() {
+    let sshd = Sshd::start();
+    let host = sshd.host().await;
+    let limit = Duration::from_secs(4);
+    // Every place for a command is taken for longer than that; another connection would take as long to come.
+    let taken = futures_util::future::join_all((0..6).map(|_| host.run("sleep 6")));
+    let spec = spec(&sshd.job("late"), "echo one");
+    let started = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let since = Instant::now();
+        let job = Job::start_within(limit, &host, &spec).await.unwrap();
+        assert!(since.elapsed() > limit, "it was started after {:?}", since.elapsed());
+        follow(&job).await
+    };
+    let (_, followed) = tokio::join!(taken, started);
+    assert_eq!(followed, (JobEnd::Exited(0), "one\n".to_owned()));
 }
 
 #[tokio::test]
