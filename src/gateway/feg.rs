@@ -146,10 +146,8 @@ impl Feg {
 
     /// The tags of the release's images that run; a site may run others beside them.
     fn tags<'a>(&self, found: &'a FegFound) -> BTreeSet<&'a str> {
-        // What stands before the name, a registry and perhaps more, may have changed since.
-        let is_ours = |name: &str| self.config.images.iter().any(|image| name.ends_with(image.as_str()));
-        let named = found.containers.values().map(Container::named);
-        named.filter(|(name, _)| is_ours(name)).map(|(_, tag)| tag).collect()
+        let ours = found.containers.values().filter(|container| container.is_of(&self.config.images));
+        ours.map(|container| container.named().1).collect()
     }
 
     fn reference(found: &FegFound, image: &str, tag: &str) -> String {
@@ -277,6 +275,13 @@ impl Container {
             Some((name, tag)) if !tag.contains('/') => (name, tag),
             _ => (&self.reference, "latest"),
         }
+    }
+
+    /// Whether it is one of these images, whatever stands before the name (a registry and perhaps more): that may have changed since.
+    pub(super) fn is_of(&self, images: &[String]) -> bool {
+        let (name, _) = self.named();
+        let name = name.split('@').next().unwrap_or_default();
+        images.iter().any(|image| name.ends_with(image.as_str()))
     }
 
     /// Whether it was started by a tag, which can be given to its image again; not by a digest or an image ID.

@@ -1,9 +1,9 @@
 # Sets IMAGE_VERSION in NEXT/.env to $tag: the last assignment is the one that counts; appended if it is missing; all else stays
 # byte for byte: quotes, a comment behind the value, the line's end.
 file=NEXT/.env
-key='^[[:space:]]*IMAGE_VERSION[[:space:]]*='
-if grep -aq "$key" "$file"; then
-    line=$(grep -an "$key" "$file" | tail -n 1 | cut -d : -f 1)
+key='^[[:space:]]*(export[[:blank:]]+)?IMAGE_VERSION[[:space:]]*='
+if grep -aqE "$key" "$file"; then
+    line=$(grep -anE "$key" "$file" | tail -n 1 | cut -d : -f 1)
     [ -n "$line" ] || exit 3
     cp -p "$file" "$file.new" || exit 3
     sed -E "${line} {

@@ -20,8 +20,9 @@ docker() {
 }
 
 # Compose as a plugin of Docker takes its time too, and waits for a stuck engine without end: it is given up when that answers no more.
+# The client (up to 24) does not pass the request to end on to the plugin, and waits for it; `timeout`, here without a limit, asks both.
 while_it_answers() {
-    exec "$@" &
+    timeout -k 10 0 "$@" &
     compose=$! seconds=0
     while kill -0 $compose 2>/dev/null; do
         sleep 1

@@ -38,6 +38,43 @@ fn found(services: &[(&str, &str)]) -> FegFound {
 }
 
 #[test]
+fn the_services_of_the_release_run_its_images_and_a_site_may_have_others_beside_them() {
+    let images = ["gateway_go".to_owned()];
+    let runs = |now: &[(&str, &str, &str)], before: &[(&str, &str)]| {
+        let with = |services: &[(&str, &str, &str)]| FegFound {
+            containers: services
+                .iter()
+                .map(|&(service, reference, image)| {
+                    (service.to_owned(), Container { image: image.to_owned(), ..container("a", reference) })
+                })
+                .collect(),
+            ..found(&[])
+        };
+        let expected = FegExpected {
+            tag: "2".to_owned(),
+            images: BTreeMap::from([("r/gateway_go:2".to_owned(), "sha256:2".to_owned())]),
+            services: now.iter().map(|(service, ..)| (*service).to_owned()).collect(),
+            switched: found(&[]),
+        };
+        let before: Vec<_> = before.iter().map(|&(service, reference)| (service, reference, "sha256:1")).collect();
+        expected.is_what_runs(&with(now), &with(&before), &images).err().unwrap_or_default()
+    };
+    let magmad = ("magmad", "r/gateway_go:2", "sha256:2");
+    let watch = ("watch", "site/watchtower:1", "sha256:7");
+    assert_eq!(runs(&[magmad], &[]), "");
+    assert_eq!(runs(&[magmad, watch], &[("watch", "site/watchtower:1")]), "");
+    assert_eq!(runs(&[magmad, watch], &[]), "");
+    assert_eq!(runs(&[], &[]), "compose knows no service");
+    assert_eq!(runs(&[watch], &[]), "no service runs an image of `2`");
+    assert_eq!(runs(&[magmad, ("watch", "r/gateway_go:1", "sha256:1")], &[]), "`watch` runs r/gateway_go:1 and not `2`");
+    // The tag has moved since the container was made.
+    assert_eq!(runs(&[("magmad", "r/gateway_go:2", "sha256:1")], &[]), "`magmad` runs r/gateway_go:2 and not `2`");
+    let pinned = "r/gateway_go@sha256:1f";
+    assert_eq!(runs(&[magmad, ("proxy", pinned, "sha256:1")], &[]), format!("`proxy` runs {pinned} and not `2`"));
+    assert_eq!(runs(&[magmad, watch], &[("watch", "r/gateway_go:1")]), "`watch` runs site/watchtower:1 and not `2`");
+}
+
+#[test]
 fn what_somebody_else_does_after_the_switch_is_not_the_releases_doing() {
     let switched = found(&[("magmad", "a"), ("redis", "b")]);
     let expected = FegExpected {
@@ -132,23 +169,26 @@ fn compose_as_a_plugin_has_all_its_time_unless_the_engine_is_stuck() {
     let engine: (&str, &[u8]) = (
         "engine",
         b"#!/bin/sh\ncase $1 in\nps) echo 1 2 ;;\ninspect) [ -e anew ] || exec sleep 9 ;;\n\
-          compose) [ -e anew ] || exec sleep 60; sleep 2; echo \"$@\"; exit 7 ;;\nesac\n",
+          compose) [ -e anew ] || { trap : TERM; sleep 60; exit 143; }; sleep 2; echo \"$@\"; exit 7 ;;\nesac\n",
     );
+    // The client waits for its plugin, whatever it is asked.
     let script = "chmod +x engine\n\
-         timeout() { shift; if [ \"$1\" = systemctl ]; then \"$@\"; else command timeout 1 \"$@\"; fi; }\n\
+         timeout() {\n  case $*: in\n  *systemctl*) shift; \"$@\" ;;\n  -k*) exec timeout \"$@\" ;;\n  \
+         *) shift; command timeout 1 \"$@\" ;;\n  esac\n}\n\
          sleep() { command sleep 0.05; }\nsystemctl() { touch anew; }\n";
     let anew = include_str!("engine_anew.sh").replace("DOCKER", "./engine");
     let asked = "up() { docker compose up 3>&- >said; echo \"status $?\"; cat said; }\n\
          up\ndid_not_answer && start_engine_anew\nup\ndid_not_answer || echo fine\n";
+    let since = std::time::Instant::now();
     let (_folder, output) = in_folder(&[engine], &format!("{script}{anew}{asked}"));
     assert_eq!(
         String::from_utf8_lossy(&output.stdout),
         "status 1\nthe Docker engine does not answer\nstarting the Docker engine anew\nstatus 7\ncompose up\nfine\n",
         "{output:?}"
     );
+    assert!(since.elapsed() < std::time::Duration::from_secs(30), "the plugin was waited for: {:?}", since.elapsed());
 }
 
-/// Runs a script with `NEXT`, `BACKUP` and the current folder in a folder of its own.
 #[test]
 fn compose_is_asked_once_about_the_same_files() {
     let known = include_str!("services.sh").replace("NEXT", "next").replace("COMPOSE", "compose");
@@ -216,6 +256,7 @@ fn a_container_that_has_said_nothing_is_not_asked_what_it_has_said() {
     );
 }
 
+/// Runs a script with `NEXT`, `BACKUP` and the current folder in a folder of its own.
 fn in_folder(files: &[(&str, &[u8])], script: &str) -> (tempfile::TempDir, std::process::Output) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().display().to_string();
@@ -237,7 +278,7 @@ fn edited(env: &[u8]) -> Vec<u8> {
 
 #[test]
 fn the_tag_is_set_and_all_else_stays_byte_for_byte() {
-    let cases: [(&[u8], &[u8]); 14] = [
+    let cases: [(&[u8], &[u8]); 16] = [
         (b"IMAGE_VERSION=old\n", b"IMAGE_VERSION=5d2e8f90\n"),
         (b"A=1\r\nIMAGE_VERSION=old\r\nB=2\r\n", b"A=1\r\nIMAGE_VERSION=5d2e8f90\r\nB=2\r\n"),
         (b"IMAGE_VERSION=old # by hand\n", b"IMAGE_VERSION=5d2e8f90 # by hand\n"),
@@ -246,6 +287,11 @@ fn the_tag_is_set_and_all_else_stays_byte_for_byte() {
         (b"IMAGE_VERSION=''\n", b"IMAGE_VERSION='5d2e8f90'\n"),
         (b" IMAGE_VERSION = old", b" IMAGE_VERSION = 5d2e8f90"),
         (b"IMAGE_VERSION=\n", b"IMAGE_VERSION=5d2e8f90\n"),
+        (b"export IMAGE_VERSION=old\n", b"export IMAGE_VERSION=5d2e8f90\n"),
+        (
+            b"IMAGE_VERSION=1\nexport\tIMAGE_VERSION='2' # x\n",
+            b"IMAGE_VERSION=1\nexport\tIMAGE_VERSION='5d2e8f90' # x\n",
+        ),
         (
             b"IMAGE_VERSION=1\nIMAGE_VERSION=2\n#IMAGE_VERSION=3\n",
             b"IMAGE_VERSION=1\nIMAGE_VERSION=5d2e8f90\n#IMAGE_VERSION=3\n",
@@ -257,21 +303,30 @@ fn the_tag_is_set_and_all_else_stays_byte_for_byte() {
         (b"", b"IMAGE_VERSION=5d2e8f90\n"),
     ];
     for (before, after) in cases {
-        assert_eq!(edited(before).escape_ascii().to_string(), after.escape_ascii().to_string());
+        let env = edited(before);
+        assert_eq!(env.escape_ascii().to_string(), after.escape_ascii().to_string());
+        // Whoever looks at it next reads the very tag.
+        let (_folder, output) = in_folder(&[(".env", &env)], &format!("{VALUES}values IMAGE_VERSION"));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "5d2e8f90\n", "{}", env.escape_ascii());
     }
 }
 
 #[test]
-fn of_env_the_last_assignment_counts_without_its_quotes() {
-    let cases: [(&[u8], &str); 10] = [
+fn of_env_the_last_assignment_counts_without_its_quotes_or_the_comment_behind_it() {
+    let cases: [(&[u8], &str); 15] = [
         (b"A=1\nB=2\n", "1\n2\n"),
         (b"B=2\nA=1\nA=3\n", "3\n2\n"),
         (b" A\t= one two \r\n#A=0\nXA=0\nA_B=0\nA.B=0\n", "one two\n\n"),
         (b"A=\"x y\"\nB='z'", "x y\nz\n"),
-        (b"A=\"'x'\"\nB=\"\n", "x\n\"\n"),
+        (b"A=\"'x'\"\nB=\"\n", "'x'\n\"\n"),
         (b"A='\nB=''\n", "'\n\n"),
         (b"A=a=b\\n&\nB=192.168.60.10:5000/\n", "a=b\\n&\n192.168.60.10:5000/\n"),
         (b"A=x\nA=\nB\n", "\n\n"),
+        (b"A=x # by hand\r\nB= # none\r\n", "x\n\n"),
+        (b"A=\"x # y\" # by \"hand\"\nB='z'\t#\r\n", "x # y\nz\n"),
+        (b"A=x#y\nB=\" # z\n", "x#y\n\"\n"),
+        (b"A=1\nexport A=2\n\texport  B='3'\n", "2\n3\n"),
+        (b"exportA=1\nexport=2\nB=export A=3\n", "\nexport A=3\n"),
         (b"C=\0\xff\nA=1\nB=\xff\n", "1\n\u{fffd}\n"),
         (b"", "\n\n"),
     ];

@@ -49,24 +49,14 @@ impl Feg {
         vec![self.left_and_expected_script(&references), self.found_script()]
     }
 
-    /// Whether every service runs the image that the release's tag means now, and is up.
+    /// Whether every service of the release runs the image that its tag means now, and every service is up.
     pub(in crate::gateway) fn is_target(
         &self,
         now: &FegFound,
         before: &FegFound,
         expected: &FegExpected,
     ) -> Result<(), String> {
-        if expected.services.is_empty() {
-            return Err("compose knows no service".to_owned());
-        }
-        for service in &expected.services {
-            let Some(container) = now.containers.get(service) else {
-                return Err(format!("`{service}` has no container"));
-            };
-            if expected.images.get(&container.reference) != Some(&container.image) {
-                return Err(format!("`{service}` runs {} and not `{}`", container.reference, expected.tag));
-            }
-        }
+        expected.is_what_runs(now, before, &self.config.images)?;
         self.is_healthy(now, before, &expected.services)
     }
 
@@ -122,5 +112,26 @@ impl FegExpected {
         let images = references.into_iter().zip(lines.by_ref()).collect();
         let services = lines.filter(|line| !line.is_empty()).collect();
         FegExpected { tag: tag.to_owned(), images, services, switched }
+    }
+
+    /// Whether every service has a container, and those of the release, by the names of its `images`, run them. A site may have others
+    /// beside them; what was of the release before is none of these.
+    pub(super) fn is_what_runs(&self, now: &FegFound, before: &FegFound, images: &[String]) -> Result<(), String> {
+        if self.services.is_empty() {
+            return Err("compose knows no service".to_owned());
+        }
+        let mut is_there = false;
+        for service in &self.services {
+            let Some(container) = now.containers.get(service) else {
+                return Err(format!("`{service}` has no container"));
+            };
+            let was = before.containers.get(service);
+            let is_of_release = container.is_of(images) || was.is_some_and(|was| was.is_of(images));
+            if is_of_release && self.images.get(&container.reference) != Some(&container.image) {
+                return Err(format!("`{service}` runs {} and not `{}`", container.reference, self.tag));
+            }
+            is_there |= is_of_release;
+        }
+        if is_there { Ok(()) } else { Err(format!("no service runs an image of `{}`", self.tag)) }
     }
 }
