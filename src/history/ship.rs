@@ -4,7 +4,7 @@ use serde::Serialize;
 use sqlx::Row as _;
 use time::{Date, OffsetDateTime};
 
-use super::entry::{Entry, PastSuite};
+use super::entry::{Entry, Judged, PastSuite};
 use super::rows::{Line, millis};
 use super::{HistoryError, Store};
 use crate::gate::{CameTo, Flaky, Gate, Required};
@@ -149,6 +149,8 @@ fn judged(question: &Question, night: &Entry, suite: &PastSuite) -> Asked {
             CameTo::Passed => {}
             CameTo::Failed | CameTo::Known if is_known => {}
             CameTo::Flaky if gate.flaky == Flaky::Pass || is_known => {}
+            // It was known to be missing.
+            CameTo::Known if case.judged == Judged::Error => unknown.push(format!("{} was not run", case.case)),
             CameTo::Failed | CameTo::Known => failed.push(case.case.clone()),
             CameTo::Flaky => failed.push(format!("{} (flaky)", case.case)),
             CameTo::Error => unknown.push(case.case.clone()),
@@ -158,9 +160,13 @@ fn judged(question: &Question, night: &Entry, suite: &PastSuite) -> Asked {
     let is_slow =
         |reason: &&Reason| matches!(&reason.about, About::Suite { suite: name, is_slow: true } if *name == suite.suite);
     failed.extend(night.reasons.iter().filter(is_slow).map(|reason| reason.text.clone()));
-    let is_untold = !suite.status.is_verdict();
-    if unknown.is_empty() && is_untold {
-        unknown.push(suite.problem.clone().unwrap_or_else(|| suite.status.to_string()));
+    // A failure comes before what could not be told, and may be known by now.
+    let is_of_suite =
+        |reason: &&Reason| matches!(&reason.about, About::Suite { suite: name, .. } if *name == suite.suite);
+    let untold = night.reasons.iter().filter(is_of_suite).find(|reason| !reason.status.is_verdict());
+    if unknown.is_empty() && (untold.is_some() || !suite.status.is_verdict()) {
+        let why = suite.problem.clone().or_else(|| untold.map(|reason| reason.text.clone()));
+        unknown.push(why.unwrap_or_else(|| suite.status.to_string()));
     }
     let (verdict, why) = if !failed.is_empty() {
         (Ships::No, failed)

@@ -174,6 +174,16 @@ impl Story {
         self
     }
 
+    /// What the tags of its images are made of.
+    #[cfg(test)]
+    pub(crate) fn tagged(&mut self, template: &str) -> &mut Self {
+        let Some(EventKind::NightStarted(night)) = self.events.first_mut().map(|event| &mut event.kind) else {
+            panic!("a night begins before it has tags");
+        };
+        night.tag = Some(template.to_owned());
+        self
+    }
+
     /// A suite of one attempt: cases with `PASS`, `FAIL` or nothing, and a list verdict.
     #[cfg(test)]
     pub(crate) fn attempt(&mut self, suite: &str, cases: &[(&str, &str)]) -> &mut Self {

@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 
 use super::standing::slower;
 use super::{GatewayRun, JudgedSuite, Standing, Summary};
+use crate::event::GatewayOutcome;
 use crate::gate::{CameTo, day};
 use crate::memory::Past;
 use crate::release::Release;
@@ -127,19 +128,32 @@ impl Summary {
         agw.and_then(GatewayRun::after).map(str::to_owned)
     }
 
-    /// The gateways that do not run the release of the access gateway, with what they run: a night on these says nothing of it.
+    /// The gateways that are not known to run the release of the access gateway, with what they run: a night on these says nothing of it.
     pub(crate) fn strangers(&self) -> Vec<String> {
         let template = self.night.as_ref().and_then(|night| night.tag.as_deref()).unwrap_or("{commit}");
         let release = self.tested().and_then(|release| release.parse::<Release>().ok());
         let tag = release.map(|release| release.fill(template));
         // A tag that has moved is told with its image behind it.
         let is_of_it = |runs: &str| tag.as_deref() == runs.split(' ').next();
-        let others = self.gateways.iter().filter(|gateway| gateway.gateway != AGW);
-        let strangers = others.filter(|gateway| !gateway.after().is_some_and(is_of_it));
-        let told = |gateway: &GatewayRun| {
-            format!("`{}` ran {}", gateway.gateway, gateway.after().unwrap_or("nothing that is known"))
+        // A tag that many releases have in turn tells which one runs only where this night has brought all to the same.
+        let is_of_one = ["{commit}", "{version}"].iter().any(|part| template.contains(part));
+        let is_brought = |gateway: &GatewayRun| {
+            matches!(gateway.outcome, Some(GatewayOutcome::Upgraded { .. } | GatewayOutcome::Unchanged { .. }))
         };
-        strangers.map(told).collect()
+        let is_told = is_of_one || self.gateways.iter().any(|gateway| gateway.gateway == AGW && is_brought(gateway));
+        let others = self.gateways.iter().filter(|gateway| gateway.gateway != AGW);
+        let stranger = |gateway: &GatewayRun| {
+            let name = &gateway.gateway;
+            match gateway.after() {
+                None => Some(format!("`{name}` ran nothing that is known")),
+                Some(runs) if !is_of_it(runs) => Some(format!("`{name}` ran {runs}")),
+                Some(runs) if !is_told || !(is_of_one || is_brought(gateway)) => {
+                    Some(format!("`{name}` ran {runs}, which may be of another release"))
+                }
+                Some(_) => None,
+            }
+        };
+        others.filter_map(stranger).collect()
     }
 }
 

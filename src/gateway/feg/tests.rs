@@ -66,7 +66,10 @@ fn the_services_of_the_release_run_its_images_and_a_site_may_have_others_beside_
     assert_eq!(runs(&[magmad, watch], &[]), "");
     assert_eq!(runs(&[], &[]), "compose knows no service");
     assert_eq!(runs(&[watch], &[]), "no service runs an image of `2`");
-    assert_eq!(runs(&[magmad, ("watch", "r/gateway_go:1", "sha256:1")], &[]), "`watch` runs r/gateway_go:1 and not `2`");
+    assert_eq!(
+        runs(&[magmad, ("watch", "r/gateway_go:1", "sha256:1")], &[]),
+        "`watch` runs r/gateway_go:1 and not `2`"
+    );
     // The tag has moved since the container was made.
     assert_eq!(runs(&[("magmad", "r/gateway_go:2", "sha256:1")], &[]), "`magmad` runs r/gateway_go:2 and not `2`");
     let pinned = "r/gateway_go@sha256:1f";

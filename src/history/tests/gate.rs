@@ -9,9 +9,14 @@ const SETUP: &str = "gate";
 
 /// A night of the newer release, at an hour, with the attempts at one suite.
 fn tested(hour: u8, attempts: &[&[(&str, &str)]]) -> Entry {
+    tested_by(Gate::default(), hour, attempts)
+}
+
+fn tested_by(gate: Gate, hour: u8, attempts: &[&[(&str, &str)]]) -> Entry {
     let mut story = Story::new();
     story
         .begins("run", &["agw"], &["s6a"])
+        .obeys(gate)
         .gateway("agw", crate::event::GatewayOutcome::Unchanged { at: NEW.to_owned() });
     for cases in attempts {
         story.attempt("s6a", cases);
@@ -106,6 +111,24 @@ pub(super) async fn holds(place: &Place) {
     };
     assert_eq!(asked(&store, required("a")).await, (Ships::Yes, why(&[])));
     assert_eq!(asked(&store, required("c")).await, (Ships::Unknown, why(&["c was not run"])));
+    // What could not be told does not become a yes when what failed beside it is known later on.
+    let later = known(time::macros::date!(2026 - 12 - 31));
+    let blind =
+        tested_by(Gate { required: Required::Baseline, ..Gate::default() }, 8, &[&[("a", "PASS"), ("b", "FAIL")]]);
+    store.keep(&Entry { setup: Some("blind".to_owned()), ..blind }).await.expect("it is kept");
+    let of = |setup: &str, gate: Gate| Question {
+        required: vec![(setup.to_owned(), vec!["s6a".to_owned()])],
+        ..question(gate)
+    };
+    assert_eq!(asked(&store, of("blind", Gate::default())).await, (Ships::No, why(&["b"])));
+    let unseen = "`s6a`: it is not known which cases must be there (`gate.required`): the history could not be asked";
+    assert_eq!(asked(&store, of("blind", later.clone())).await, (Ships::Unknown, why(&[unseen])));
+    // What was known to be missing has not failed on the day after.
+    let without = tested_by(Gate { required: named("b"), ..later.clone() }, 9, &[&[("a", "PASS")]]);
+    store.keep(&Entry { setup: Some("without".to_owned()), ..without }).await.expect("it is kept");
+    assert_eq!(asked(&store, of("without", later)).await, (Ships::Yes, why(&[])));
+    assert_eq!(asked(&store, of("without", Gate::default())).await, (Ships::Unknown, why(&["b was not run"])));
+
     // A night with a gateway that ran something else says nothing of the release.
     let mixture = Entry { strangers: Some("`feg1` ran 3f7c21ab".to_owned()), ..tested(5, &[&[("a", "PASS")]]) };
     store.keep(&Entry { setup: Some("mixed".to_owned()), ..mixture }).await.expect("it is kept");

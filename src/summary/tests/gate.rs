@@ -165,6 +165,35 @@ fn what_is_tested_is_what_the_access_gateway_runs_and_the_others_are_heard() {
 }
 
 #[test]
+fn a_tag_that_many_releases_have_tells_what_is_tested_only_where_the_night_has_brought_all_to_one() {
+    use crate::event::GatewayOutcome::{Unchanged, Upgraded};
+    let strangers = |template: &str, agw: bool, feg: bool, runs: &str| {
+        let mut story = Story::new();
+        story.begins("run", &[], &["gxgy"]).tagged(template);
+        for (gateway, runs) in [("agw", NEW), ("feg1", runs)] {
+            story.say(EventKind::GatewayFound { gateway: gateway.to_owned(), runs: Some(runs.to_owned()) });
+        }
+        if agw {
+            story.gateway("agw", Unchanged { at: NEW.to_owned() });
+        }
+        if feg {
+            story.gateway("feg1", Upgraded { from: None, to: runs.to_owned() });
+        }
+        story.attempt("gxgy", PASSES).say(EventKind::NightEnded);
+        story.summary().strangers()
+    };
+    let line = "{major}.{minor}";
+    assert_eq!(strangers(line, true, true, "1.9"), [""; 0]);
+    let unsure = ["`feg1` ran 1.9, which may be of another release"];
+    // `--only agw`, `--only feg`, and no upgrade at all.
+    for (agw, feg) in [(true, false), (false, true), (false, false)] {
+        assert_eq!(strangers(line, agw, feg, "1.9"), unsure, "{agw} {feg}");
+        assert_eq!(strangers("v{version}", agw, feg, &format!("v{NEW}")), [""; 0], "{agw} {feg}");
+    }
+    assert_eq!(strangers(line, true, true, "1.8"), ["`feg1` ran 1.8"]);
+}
+
+#[test]
 fn a_case_that_is_open_when_its_suite_is_run_again_had_no_verdict() {
     let mut story = Story::new();
     story.begins("test", &[], &["gxgy"]).suite("gxgy", 1).case_begins("gxgy", 1, "a");
