@@ -184,6 +184,15 @@ impl Case {
         }
     }
 
+    /// Takes the worst verdict of the cases that ran beside it by the same name.
+    pub(super) fn share_verdict(&mut self, worst: &Verdict) {
+        self.add_note(format!(
+            "its verdict may be {worst} as well as {}: another case of its name ran beside it; the worse stands",
+            self.verdict
+        ));
+        self.verdict = worst.clone();
+    }
+
     /// Lets the case's own console reach to this byte.
     pub(super) fn end_console(&mut self, end: u64) {
         if let Some(console) = &mut self.console {

@@ -95,11 +95,17 @@ pub(crate) struct List {
     open: Vec<usize>,
     /// Has its verdict; loss lines may follow, so it is not finished.
     judged: Option<usize>,
+    /// By their name, cases that had their verdict while another of this name was open.
+    twins: HashMap<String, Vec<usize>>,
     current: Current,
     lists: Vec<ListOutcome>,
     /// Set once a second list begins.
     has_several: bool,
     live: Live,
+    /// Where the watch of the last case stood when that ended.
+    watched: Option<u32>,
+    /// A watch has begun anew, so a case runs, which has no name before its verdict.
+    is_unnamed: bool,
     /// From where and when on the console speaks of a case that has not been named yet.
     unnamed_since: Place,
     problems: Vec<Problem>,
@@ -144,10 +150,13 @@ impl List {
             latest: HashMap::new(),
             open: Vec::new(),
             judged: None,
+            twins: HashMap::new(),
             current: Current { number: 1, ..Current::default() },
             lists: Vec::new(),
             has_several: false,
             live: Live::default(),
+            watched: None,
+            is_unnamed: false,
             unnamed_since: Place { bytes: 0..0, at: Some(Duration::ZERO) },
             problems: Vec::new(),
             notes: Vec::new(),
@@ -180,10 +189,16 @@ impl List {
         self.live.end_table();
         match *said {
             Said::LoggerOpened { name, .. } => {
-                if self.current.is_touched(self.cases.len()) {
+                let is_touched = self.current.is_touched(self.cases.len());
+                // What was drawn so far is of a run that came to nothing else.
+                if self.current.runs_on || !is_touched && self.live.is_drawn() {
+                    self.leave_unnamed("it ran, and another run began before its own", tell);
+                }
+                if is_touched {
                     self.next_list(place, tell);
                 }
                 self.live.clear();
+                (self.watched, self.is_unnamed) = (None, false);
                 self.unnamed_since = Place { bytes: place.bytes.start..place.bytes.start, at: place.at };
                 self.current.logger = Some(name.to_owned());
             }
@@ -232,11 +247,9 @@ impl List {
             End::Stopped => "no verdict: the run was stopped before it came".to_owned(),
             End::Offline => "no verdict: the console ends before it".to_owned(),
         };
-        // A run that has ended well has said all that it had to say.
-        if self.current.runs_on && end != End::Exited(0) {
-            let message =
-                "a case without a verdict: it ran after the list's verdict, and the console ends before its own";
-            self.problem(ProblemKind::CutOff, Some(self.current.number), message.to_owned(), tell);
+        // A run that has ended well has said all that it had to say, unless its watch says something else.
+        if self.current.runs_on && (end != End::Exited(0) || self.is_unnamed) {
+            self.leave_unnamed("it ran after the list's verdict, and the console ends before its own", tell);
         }
         if self.lists.is_empty() || self.current.is_touched(self.cases.len()) {
             self.end_list(&why, place, tell);
@@ -267,7 +280,7 @@ impl List {
     }
 
     fn planned(&mut self, planned: u32, place: &Place, tell: Tell<'_>) {
-        self.begin_list_if_ended(place, tell);
+        self.begin_announced_list(place, tell);
         tell(Occurrence::Planned(planned));
         let known = self.current.planned.replace(planned);
         if let Some(known) = known.filter(|known| *known != planned) {
@@ -278,7 +291,7 @@ impl List {
     }
 
     fn case_started(&mut self, number: u32, system: &str, name: &str, params: &str, place: &Place, tell: Tell<'_>) {
-        self.begin_list_if_ended(place, tell);
+        self.begin_announced_list(place, tell);
         self.settle(place.bytes.start, tell);
         let is_here = |case: &Case| case.system.as_deref() == Some(system);
         if let Some(position) = self.open.iter().position(|index| is_here(&self.cases[*index])) {
@@ -290,6 +303,9 @@ impl List {
         }
         if self.open.is_empty() {
             self.live.clear();
+        }
+        if !self.open.iter().any(|open| self.cases[*open].name == name) {
+            self.twins.remove(name);
         }
         let Some(index) = self.new_case(name) else { return };
         if !self.current.numbers.insert(number) {
@@ -312,7 +328,8 @@ impl List {
         if let Some(position) = self.open.iter().rposition(|index| self.cases[*index].name == name) {
             self.settle(place.bytes.start, tell);
             let index = self.open.remove(position);
-            return self.judge(index, verdict, place);
+            self.judge(index, verdict, place);
+            return self.share(index, tell);
         }
         if let Some(index) = self.judged.filter(|index| self.cases[*index].name == name) {
             self.cases[index].add_second_verdict(verdict);
@@ -332,6 +349,7 @@ impl List {
             return;
         };
         self.current.unnumbered += 1;
+        self.is_unnamed = false;
         let since = self.unnamed_since.clone();
         let open = self.open.last().map(|index| self.cases[*index].full_name());
         let case = &mut self.cases[index];
@@ -350,6 +368,9 @@ impl List {
 
     fn list_verdict(&mut self, verdict: Verdict, place: &Place, tell: Tell<'_>) {
         self.settle(place.bytes.start, tell);
+        if self.current.runs_on || self.is_unnamed {
+            self.leave_unnamed("it ran, and the list ended before its own", tell);
+        }
         while !self.open.is_empty() {
             self.give_up(0, "no verdict: the list ended without it", place, tell);
         }
@@ -372,16 +393,25 @@ impl List {
     }
 
     fn watchtime(&mut self, watchtime: Watchtime, tell: Tell<'_>) {
-        if let Some(last) = self.live.watchtime.replace(watchtime)
-            && watchtime.elapsed < last.elapsed
-            && self.open.is_empty()
-        {
-            // A case that has no start line has no name before its verdict, so all that can be said is that there was one.
-            let (before, after) = (last.elapsed, watchtime.elapsed);
-            let message =
-                format!("a case without a verdict: the watchtime fell from {before} s to {after} s before one came");
-            self.problem(ProblemKind::CutOff, Some(self.current.number), message, tell);
+        let last = self.live.watchtime.replace(watchtime);
+        if !self.open.is_empty() {
+            return;
         }
+        let now = watchtime.elapsed;
+        match last.map(|last| last.elapsed) {
+            Some(last) if now < last => {
+                self.leave_unnamed(&format!("the watchtime fell from {last} s to {now} s before one came"), tell);
+            }
+            // The view may be drawn on while a case shuts down, but its watch does not begin anew. A case with a start line is missed by that.
+            _ => self.is_unnamed |= self.current.numbers.is_empty() && self.watched.is_some_and(|then| now < then),
+        }
+    }
+
+    /// Gives up a case that has no start line, so that it has no name before its verdict: all that can be said is that there was one.
+    fn leave_unnamed(&mut self, how: &str, tell: Tell<'_>) {
+        (self.is_unnamed, self.current.runs_on) = (false, false);
+        let message = format!("a case without a verdict: {how}");
+        self.problem(ProblemKind::CutOff, Some(self.current.number), message, tell);
     }
 
     /// Gives a loss line to the case it belongs to: the verdict just above it, or else the case that runs.
@@ -440,6 +470,31 @@ impl List {
         self.judged = Some(index);
     }
 
+    /// A verdict names no system: where cases of one name run side by side, the worst verdict is that of each.
+    fn share(&mut self, index: usize, tell: Tell<'_>) {
+        let name = self.cases[index].name.clone();
+        let goes_on = self.open.iter().any(|open| self.cases[*open].name == name);
+        if !goes_on && !self.twins.contains_key(&name) {
+            return;
+        }
+        let mut twins = self.twins.remove(&name).unwrap_or_default();
+        twins.push(index);
+        let verdicts = twins.iter().map(|twin| self.cases[*twin].verdict.clone());
+        let worst = verdicts.reduce(Verdict::worse).unwrap_or_default();
+        for twin in &twins {
+            let case = &mut self.cases[*twin];
+            if case.verdict != worst {
+                case.share_verdict(&worst);
+                if *twin != index {
+                    tell(Occurrence::CaseRevised(case.clone()));
+                }
+            }
+        }
+        if goes_on {
+            self.twins.insert(name, twins);
+        }
+    }
+
     /// Finishes the case that has its verdict: what comes at this byte is about something else.
     fn settle(&mut self, end: u64, tell: Tell<'_>) {
         if let Some(index) = self.judged.take() {
@@ -464,6 +519,7 @@ impl List {
     fn take_live(&mut self, index: usize) {
         let tables = self.live.tables();
         self.cases[index].watchtime = self.live.watchtime;
+        self.watched = self.live.watchtime.map(|watch| watch.elapsed);
         let size =
             tables.iter().flat_map(|table| &table.rows).map(|row| row.label.len() + 8 * row.counters.len()).sum();
         if self.afford(size) {
@@ -477,6 +533,14 @@ impl List {
         if self.current.verdict != Verdict::None {
             self.next_list(place, tell);
         }
+    }
+
+    /// The same where the next list begins with words of its own: what was drawn before them is none of it.
+    fn begin_announced_list(&mut self, place: &Place, tell: Tell<'_>) {
+        if self.current.runs_on {
+            self.leave_unnamed("it ran after the list's verdict, and another list began before its own", tell);
+        }
+        self.begin_list_if_ended(place, tell);
     }
 
     fn next_list(&mut self, place: &Place, tell: Tell<'_>) {

@@ -78,6 +78,11 @@ impl Live {
         self.tables.iter().filter(|table| table.row_count > 0).map(LiveTable::parse).collect()
     }
 
+    /// Returns true if anything has been drawn of the case that runs.
+    pub(super) fn is_drawn(&self) -> bool {
+        !self.tables.is_empty() || self.watchtime.is_some()
+    }
+
     /// Returns true while the lines of a table are expected.
     pub(super) fn is_printing(&self) -> bool {
         self.printing.is_some()

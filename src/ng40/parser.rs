@@ -220,12 +220,15 @@ fn parse_table_title(text: &str) -> Option<Said<'_>> {
 /// Shells say it in their own ways:
 ///
 /// - bash: `bash: ng40test: command not found`, `-bash: …`, `bash: line 1: …`, `./run.sh: line 3: …`
-/// - dash: `sh: 1: ng40test: not found`
+/// - dash: `sh: 1: ng40test: not found`, `/home/ng40/verify: 3: …`
 /// - zsh: `zsh: command not found: ng40test`
 /// - csh: `ng40test: Command not found.`
 /// - Ubuntu's helper: `Command 'ng40test' not found, did you mean:`
 fn parse_command_not_found(text: &str) -> Option<Said<'_>> {
     let is_program = |word: &str| !word.is_empty() && word.len() <= MAX_NAME && !word.contains(is_blank);
+    // Much else may be not found.
+    let is_shell = |word: &str| is_program(word) && word.ends_with("sh");
+    let is_script = |word: &str| is_program(word) && word.contains('/');
     let is_place = |word: &str| word.strip_prefix("line ").unwrap_or(word).parse::<u32>().is_ok();
 
     if let Some(rest) = text.strip_prefix("Command '") {
@@ -243,8 +246,9 @@ fn parse_command_not_found(text: &str) -> Option<Said<'_>> {
     let command = match (complaint, words.as_slice()) {
         ("command not found" | "Command not found" | "Command not found.", [command]) => command,
         ("command not found", [shell, command]) if is_program(shell) => command,
-        ("command not found" | "not found", [shell, place, command]) if is_program(shell) && is_place(place) => command,
-        ("not found", [shell, command]) if shell.ends_with("sh") && is_program(shell) => command,
+        ("command not found", [shell, place, command]) if is_program(shell) && is_place(place) => command,
+        ("not found", [shell, place, command]) if (is_shell(shell) || is_script(shell)) && is_place(place) => command,
+        ("not found", [shell, command]) if is_shell(shell) => command,
         _ => return None,
     };
     is_program(command).then_some(Said::CommandNotFound { command })
@@ -456,6 +460,8 @@ mod tests {
             "Table",
             "I read that bash: ng40test: command not found",
             "page not found",
+            "mme: 0: bearer: not found",
+            "/subscribers: imsi: not found",
             "",
         ] {
             let is_title = line == "This is a Table";
@@ -482,6 +488,7 @@ mod tests {
             "bash: line 1: ng40test: command not found",
             "./run.sh: line 3: ng40test: command not found",
             "sh: 1: ng40test: not found",
+            "/home/ng40/verify: 3: ng40test: not found",
             "-sh: ng40test: not found",
             "zsh: command not found: ng40test",
             "ng40test: Command not found.",
