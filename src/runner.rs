@@ -149,6 +149,8 @@ struct Night<'a> {
 struct Tested<'a> {
     stage: Stage,
     last: Option<Ran<'a>>,
+    /// Why not all of them have run to their end.
+    cut_off: Option<Problem>,
 }
 
 impl Tested<'_> {
@@ -156,7 +158,8 @@ impl Tested<'_> {
         if let Some(last) = self.last {
             last.put_in_order(stop).await;
         }
-        match stop.reason() {
+        // The deadline may pass by now: nothing was left to be run.
+        match self.cut_off.or_else(|| stop.reason().filter(|problem| problem.class != Class::Inconclusive)) {
             None => self.stage.done("every suite has ended"),
             Some(problem) => self.stage.failed(problem),
         }
@@ -273,8 +276,8 @@ impl Night<'_> {
                 if let Some(before) = last.take() {
                     before.put_in_order(self.stop).await;
                 }
-                if self.stop.reason().is_some() {
-                    return Tested { stage, last };
+                if let Some(problem) = self.stop.reason() {
+                    return Tested { stage, last, cut_off: Some(problem) };
                 }
                 last = tester.run_suite(name, suite, attempt, &self.plan.run, self.stop).await;
                 let is_worth_it = |case: &String| self.plan.gate.known(name, case, today).is_none();
@@ -283,7 +286,7 @@ impl Night<'_> {
                 }
             }
         }
-        Tested { stage, last }
+        Tested { stage, last, cut_off: self.stop.reason() }
     }
 
     async fn collect(&self, gateways: &[Gateway], found: &[Found], began: Instant, results: &Results) {

@@ -8,6 +8,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_signal_during_a_test_gives_everything_back", a_signal_during_a_test_gives_everything_back),
     ("a_signal_during_the_switch_brings_everything_back", a_signal_during_the_switch_brings_everything_back),
     ("the_deadline_of_the_run_ends_it_with_its_verdicts", the_deadline_of_the_run_ends_it_with_its_verdicts),
+    ("a_deadline_that_passes_while_ng40_is_put_in_order_cuts_nothing_off", a_deadline_while_ng40_is_put_in_order),
     ("a_lost_connection_loses_no_line", a_lost_connection_loses_no_line),
     ("a_run_whose_folder_is_gone_is_lost_and_ended", a_run_whose_folder_is_gone),
     ("a_gateway_that_another_run_has_taken_takes_no_command", a_gateway_that_another_run_has_taken),
@@ -47,6 +48,13 @@ fn the_deadline_of_the_run_ends_it_with_its_verdicts() {
     let told = teravm("test").list("hang.ntl").with("run.deadline", "12s").run().exits(6);
     assert_eq!(told.cases().values().filter(|judged| *judged == "passed").count(), 1, "{told}");
     assert!(told.stdout.contains("cut off by the night's deadline"), "{told}");
+    lock_is_free();
+}
+
+fn a_deadline_while_ng40_is_put_in_order() {
+    let night = teravm("test").list("working_testplan_gxgy_CI_run.ntl").with("ng40.cleanup_after", "sleep 20");
+    let told = night.with("run.deadline", "18s").run().exits(0).says("every suite has ended");
+    assert!(!told.run["deadline_passed"].is_null(), "it has passed\n{told}");
     lock_is_free();
 }
 
