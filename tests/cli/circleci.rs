@@ -53,3 +53,14 @@ fn the_jobs_of_the_orb_are_called_as_they_want_it() {
     let lines = blocks.find(|block| block.contains("/.circleci/orb.yml")).expect("the guide has the lines to copy");
     assert_eq!(calls(&yaml(lines), &orb), 2);
 }
+
+#[test]
+fn nothing_that_is_piped_ends_its_writer_early() {
+    // CircleCI's steps run under `pipefail`, and a writer that is killed by its pipe ends them. `head -c` reads a file.
+    for path in [".circleci/config.yml", ".circleci/orb.yml"] {
+        let text = read(path);
+        let early: Vec<&str> =
+            text.lines().filter(|line| line.contains("| head") || line.contains("| grep -q")).collect();
+        assert_eq!(early, [""; 0], "{path}");
+    }
+}
