@@ -105,7 +105,7 @@ pub struct Night {
     /// Print every step and the exact remote commands; read what can be read, change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Wait this long for a testbed that somebody else has
+    /// Wait this long for a testbed that somebody else has; it counts towards `run.deadline`
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub wait: Option<Duration>,
 }
@@ -276,10 +276,10 @@ pub enum HistoryAction {
     },
     /// Compare two nights: what is new, fixed, still failing, flaky, slower, missing
     Compare {
-        /// The earlier night, by its name; `last-green` is the newest that passed
+        /// The earlier night, by its name; `last-green` is the newest before B on its setup that passed
         #[arg(value_name = "A", default_value = "last-green")]
         a: String,
-        /// The later night, by its name; `last` is the newest
+        /// The later night, by its name; `last` is the newest that tested
         #[arg(value_name = "B", default_value = "last")]
         b: String,
         /// How it is printed

@@ -16,11 +16,13 @@ use crate::cli::{
 use crate::config::Config;
 use crate::error::Hint as _;
 use crate::event::{self, Events, Problem};
+use crate::history;
 use crate::lock::Lock;
 use crate::plan::{Lab, PlannedHost, Role};
 use crate::process;
 use crate::reach;
 use crate::remote::{Access, AccessError, Host};
+use crate::secret::Redactor;
 use crate::signals;
 use crate::stop::Stop;
 use crate::summary::Status;
@@ -288,6 +290,7 @@ fn check(config: &Config, global: &Global) -> anyhow::Result<()> {
             drop(Access::open(&lab.ssh, Some(key), lab.outage).map_err(AccessError::hinted)?);
         }
     }
+    history::Place::new(&config.history, &Redactor::default())?;
     let listed =
         |names: &mut dyn Iterator<Item = &String>| names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     print(&format!(

@@ -83,7 +83,7 @@ async fn carry_out(cli: Cli) -> anyhow::Result<u8> {
         Command::Logs(args) => logs::show(&config()?, global, args).await,
         Command::Ssh(args) => desk::ssh(&config()?, global, args).await,
         Command::Lock(args) => desk::lock(&config()?, global, args).await,
-        Command::Gate(args) => history::gate(&config()?, args).await,
+        Command::Gate(args) => history::gate(&config()?, global, args).await,
         Command::History(args) => history::ask(&config()?, global, args).await,
         Command::Config(args) => desk::config(global, args),
         Command::Completions(args) => Ok(desk::completions(args)),

@@ -69,13 +69,14 @@ fn unique(name: &str, others: &[Saved]) -> String {
     unique
 }
 
-/// Reads one console, and returns what it comes to.
-pub(crate) fn told(path: &Path, suite: Option<&str>) -> anyhow::Result<Summary> {
+/// Reads one console, and returns what it comes to by the rules of its suite.
+pub(crate) fn told(path: &Path, suite: Option<&str>, rules: impl Fn(&str) -> Rules) -> anyhow::Result<Summary> {
     let file = File::open(path).with_context(|| format!("cannot read the console `{}`", path.display()))?;
     let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let saved = Saved { suite: suite.map_or_else(stem, str::to_owned), path: path.to_owned(), file };
+    let rules = rules(&saved.suite);
     let (events, mut inbox) = event::channel(Redactor::default());
-    read(vec![saved], Rules::default(), &events);
+    read(vec![saved], rules, &events);
     let mut summary = Summary::default();
     while let Ok(event) = inbox.try_recv() {
         summary.hear(&event);

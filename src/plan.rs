@@ -11,7 +11,8 @@ use anyhow::{Context as _, anyhow};
 
 use crate::cli::{self, Kind};
 use crate::config::{
-    Address, Agw, Collect, Config, Feg, Lock, Ng40, ReleasePolicy, Setup, Ssh, Suite, Verify, VpnKind, unknown,
+    Address, Agw, Collect, Config, Feg, Lock, Ng40, ReleasePolicy, Setup, Ssh, Suite, Verify, VpnKind, format_duration,
+    unknown,
 };
 use crate::error::{self, Hint as _};
 use crate::event::{self, PlannedSuite, Problem, Step};
@@ -276,13 +277,19 @@ impl Plan {
             return Err(anyhow!("there is nothing to upgrade: the setup `{name}` has no FEG"))
                 .hint("name another setup by `--setup`, or upgrade its AGW");
         }
+        let wait = night.wait.unwrap_or(Duration::ZERO);
+        if wait >= config.run.deadline {
+            let (wait, deadline) = (format_duration(wait), format_duration(config.run.deadline));
+            return Err(anyhow!("the night ends after {deadline} (`run.deadline`), and `--wait` is {wait}"))
+                .hint("wait for less; the night's work needs its time too");
+        }
         let lab = Lab::new(config, global, &night.reach)?;
         Ok(Plan {
             run: run_name(),
             command,
             url: std::env::var("CIRCLE_BUILD_URL").ok().filter(|url| !url.is_empty()),
             deadline: config.run.deadline,
-            wait: night.wait.unwrap_or(Duration::ZERO),
+            wait,
             upgrade,
             verify: config.verify.clone(),
             gate: config.gate_of(&suites),
@@ -367,9 +374,16 @@ fn not_green(config: &Config, global: &cli::Global) -> anyhow::Result<Vec<String
         .hint(elsewhere)?;
     let last: Summary =
         serde_json::from_str(&text).with_context(|| format!("`{}` tells of no run", path.display())).hint(elsewhere)?;
-    let setup = last.night.as_ref().and_then(|night| night.setup.clone()).unwrap_or_default();
-    if setup != meant {
-        return Err(anyhow!("the last run was on `{setup}`, and not on `{meant}`")).hint(elsewhere);
+    let night = last.night.as_ref().with_context(|| format!("`{}` tells of no run", path.display())).hint(elsewhere)?;
+    match &night.setup {
+        None => return Err(anyhow!("the last run was `{}`, of files and on no setup", night.command)).hint(elsewhere),
+        Some(setup) if setup != meant => {
+            return Err(anyhow!("the last run was on `{setup}`, and not on `{meant}`")).hint(elsewhere);
+        }
+        Some(_) if night.suites.is_empty() => {
+            return Err(anyhow!("the last run was `{}`, which runs no suite", night.command)).hint(elsewhere);
+        }
+        Some(_) => {}
     }
     let bad: Vec<String> = last.judged().filter(|suite| !suite.is_green()).map(|suite| suite.suite.clone()).collect();
     if bad.is_empty() {

@@ -16,8 +16,9 @@ use super::entry::{Judged, PastCase, PastSuite};
 use crate::cli::{Global, ImportArgs};
 use crate::config::Config;
 use crate::gate::CameTo;
+use crate::ng40;
 use crate::offline;
-use crate::report::{KNOWN, PIPELINE};
+use crate::report::{KNOWN, Names, PIPELINE};
 use crate::summary::{Counts, Status, Summary};
 use crate::version::VERSION;
 
@@ -43,7 +44,13 @@ fn night(
     if head.starts_with(b"{") {
         let summary: Summary =
             serde_json::from_slice(&bytes).with_context(|| format!("`{}` is no `run.json`", file.display()))?;
-        return Entry::of(&summary).with_context(|| format!("`{}` tells of no night", file.display()));
+        let mut entry = Entry::of(&summary).with_context(|| format!("`{}` tells of no night", file.display()))?;
+        // One of saved consoles does not know where they are from.
+        if entry.setup.is_none() {
+            entry.setup = Some(whose(config, global)?);
+        }
+        entry.release = entry.release.or_else(|| args.release.clone());
+        return Ok(entry);
     }
     let named = |kind: &str| {
         let digest = Sha256::digest(&bytes);
@@ -54,11 +61,10 @@ fn night(
         let entry = junit(&text).with_context(|| format!("`{}` cannot be read as JUnit XML", file.display()))?;
         (named("junit"), entry)
     } else {
-        let entry = console(file, args)?;
+        let entry = console(file, config, args)?;
         (named("console"), entry)
     };
-    let setup = config.setup(global.setup.as_deref());
-    entry.setup = Some(setup.context("whose night is it?")?.0.to_owned());
+    entry.setup = Some(whose(config, global)?);
     entry.run = run;
     entry.release.clone_from(&args.release);
     if let Some(started) = started {
@@ -70,9 +76,16 @@ fn night(
     Ok(entry)
 }
 
+/// The setup of a night that does not say it itself.
+fn whose(config: &Config, global: &Global) -> anyhow::Result<String> {
+    let (setup, _) = config.setup(global.setup.as_deref()).context("whose night is it?")?;
+    Ok(setup.to_owned())
+}
+
 /// A console, read by the same rules as tonight's.
-fn console(file: &Path, args: &ImportArgs) -> anyhow::Result<Entry> {
-    let summary = offline::told(file, args.suite.as_deref())?;
+fn console(file: &Path, config: &Config, args: &ImportArgs) -> anyhow::Result<Entry> {
+    let rules = |suite: &str| config.suites.get(suite).map(ng40::rules).unwrap_or_default();
+    let summary = offline::told(file, args.suite.as_deref(), rules)?;
     if summary.judged().all(|suite| suite.standings().iter().all(|standing| standing.case.is_nameless())) {
         bail!("`{}` is neither `run.json` nor JUnit XML, and as a console of NG40 it has no case", file.display());
     }
@@ -97,7 +110,7 @@ fn junit(text: &str) -> anyhow::Result<Entry> {
                         if let Some(began) = began.filter(|_| entry.started == OffsetDateTime::UNIX_EPOCH) {
                             entry.started = began;
                         }
-                        entry.suites.extend(suite.replace(new_suite(tag)).map(judged));
+                        add(&mut entry.suites, suite.replace(new_suite(tag)));
                     }
                     b"testcase" => {
                         case = Some((new_case(tag), true));
@@ -118,7 +131,8 @@ fn junit(text: &str) -> anyhow::Result<Entry> {
             _ => {}
         }
     }
-    entry.suites.extend(suite.map(judged));
+    add(&mut entry.suites, suite);
+    entry.suites = entry.suites.into_iter().map(|suite| judged(numbered(suite))).collect();
     // Of a night of ours that was red as a whole, no suite passed.
     let is_red = |suite: &PastSuite| suite.suite == PIPELINE && suite.cases.iter().any(PastCase::is_bad);
     if entry.suites.iter().any(is_red) {
@@ -210,6 +224,22 @@ fn keep(suite: &mut Option<PastSuite>, case: Option<(PastCase, bool)>) -> anyhow
     Ok(())
 }
 
+/// Adds a suite, or its cases to the suite of its name that is there.
+fn add(suites: &mut Vec<PastSuite>, suite: Option<PastSuite>) {
+    let Some(suite) = suite else { return };
+    let Some(known) = suites.iter_mut().find(|known| known.suite == suite.suite) else { return suites.push(suite) };
+    known.planned = Some(known.planned.unwrap_or(0) + suite.planned.unwrap_or(0));
+    known.took_ms = known.took_ms.zip(suite.took_ms).map(|(known, took)| known.saturating_add(took));
+    known.cases.extend(suite.cases);
+}
+
+/// Tells the cases of one name apart, as our own reports do.
+fn numbered(mut suite: PastSuite) -> PastSuite {
+    let mut names = Names::default();
+    suite.cases.iter_mut().for_each(|case| case.case = names.give(&case.case));
+    suite
+}
+
 impl PastCase {
     fn is_bad(&self) -> bool {
         matches!(self.came_to, Some(CameTo::Failed | CameTo::Error))
@@ -292,6 +322,21 @@ mod tests {
         assert_eq!(status("<testcase name=\"c\"><failure/><skipped/></testcase>"), Status::TestsFailed);
         let red = "</testsuite><testsuite name=\"pipeline\"><testcase name=\"night\"><error/></testcase>";
         assert_eq!(status(red), Status::Inconclusive);
+    }
+
+    #[test]
+    fn suites_of_one_name_are_one_and_cases_of_one_name_are_told_apart() {
+        let case = |class: &str, inner: &str| {
+            format!("<testcase classname=\"{class}\" name=\"t\" time=\"1\">{inner}</testcase>")
+        };
+        let suite = |cases: &str| format!("<testsuite name=\"a\" time=\"2\">{cases}</testsuite>");
+        let xml =
+            format!("<x>{}{}</x>", suite(&(case("x", "<failure/>") + &case("y", ""))), suite(&case("z", "<skipped/>")));
+        let entry = junit(&xml).expect("it is JUnit");
+        let [suite] = entry.suites.as_slice() else { panic!("{:?}", entry.suites) };
+        let cases: Vec<_> = suite.cases.iter().map(|case| (case.case.as_str(), case.came_to)).collect();
+        assert_eq!(cases, [("t", Some(CameTo::Failed)), ("t #2", Some(CameTo::Passed))]);
+        assert_eq!((suite.planned, suite.took_ms, suite.status), (Some(3), Some(4000), Status::TestsFailed));
     }
 
     #[test]

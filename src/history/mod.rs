@@ -219,7 +219,7 @@ async fn answer(config: &Config, global: &Global, args: &HistoryArgs) -> anyhow:
             let place = place()?;
             let compared = async {
                 let store = place.open().await?;
-                let (a, b) = (found(&store, config, global, a).await?, found(&store, config, global, b).await?);
+                let (a, b) = pair(&store, config, global, a, b).await?;
                 Ok::<_, anyhow::Error>(compare::compare(&store, &a, &b, config.links.compare.as_deref()).await?)
             };
             let comparison = place.in_time(compared).await?;
@@ -262,7 +262,11 @@ async fn answer(config: &Config, global: &Global, args: &HistoryArgs) -> anyhow:
 }
 
 /// Says whether a release may ship.
-pub(crate) async fn gate(config: &Config, args: &GateArgs) -> anyhow::Result<u8> {
+pub(crate) async fn gate(config: &Config, global: &Global, args: &GateArgs) -> anyhow::Result<u8> {
+    // It asks of every setup that the config says, whichever is meant elsewhere; but one that is not there is a mistake.
+    if global.setup.is_some() {
+        config.setup(global.setup.as_deref())?;
+    }
     let place = Place::new(&config.history, &Redactor::default())?;
     let now = OffsetDateTime::now_utc();
     let question = Question {
@@ -292,24 +296,55 @@ pub(crate) async fn gate(config: &Config, args: &GateArgs) -> anyhow::Result<u8>
 /// The night that a name means.
 async fn found(store: &Store, config: &Config, global: &Global, name: &str) -> anyhow::Result<Entry> {
     let run = match name {
-        "last" | "last-green" => {
-            // Where there is one setup, it is the one that is meant; where there are several, all are.
-            let setup = config.setup(global.setup.as_deref()).ok().map(|(name, _)| name.to_owned());
-            let nights = store
-                .list(&Filter { setup: setup.or_else(|| global.setup.clone()), limit: usize::MAX, ..Filter::default() })
-                .await?;
-            let is_meant = |night: &&Line| night.counts.all() > 0 && (name == "last" || night.status == Status::Passed);
-            let meant = nights.iter().find(is_meant).or(nights.first().filter(|_| name == "last"));
-            let night = meant.map(|night| night.run.clone());
-            match name {
-                "last" => night.context("the history has no night yet").hint(IMPORTED)?,
-                _ => night.context("the history has no night that passed").hint(LISTED)?,
-            }
+        "last" => {
+            let nights = nights(store, meant(config, global)).await?;
+            nights.first().map(|night| night.run.clone()).context("the history has no night yet").hint(IMPORTED)?
+        }
+        "last-green" => {
+            let nights = nights(store, meant(config, global)).await?;
+            let green = nights.iter().find(|night| has_passed(night)).map(|night| night.run.clone());
+            green.context("the history has no night that passed").hint(LISTED)?
         }
         run => run.to_owned(),
     };
     let night = store.night(&run).await?;
     night.with_context(|| format!("there is no night `{run}` in the history")).hint(LISTED)
+}
+
+/// The nights that are compared: of those that tested, and on one setup, where it is left to us.
+async fn pair(store: &Store, config: &Config, global: &Global, a: &str, b: &str) -> anyhow::Result<(Entry, Entry)> {
+    let later = match b {
+        "last" => {
+            let nights = nights(store, meant(config, global)).await?;
+            let tested = nights.iter().find(|night| night.counts.all() > 0).or(nights.first());
+            tested.context("the history has no night yet").hint(IMPORTED)?.run.clone()
+        }
+        named => named.to_owned(),
+    };
+    let later = found(store, config, global, &later).await?;
+    if a != "last-green" {
+        return Ok((found(store, config, global, a).await?, later));
+    }
+    let nights = nights(store, later.setup.clone().or_else(|| meant(config, global))).await?;
+    let earlier = nights.iter().find(|night| night.started < later.started && has_passed(night));
+    let earlier = earlier.map(|night| night.run.clone());
+    let earlier = earlier.with_context(|| format!("no night before `{}` passed there", later.run)).hint(LISTED)?;
+    Ok((found(store, config, global, &earlier).await?, later))
+}
+
+/// Where there is one setup, it is the one that is meant; where there are several, all are.
+fn meant(config: &Config, global: &Global) -> Option<String> {
+    let setup = config.setup(global.setup.as_deref()).ok().map(|(name, _)| name.to_owned());
+    setup.or_else(|| global.setup.clone())
+}
+
+/// The nights of a setup or of all, the newest first.
+async fn nights(store: &Store, setup: Option<String>) -> Result<Vec<Line>, HistoryError> {
+    store.list(&Filter { setup, limit: usize::MAX, ..Filter::default() }).await
+}
+
+fn has_passed(night: &Line) -> bool {
+    night.counts.all() > 0 && night.status == Status::Passed
 }
 
 fn filter(global: &Global, args: &ListArgs) -> anyhow::Result<Filter> {

@@ -54,7 +54,7 @@ pub(crate) struct Nights {
 }
 
 /// The condition of a night that tested.
-const TESTED: &str = "passed + failed + errors + flaky + known > 0";
+pub(super) const TESTED: &str = "passed + failed + errors + flaky + known > 0";
 
 impl Past {
     pub(super) fn of(line: &Line) -> Past {

@@ -5,6 +5,7 @@ use sqlx::Row as _;
 use time::{Date, OffsetDateTime};
 
 use super::entry::{Entry, Judged, PastSuite};
+use super::past::TESTED;
 use super::rows::{Line, millis};
 use super::{HistoryError, Store};
 use crate::gate::{CameTo, Flaky, Gate, Required};
@@ -88,11 +89,12 @@ impl Store {
     /// The release that is meant: the newest by its build that has been tested, or the one that was named.
     async fn release(&self, question: &Question) -> Result<Option<String>, HistoryError> {
         let setups: Vec<&str> = question.required.iter().map(|(setup, _)| setup.as_str()).collect();
-        let query = sqlx::query(
-            "SELECT DISTINCT release, setup FROM night WHERE release IS NOT NULL AND setup IS NOT NULL AND started >= $1",
+        let sql = format!(
+            "SELECT DISTINCT release, setup FROM night \
+             WHERE release IS NOT NULL AND setup IS NOT NULL AND started >= $1 AND {TESTED}"
         );
-        let rows =
-            query.bind(millis(question.since)).fetch_all(&self.pool).await.map_err(|error| self.unread(error))?;
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(millis(question.since));
+        let rows = query.fetch_all(&self.pool).await.map_err(|error| self.unread(error))?;
         let read = || -> sqlx::Result<Vec<(String, String)>> {
             rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
         };

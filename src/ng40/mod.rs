@@ -31,6 +31,7 @@ use crate::stop::Stop;
 
 pub(crate) use logs::log_script;
 use outcome::End;
+pub(crate) use reading::rules;
 use reading::{Console, Heard, Outcome};
 use tail::Tail;
 use trouble::Trouble;

@@ -86,17 +86,19 @@ pub(crate) struct Console {
     numbers: HashMap<String, u64>,
 }
 
+/// What a suite of the configuration asks of its consoles.
+pub(crate) fn rules(suite: &Suite) -> Rules {
+    let exit_status = match suite.exit_status {
+        ExitStatusRule::Record => outcome::ExitStatus::Record,
+        ExitStatusRule::Check => outcome::ExitStatus::Check,
+    };
+    Rules { exit_status, max_packet_loss: suite.max_packet_loss }
+}
+
 impl Console {
     /// A console that is kept in `file`; without one it is only read.
     pub(crate) fn new(file: Option<File>, suite: &Suite, redactor: &Redactor) -> Console {
-        let rules = Rules {
-            exit_status: match suite.exit_status {
-                ExitStatusRule::Record => outcome::ExitStatus::Record,
-                ExitStatusRule::Check => outcome::ExitStatus::Check,
-            },
-            max_packet_loss: suite.max_packet_loss,
-        };
-        Console::with(file, rules, redactor)
+        Console::with(file, rules(suite), redactor)
     }
 
     /// A console that stands in `file` already.

@@ -329,10 +329,10 @@ fn time(took: Duration) -> time::Duration {
 
 /// Names that stand once in a suite: a repeated one gets ` #2`, ` #3`.
 #[derive(Default)]
-struct Names(HashSet<String>);
+pub(crate) struct Names(HashSet<String>);
 
 impl Names {
-    fn give(&mut self, name: &str) -> String {
+    pub(crate) fn give(&mut self, name: &str) -> String {
         let name = attribute(name, LONGEST_NAME);
         if self.0.insert(name.clone()) {
             return name;

@@ -38,7 +38,7 @@ use record::Record;
 
 pub(crate) use document::put;
 pub(crate) use folder::is_removed;
-pub(crate) use junit::{KNOWN, PIPELINE};
+pub(crate) use junit::{KNOWN, Names, PIPELINE};
 #[cfg(test)]
 pub(crate) use markdown::document as markdown_of;
 

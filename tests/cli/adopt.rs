@@ -108,6 +108,13 @@ fn only_what_was_not_green_is_run_again() {
           because: No such file or directory (os error 2)
           try: `--results` names the folder of another run; `teravm-ci test SUITE` runs a suite whatever it was
         ");
+    assert_eq!(desk.run("upgrade -q").code, "3");
+    assert_snapshot!(desk.run("test --failed"), @"
+        exit 2
+        --- standard error
+        error: the last run was `upgrade`, which runs no suite
+          try: `--results` names the folder of another run; `teravm-ci test SUITE` runs a suite whatever it was
+        ");
     assert_eq!(desk.run("test -q").code, "3");
     let record = desk.json("results/run.json");
     assert_eq!(record["suites"].as_array().map(Vec::len), Some(2));

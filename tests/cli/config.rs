@@ -73,6 +73,16 @@ fn a_config_that_is_right_is_said_to_be_right() {
 }
 
 #[test]
+fn the_password_of_the_history_is_one_of_the_secrets() {
+    let history = "history: {url: \"postgres://teravm@db/teravm\", password: {env: HISTORY_PASSWORD}}\nsuites:\n";
+    let desk = Desk::with_lab_but("suites:\n", history);
+    let missing = desk.run("config check");
+    assert_eq!(missing.code, "2", "{missing}");
+    assert!(missing.stderr.contains("`history.password` cannot be had"), "{missing}");
+    assert_eq!(desk.env("HISTORY_PASSWORD", "hunter2hunter2").run("config check").code, "0");
+}
+
+#[test]
 fn the_config_is_shown_resolved_and_without_secrets() {
     assert_snapshot!(Desk::with_lab().run("config show"), @"
         exit 0

@@ -651,6 +651,8 @@ fn what_was_typed_wrong_is_said_before_what_is_not_there() {
         "history list --since soon",
         "history import gone.json",
         "history page --out site --setup lap",
+        "run --wait 2h45m",
+        "gate latest --setup lap",
     ];
     let told = typed.map(|words| format!("{words}\n{}", desk.run(words)));
     insta::assert_snapshot!(told.join("\n"));

@@ -305,3 +305,80 @@ fn junit_of_a_night_is_taken_in_and_what_is_none_is_refused() {
         error: `yesterday` is no time; write it like `TIME`
         ");
 }
+
+#[test]
+fn a_console_is_taken_in_by_the_rules_of_its_suite() {
+    let lossy = std::fs::read("tests/fixtures/ng40/packet-loss-above-the-limit.txt").expect("a fixture");
+    let desk = Desk::with_lab_but("list: handover.ntl", "list: handover.ntl\n    max_packet_loss: 12")
+        .file("saved.log", lossy);
+    for (suite, status) in [("attach", "passed"), ("handover", "tests_failed")] {
+        let words = format!(
+            "history import saved.log --suite {suite} --release {NEW} --started 2026-11-0{}T00:00:00Z",
+            suite.len()
+        );
+        assert_eq!(desk.run(&words).code, "0", "{suite}");
+        let night: serde_json::Value =
+            serde_json::from_str(&desk.run("history show --format json").stdout).expect("JSON");
+        assert_eq!(night["status"], status, "{suite}");
+        std::fs::remove_file(desk.path("config/history.sqlite")).expect("the history is there");
+    }
+}
+
+#[test]
+fn the_last_night_is_the_last_one_whatever_it_came_to() {
+    let desk = after_two_releases().program("openvpn", "exit 7");
+    assert_eq!(desk.run("test -q").code, "3");
+    assert!(desk.run("history show").stdout.starts_with("TESTBED"));
+    // It has nothing to be compared.
+    let compared: serde_json::Value =
+        serde_json::from_str(&desk.run("history compare --format json").stdout).expect("JSON");
+    assert_eq!(compared["b"]["release"], NEW);
+}
+
+#[test]
+fn a_night_is_compared_with_the_one_before_it_that_passed_on_its_setup() {
+    let second = "setups:\n  other:\n    agw: 127.0.0.4:1\n    ng40: 127.0.0.5:1\n  lab:\n";
+    let console = |number: &str| {
+        let mut console = std::fs::read("tests/fixtures/ng40/all-pass.txt").expect("a fixture");
+        console.extend_from_slice(format!("{number}\n").as_bytes());
+        console
+    };
+    let names = ["1.log", "2.log", "3.log"];
+    let desk =
+        names.iter().fold(Desk::with_lab_but("setups:\n  lab:\n", second), |desk, name| desk.file(name, console(name)));
+    let taken_in = |file: &str, setup: &str, day: u8| {
+        let words =
+            format!("history import {file} --suite attach --setup {setup} --started 2026-11-{day:02}T00:00:00Z");
+        let told = desk.run(&words);
+        assert_eq!(told.code, "0", "{told}");
+        told.stdout.split_whitespace().next().expect("a name").to_owned()
+    };
+    let first = taken_in("1.log", "lab", 1);
+    taken_in("2.log", "other", 2);
+    let last = taken_in("3.log", "lab", 3);
+    let compared: serde_json::Value =
+        serde_json::from_str(&desk.run("history compare --format json").stdout).expect("JSON");
+    assert_eq!((&compared["a"]["run"], &compared["b"]["run"]), (&first.as_str().into(), &last.as_str().into()));
+    let alone = desk.run(&format!("history compare last-green {first}"));
+    assert_eq!(alone.code, "2", "{alone}");
+    assert!(alone.stderr.contains(&format!("no night before `{first}` passed there")), "{alone}");
+}
+
+#[test]
+fn what_a_record_does_not_say_is_said_by_whoever_takes_it_in() {
+    let desk =
+        Desk::with_lab().file("console.log", std::fs::read("tests/fixtures/ng40/all-pass.txt").expect("a fixture"));
+    assert_eq!(desk.run("report console.log --suite attach -q").code, "0");
+    assert_eq!(desk.run(&format!("history import results/run.json --setup lab --release {NEW}")).code, "0");
+    let night: serde_json::Value = serde_json::from_str(&desk.run("history show --format json").stdout).expect("JSON");
+    assert_eq!((&night["setup"], &night["release"]), (&"lab".into(), &NEW.into()));
+    // Nor is it run again as a night's.
+    let again = desk.run("test --failed");
+    assert_eq!(again.code, "2", "{again}");
+    assert!(again.stderr.contains("the last run was `report`, of files and on no setup"), "{again}");
+}
+
+#[test]
+fn a_gate_that_is_asked_about_a_setup_that_is_not_there_is_mistaken() {
+    assert_eq!(after_two_releases().run("gate latest --setup nope").code, "2");
+}

@@ -4,6 +4,7 @@ use super::*;
 use crate::event::EventKind;
 use crate::gate::{Flaky, Gate, KnownFailure, Required};
 use crate::history::ship::{Answer, Question, Ships};
+use crate::summary::Counts;
 
 const SETUP: &str = "gate";
 
@@ -138,6 +139,10 @@ pub(super) async fn holds(place: &Place) {
     // What is too old says nothing.
     let late = Question { since: datetime!(2026-11-24 0:00 UTC), ..plain() };
     assert_eq!(asked(&store, late).await.0, Ships::Unknown);
+    // A release that was only installed was not tested.
+    let newer = Some("1.9.2-1669000000-0c0ffee0".to_owned());
+    let installed = Entry { release: newer, suites: Vec::new(), counts: Counts::default(), ..tested(10, &[]) };
+    store.keep(&installed).await.expect("it is kept");
     let latest = Question { wanted: "latest".parse().expect("a word"), ..plain() };
     assert_eq!(store.may_ship(&latest).await.expect("it is read").release.as_deref(), Some(NEW));
     let another = Question { wanted: "0badc0de".parse().expect("a commit"), ..plain() };
