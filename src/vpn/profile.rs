@@ -147,7 +147,8 @@ impl Reader {
 
     fn read(&mut self, profile: &str) -> Result<Prepared, Refusal> {
         self.check_credentials().map_err(|problem| (None, problem))?;
-        let profile = profile.strip_prefix('\u{feff}').unwrap_or(profile);
+        // OpenVPN takes one of these off its first line, so that none may be left for it.
+        let profile = profile.trim_start_matches('\u{feff}');
         // What is judged is what is run: the CR of a line end is neither.
         let lines = profile.split('\n').map(|line| line.trim_end_matches('\r'));
         let mut lines = (1..).zip(lines);
@@ -160,6 +161,10 @@ impl Reader {
             }
             let mut words = read_words(line).map_err(|(column, problem)| refuse(column, problem))?;
             check_line(line).map_err(|(column, problem)| refuse(column, problem))?;
+            // OpenVPN takes the dashes off before it looks for a block.
+            if let Some(word) = words.first().filter(|word| word.text.starts_with("--<")) {
+                return Err(refuse(word.column, "a block begins with `<`, without dashes".to_owned()));
+            }
             if words.len() == 1
                 && let Some(tag) = words[0].text.strip_prefix('<').and_then(|text| text.strip_suffix('>'))
             {
@@ -443,6 +448,12 @@ fn fate(name: &str, args: &[&str]) -> Fate {
         "plugin" | "engine" | "pkcs11-providers" => {
             Fate::Refuse(format!("`{name}` would load foreign code into a program that runs as root; remove it"))
         }
+        "providers" if !args.iter().all(|name| matches!(*name, "default" | "legacy" | "fips" | "base")) => Fate::Refuse(
+            "`providers` would load foreign code into a program that runs as root; OpenSSL's own are `default`, `legacy`, `fips` and `base`"
+                .to_owned(),
+        ),
+        "genkey" | "mktun" | "rmtun" | "test-crypto" | "help" | "version" => does_something_else(name),
+        _ if name.starts_with("show-") => does_something_else(name),
         "script-security" if !matches!(first, Some("0" | "1")) => {
             Fate::Refuse("`script-security` above 1 would let OpenVPN run programs as root; remove it".to_owned())
         }
@@ -514,6 +525,8 @@ fn fate(name: &str, args: &[&str]) -> Fate {
         "script-security" | "up-delay" | "up-restart" | "down-pre" | "dns-updown" | "dns" | "dhcp-option"
         | "dhcp-renew" | "dhcp-release" | "register-dns" | "block-outside-dns" | "block-ipv6" | "ifconfig-noexec"
         | "persist-tun" | "redirect-gateway" | "redirect-private" | "route" | "route-ipv6" => Fate::Drop,
+        // What programs of the system would find in their environment. These are heard by the server.
+        "setenv" if !first.is_some_and(is_told_to_the_server) => Fate::Drop,
         // A gateway is not a route: ours need it when the server does not name one.
         "route-gateway" | "route-ipv6-gateway" => Fate::Keep,
         _ if name.starts_with("route-") || name.starts_with("management") => Fate::Drop,
@@ -523,6 +536,15 @@ fn fate(name: &str, args: &[&str]) -> Fate {
 
 fn runs_program(name: &str) -> Fate {
     Fate::Refuse(format!("`{name}` would run a program as root on this machine; remove it"))
+}
+
+fn does_something_else(name: &str) -> Fate {
+    Fate::Refuse(format!("`{name}` would have OpenVPN do something else as root, and bring up no tunnel; remove it"))
+}
+
+fn is_told_to_the_server(variable: &str) -> bool {
+    let known = ["CLIENT_CERT", "FORWARD_COMPATIBLE", "FRIENDLY_NAME", "GENERIC_CONFIG", "PUSH_PEER_INFO"];
+    known.contains(&variable) || variable.starts_with("UV_") || variable.starts_with("IV_")
 }
 
 #[cfg(test)]
@@ -601,6 +623,8 @@ mod tests {
             "remap-usr1 SIGTERM",
             "script-security 1",
             "setenv opt block-outside-dns",
+            "setenv opt-in up",
+            "setenv LD_PRELOAD /tmp/x.so",
         ] {
             assert_eq!(run(line), "", "{line}");
         }
@@ -615,7 +639,9 @@ mod tests {
             "cipher AES-256-GCM",
             "; up /bin/true",
             "#up /bin/true",
-            "setenv opt-in up",
+            "setenv UV_SITE up",
+            "setenv CLIENT_CERT 0",
+            "providers legacy default",
             "route-gateway 10.8.0.1",
             "pull-filter ignore ifconfig-ipv6",
             "dh none",
@@ -648,6 +674,11 @@ mod tests {
             "tls-crypt-v2-verify x",
             "plugin x.so",
             "engine x",
+            "show-pkcs11-ids x.so 1",
+            "providers default x.so",
+            "genkey secret /etc/x",
+            "mktun",
+            "--rmtun",
             "dns-updown x",
             "dev-node unix:x",
             "script-security 2",
@@ -664,6 +695,14 @@ mod tests {
             let error = refusal(&format!("remote a\n{line}"));
             assert!(error.contains("as root") || error.contains("foreign code"), "{line}: {error}");
         }
+    }
+
+    #[test]
+    fn a_block_begins_where_it_begins_for_openvpn() {
+        let dashes = "remote a\n--<ca>\n<key>\n</ca>\nplugin /tmp/x.so\n<extra-certs>\n</key>\n</extra-certs> x";
+        assert_eq!(refusal(dashes), "$VPN_PROFILE:2:1: a block begins with `<`, without dashes");
+        let marks = "\u{feff}\u{feff}plugin /tmp/x.so\nremote a";
+        assert!(refusal(marks).contains("as root"), "{}", refusal(marks));
     }
 
     #[test]
