@@ -550,6 +550,9 @@ impl Config {
         if self.setups.is_empty() {
             return wrong(KeyPath::value(&["setups"]), "there is no setup");
         }
+        if self.lock.renew < Duration::from_secs(1) {
+            return wrong(KeyPath::value(&["lock", "renew"]), "`renew` is a second at least");
+        }
         if self.lock.expire < self.lock.renew * 3 {
             let problem = "`expire` must leave room for three missed renewals (`lock.renew`)";
             return wrong(KeyPath::value(&["lock", "expire"]), problem);

@@ -144,7 +144,13 @@ fn place_of(error: &serde_yaml::Error) -> Option<Place> {
 
 /// The text with a mark for each character that a terminal would obey, and without the password of an address.
 fn shown(text: &str) -> String {
+    const PARAMETER: &str = "password=";
     let words = text.split_inclusive(char::is_whitespace).map(|word| {
+        if let Some(begin) = word.find(PARAMETER).filter(|_| word.contains("://")).map(|at| at + PARAMETER.len()) {
+            let is_end = |char: char| char.is_whitespace() || matches!(char, '&' | '"' | '\'' | ',' | '}');
+            let end = word[begin..].find(is_end).map_or(word.len(), |length| begin + length);
+            return format!("{}***{}", &word[..begin], &word[end..]);
+        }
         let begin = word.find("://").map(|at| at + 3);
         let login = begin.and_then(|begin| Some((begin, begin + word[begin..].rfind('@')?)));
         match login.and_then(|(begin, end)| Some((begin + word[begin..end].find(':')? + 1, end))) {
@@ -270,19 +276,23 @@ impl Secrets {
             let is_reference = Self::REFERENCE.iter().any(|begin| content.starts_with(begin));
             return if is_reference { line.to_owned() } else { format!("{margin}{MASK}") };
         }
-        let Some(value) = Self::KEYS.iter().filter_map(|key| value_of(key, line)).min() else { return line.to_owned() };
-        self.inside = Some(indent);
-        if line[value..].is_empty() || line[value..].starts_with('{') {
+        let values: Vec<usize> = Self::KEYS.iter().flat_map(|key| values_of(key, line)).collect();
+        if values.is_empty() {
             return line.to_owned();
         }
-        format!("{}{MASK}", &line[..value])
+        self.inside = Some(indent);
+        let is_plain = |value: &usize| !line[*value..].is_empty() && !line[*value..].starts_with('{');
+        match values.into_iter().filter(is_plain).min() {
+            Some(value) => format!("{}{MASK}", &line[..value]),
+            None => line.to_owned(),
+        }
     }
 }
 
-/// Where in a line the value of a key begins.
-fn value_of(key: &str, line: &str) -> Option<usize> {
+/// Where in a line the values of a key begin.
+fn values_of(key: &str, line: &str) -> impl Iterator<Item = usize> {
     let is_word = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-' | '.');
-    line.match_indices(key).find_map(|(at, _)| {
+    line.match_indices(key).filter_map(move |(at, _)| {
         let rest = line[at + key.len()..].trim_start_matches(['"', '\'']).trim_start().strip_prefix(':')?;
         let begins = !line[..at].ends_with(is_word) && rest.chars().next().is_none_or(char::is_whitespace);
         begins.then(|| line.len() - rest.trim_start().len())
@@ -306,18 +316,24 @@ mod tests {
     fn the_password_of_an_address_is_not_shown() {
         assert_eq!(shown("url: postgres://me:se/c@ret@db/x # a: b@c"), "url: postgres://me:***@db/x # a: b@c");
         assert_eq!(shown("url: postgres://me@db:5432/x"), "url: postgres://me@db:5432/x");
+        assert_eq!(
+            shown("{url: \"postgres://me@db/x?password=secret&sslmode=require\", a: b}"),
+            "{url: \"postgres://me@db/x?password=***&sslmode=require\", a: b}"
+        );
     }
 
     #[test]
     fn what_may_be_a_secret_is_hidden_however_it_is_written_and_its_neighbours_are_not() {
         let mut secrets = Secrets::default();
         let shown = "vpn:\n  password:\n    hunter2\n  \"username\" : me\n  profile: {env: A,\n    encoding: base64}\n  \
-                     key_passphrase:\n    env: KEY\n  kind: none\nssh: {key: \"abc\", known_hosts: x}\nrun:\n\tkey: x\n  monkey: y";
+                     key_passphrase:\n    env: KEY\n  kind: none\nssh: {key: \"abc\", known_hosts: x}\nrun:\n\tkey: x\n  monkey: y\n\
+                     vpn: {username: {env: U}, password: hunter2}";
         let shown: Vec<String> = shown.lines().map(|line| secrets.without(line)).collect();
         assert_eq!(
             shown.join("\n"),
             "vpn:\n  password:\n    ***\n  \"username\" : ***\n  profile: {env: A,\n    encoding: base64}\n  \
-             key_passphrase:\n    env: KEY\n  kind: none\nssh: {key: ***\nrun:\n\tkey: ***\n  monkey: y"
+             key_passphrase:\n    env: KEY\n  kind: none\nssh: {key: ***\nrun:\n\tkey: ***\n  monkey: y\n\
+             vpn: {username: {env: U}, password: ***"
         );
     }
 

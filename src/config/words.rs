@@ -162,7 +162,8 @@ impl std::str::FromStr for Database {
             // Without the text: a password may stand in it.
             "this is not a database; write `sqlite:FILE` or `postgres://USER@HOST/DATABASE`".to_owned()
         })?;
-        if url.password().is_some() {
+        // The driver takes it from either place.
+        if url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password") {
             return Err("the password of a database stands in `history.password`, by reference".to_owned());
         }
         let is_postgres = matches!(url.scheme(), "postgres" | "postgresql") && url.has_host();

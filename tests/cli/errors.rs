@@ -292,6 +292,15 @@ fn a_value_that_does_not_fit_the_others_is_refused() {
               |   ^
            18 |     list: handover.ntl
         "#);
+    assert_snapshot!(refused("suites:", "lock: {renew: 0s}\nsuites:"), @"
+        exit 2
+        --- standard error
+        error: config/tiplab.yaml:13:15: lock.renew: `renew` is a second at least
+           12 | 
+           13 | lock: {renew: 0s}
+              |               ^
+           14 | suites:
+        ");
     assert_snapshot!(refused("suites:", "lock: {renew: 10m}\nsuites:"), @"
         exit 2
         --- standard error

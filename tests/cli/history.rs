@@ -193,6 +193,16 @@ fn a_password_never_stands_in_the_address_of_a_history() {
               |        ^
            15 | suites:
         ");
+    let query = "history: {url: \"postgres://teravm@db.lab/teravm?password=hunter2\"}\nsuites:\n";
+    assert_snapshot!(Desk::with_lab_but("suites:\n", query).run("config check"), @r#"
+        exit 2
+        --- standard error
+        error: config/tiplab.yaml:13:16: history.url: the password of a database stands in `history.password`, by reference
+           12 | 
+           13 | history: {url: "postgres://teravm@db.lab/teravm?password=***"}
+              |                ^
+           14 | suites:
+        "#);
 }
 
 /// A desk with the consoles of two releases: one passed both suites, the other failed one.
