@@ -233,6 +233,15 @@ impl Agw {
             "{ENVIRONMENT}export UCF_FORCE_CONFFOLD=1\n{}",
             include_str!("go_back.sh").replace("BACKUP", BACKUP).replace("APT", APT)
         );
+        // A unit that the release brought and started has no code that it fits any more.
+        let known: Vec<String> = found.health.units.keys().map(|name| quote(name)).collect();
+        script.push_str(&format!(
+            "systemctl show -p Id -- {pattern} 2>/dev/null | sed -n 's/^Id=//p' | while read -r unit; do\n    \
+             printf '%s\\n' {known} | grep -qxF -- \"$unit\" || {{ echo \"$unit came with the release and goes\"; systemctl disable --now \"$unit\"; }}\n\
+             done\n",
+            pattern = quote(&self.config.unit_pattern),
+            known = known.join(" "),
+        ));
         for unit in &self.config.restart {
             script.push_str(&format!("systemctl restart {}\n", quote(unit)));
         }
@@ -466,6 +475,30 @@ mod tests {
         assert!(health.units["magma@mme.service"].is_up);
         assert_eq!(health.units["magma@mme.service"].mark, "pid 812 restarts 0");
         assert!(!health.units["magma@enodebd.service"].is_up);
+    }
+
+    #[test]
+    fn what_goes_back_is_what_dpkg_has_and_not_what_it_has_heard_of() {
+        use crate::gateway::feg::tests::in_folder;
+        let dpkg = "#!/bin/sh\nhere=${PWD%/packages}\ncase $* in\n\
+                    *Conffiles*magma) printf '%s\\n' \" $here/linked 1\" \" $here/plain 2\" ' /gone 3' ;;\n*Conffiles*) ;;\n\
+                    *suggested) echo not-installed ;;\n*purged) exit 1 ;;\n*removed) echo config-files ;;\n\
+                    *twice) printf 'not-installed\\ninstalled\\n' ;;\n*) echo installed ;;\nesac\n";
+        let simulated = "Inst magma [1.0] (1.1 r)\nInst suggested (1 r)\nInst purged (1 r)\nInst removed (2 r)\nInst twice (1 r)\nConf magma (1.1 r)\n";
+        let script = format!(
+            "set -eu\nmkdir packages site bin\nmv dpkg-query bin\nchmod +x bin/dpkg-query\nPATH=$PWD/bin:$PATH here=$PWD\n\
+             touch plain site/file\nln -s site/file linked\nkeep() {{ echo \"kept $*\"; }}\nsync() {{ :; }}\n\
+             echo 'magma 1.0' >ours\ncd packages\n{}\
+             echo \"added: $(echo $(cat ../added))\"\necho \"removed: $(cat ../removed)\"\nsed \"s|^${{here#/}}/||\" ../conffiles\n",
+            include_str!("way_back.sh").replace("find /etc", "find .")
+        );
+        let (_folder, output) =
+            in_folder(&[("simulated", simulated.as_bytes()), ("dpkg-query", dpkg.as_bytes())], &script);
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            "kept magma 1.0\nadded: suggested purged\nremoved: removed\nlinked\nsite/file\nplain\n",
+            "{output:?}"
+        );
     }
 
     const ORIGIN: &str = "http://192.168.60.10/magma";

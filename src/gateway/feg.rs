@@ -5,7 +5,7 @@
 mod prepare;
 mod switch;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};

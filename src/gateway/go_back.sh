@@ -20,6 +20,9 @@ done < ../stated
 tar -C / -xpf ../conffiles.tar || exit 1
 APT --no-download --allow-downgrades --reinstall $options install "$PWD"/*.deb ||
     dpkg --force-confold --force-overwrite --force-downgrade -i ./*.deb || exit 1
+if [ -s ../removed ]; then
+    dpkg --remove $(cat ../removed) || echo "these packages were removed once and stay: $(tr '\n' ' ' < ../removed)"
+fi
 if [ -s ../added ]; then
     dpkg --purge $(cat ../added) || echo "these packages are new and stay: $(tr '\n' ' ' < ../added)"
 fi

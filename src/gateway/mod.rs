@@ -25,7 +25,7 @@ pub(crate) use trouble::Trouble;
 
 use ground::{Ground, all_said};
 use health::{Health, Unit};
-use settling::{Settling, Unsettled, briefly};
+use settling::{Settling, Unsettled, Watched, briefly};
 
 use crate::config::Verify;
 use crate::event::{Class, Events, Problem, Step};
@@ -232,7 +232,8 @@ impl Gateway {
         let fine = |now: &Found| {
             now.health().has(self.required().into_iter().chain(before.health().running().map(str::to_owned)))
         };
-        let mut settling = Settling::new(briefly(verify), &fine, before.health().ignored(&self.required()));
+        let watched = Watched::AllBut(before.health().ignored(&self.required()));
+        let mut settling = Settling::new(briefly(verify), &fine, watched);
         let is_settled = settling.look(found, seen) || settling.look(now, Instant::now());
         let settled = if is_settled { Ok(()) } else { self.settle(step, settling, Some(stop)).await };
         match settled {
@@ -320,7 +321,8 @@ impl Gateway {
             }
             _ => Err("it is of another kind".to_owned()),
         };
-        let mut settling = Settling::new(verify.clone(), &fine, before.health().ignored(&self.required()));
+        let watched = Watched::AllBut(before.health().ignored(&self.required()));
+        let mut settling = Settling::new(verify.clone(), &fine, watched);
         if let Some(expected) = &expected {
             settling.look(&expected.switched.clone().into(), Instant::now());
         }
@@ -407,16 +409,22 @@ impl Gateway {
                 (Gateway::Feg(_), Found::Feg(now), Found::Feg(before)) => Feg::is_as_before(now, before),
                 _ => Err("it is of another kind".to_owned()),
             };
-            let settling = Settling::new(verify.clone(), &fine, before.health().ignored(&BTreeSet::new()));
+            // What the release brought and has left behind is not held against the way back.
+            let watched = Watched::Only(before.health().running().map(str::to_owned).collect());
+            let settling = Settling::new(verify.clone(), &fine, watched);
             let settled = self.settle(step, settling, None).await;
             settled.map_err(|why| why.unless(|why| Problem::testbed("it is not as it was").because(why)))
         };
         let Err(problem) = done.await else { return Ok(()) };
         self.resume(step).await;
+        Err(self.not_brought_back(problem))
+    }
+
+    fn not_brought_back(&self, problem: Problem) -> Problem {
         let mut mixed = Trouble::NotBroughtBack.on(self.name());
         mixed.causes.push(problem.message);
         mixed.causes.extend(problem.causes);
-        Err(mixed)
+        mixed
     }
 
     /// Puts back what was set aside, and takes the intent record away: the switch is over, one way or the other.
@@ -513,7 +521,9 @@ impl Gateway {
         ground.warn(Step::Recover, format!("run {} died while it switched this gateway to {}", intent.run, intent.to));
         // What that run started may still be at work.
         for job in ["activate", "restore"] {
-            ground.outlive_job(Step::Recover, &format!("{}-{job}", intent.run), self.activate_timeout()).await?;
+            let over =
+                ground.outlive_job(Step::Recover, &format!("{}-{job}", intent.run), self.activate_timeout()).await;
+            over.map_err(|problem| self.not_brought_back(problem))?;
         }
         self.restore(&intent.found, run, verify, Step::Recover).await?;
         self.finish(Step::Recover).await?;

@@ -18,12 +18,27 @@ pub(super) fn briefly(verify: &Verify) -> Verify {
 /// Says of what a gateway runs whether it is as it shall be, and why not.
 type Content<'a> = dyn Fn(&Found) -> Result<(), String> + Send + Sync + 'a;
 
-/// Looks at a gateway that settle the question whether it is as it shall be: `fine` is content, and no unit but the `ignored` has started
-/// anew, for `verify.stable`.
+/// What must not start anew.
+pub(super) enum Watched {
+    AllBut(BTreeSet<String>),
+    Only(BTreeSet<String>),
+}
+
+impl Watched {
+    fn has(&self, name: &str) -> bool {
+        match self {
+            Watched::AllBut(ignored) => !ignored.contains(name),
+            Watched::Only(names) => names.contains(name),
+        }
+    }
+}
+
+/// Looks at a gateway that settle the question whether it is as it shall be: `fine` is content, and none of the `watched` units has
+/// started anew, for `verify.stable`.
 pub(super) struct Settling<'a> {
     pub(super) verify: Verify,
     fine: &'a Content<'a>,
-    ignored: BTreeSet<String>,
+    watched: Watched,
     /// Since when it has been as it shall be, and with which marks.
     steady: Option<(Instant, BTreeMap<String, String>)>,
     /// Why it is not settled.
@@ -31,8 +46,8 @@ pub(super) struct Settling<'a> {
 }
 
 impl<'a> Settling<'a> {
-    pub(super) fn new(verify: Verify, fine: &'a Content<'a>, ignored: BTreeSet<String>) -> Settling<'a> {
-        Settling { verify, fine, ignored, steady: None, why: "it was not asked in time".to_owned() }
+    pub(super) fn new(verify: Verify, fine: &'a Content<'a>, watched: Watched) -> Settling<'a> {
+        Settling { verify, fine, watched, steady: None, why: "it was not asked in time".to_owned() }
     }
 
     /// Takes in what it ran `at` a moment. Returns whether it has settled.
@@ -41,7 +56,7 @@ impl<'a> Settling<'a> {
             self.is_not(why);
             return false;
         }
-        let marks = marks(now, &self.ignored);
+        let marks = marks(now, &self.watched);
         match &self.steady {
             Some((since, known)) if *known == marks => return at.duration_since(*since) >= self.verify.stable,
             Some((_, known)) => {
@@ -86,8 +101,8 @@ impl Unsettled {
 }
 
 /// The marks of what is up: they change when a unit starts anew.
-fn marks(found: &Found, ignored: &BTreeSet<String>) -> BTreeMap<String, String> {
-    let units = found.health().units.iter().filter(|(name, unit)| unit.is_up && !ignored.contains(*name));
+fn marks(found: &Found, watched: &Watched) -> BTreeMap<String, String> {
+    let units = found.health().units.iter().filter(|(name, unit)| unit.is_up && watched.has(name));
     units.map(|(name, unit)| (name.clone(), unit.mark.clone())).collect()
 }
 
@@ -124,7 +139,8 @@ mod tests {
     fn a_gateway_has_settled_when_nothing_has_started_anew_for_long_enough() {
         let stable = Duration::from_secs(10);
         let fine = |now: &Found| now.health().has(["mme".to_owned()].into_iter());
-        let mut settling = Settling::new(Verify { stable, timeout: stable * 2 }, &fine, ["off".to_owned()].into());
+        let watched = Watched::AllBut(["off".to_owned()].into());
+        let mut settling = Settling::new(Verify { stable, timeout: stable * 2 }, &fine, watched);
         let began = Instant::now();
         let at = |seconds: u64| began + Duration::from_secs(seconds);
         let up = agw_with(&[("mme", true, "1"), ("off", true, "1")]);
@@ -143,15 +159,30 @@ mod tests {
     }
 
     #[test]
+    fn of_what_was_not_there_before_nothing_is_asked() {
+        let stable = Duration::from_secs(10);
+        let fine = |_: &Found| Ok(());
+        let watched = Watched::Only(["mme".to_owned()].into());
+        let mut settling = Settling::new(Verify { stable, timeout: stable * 2 }, &fine, watched);
+        let began = Instant::now();
+        for second in 0..10 {
+            let brought = (second % 2 == 0, second.to_string());
+            let now = agw_with(&[("mme", true, "1"), ("brought", brought.0, &brought.1)]);
+            assert!(!settling.look(&now, began + Duration::from_secs(second)));
+        }
+        assert!(settling.look(&agw_with(&[("mme", true, "1")]), began + stable));
+    }
+
+    #[test]
     fn a_gateway_is_looked_at_again_when_it_may_have_settled_and_not_later() {
         let now = Instant::now();
         let fine = |_: &Found| Ok(());
         let verify = |stable| Verify { stable, timeout: Duration::from_secs(60) };
         let up = agw_with(&[("mme", true, "1")]);
-        let mut at_once = Settling::new(verify(Duration::ZERO), &fine, BTreeSet::new());
+        let mut at_once = Settling::new(verify(Duration::ZERO), &fine, Watched::Only(BTreeSet::new()));
         at_once.look(&up, now);
         assert_eq!(at_once.rest(now), Duration::ZERO);
-        let mut soon = Settling::new(verify(Duration::from_secs(5)), &fine, BTreeSet::new());
+        let mut soon = Settling::new(verify(Duration::from_secs(5)), &fine, Watched::Only(BTreeSet::new()));
         soon.look(&up, now);
         assert_eq!(soon.rest(now + Duration::from_secs(4)), Duration::from_secs(1));
         assert_eq!(soon.rest(now + Duration::from_secs(6)), Duration::ZERO);

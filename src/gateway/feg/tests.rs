@@ -260,7 +260,10 @@ fn a_container_that_has_said_nothing_is_not_asked_what_it_has_said() {
 }
 
 /// Runs a script with `NEXT`, `BACKUP` and the current folder in a folder of its own.
-fn in_folder(files: &[(&str, &[u8])], script: &str) -> (tempfile::TempDir, std::process::Output) {
+pub(in crate::gateway) fn in_folder(
+    files: &[(&str, &[u8])],
+    script: &str,
+) -> (tempfile::TempDir, std::process::Output) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().display().to_string();
     for (name, bytes) in files {
