@@ -168,22 +168,19 @@ impl Agw {
                 self.ground.warn(step, format!("`{package}` is not installed"));
             }
         }
-        let [simulate, way_back, download] = self.prepare_scripts(target, found);
+        let [simulate, download, way_back] = self.prepare_scripts(target, found);
         let (release, gateway) = (target.release.version(), &self.ground.name);
         let class = |said: &str| if is_about_the_release(said) { Class::Upgrade } else { Class::Testbed };
         let impossible =
             |said: String| Trouble::Uninstallable { release, class: class(&said) }.on(gateway).because(said);
         let not_fetched = |said: String| Trouble::Unfetched { release, class: class(&said) }.on(gateway).because(said);
         self.ground.must_root(step, &simulate, self.config.prepare_timeout, impossible).await?;
-        self.ground
-            .must_root(step, &way_back, self.config.prepare_timeout, |said| {
-                Trouble::NoWayBack.on(gateway).because(said)
-            })
-            .await?;
-        self.ground.must_root(step, &download, self.config.prepare_timeout, not_fetched).await.map(drop)
+        self.ground.must_root(step, &download, self.config.prepare_timeout, not_fetched).await?;
+        let no_way_back = |said: String| Trouble::NoWayBack.on(gateway).because(said);
+        self.ground.must_root(step, &way_back, self.config.prepare_timeout, no_way_back).await.map(drop)
     }
 
-    /// What `prepare` does on the host: asks apt what it would do, secures the way back, then downloads.
+    /// What `prepare` does on the host: asks apt what it would do, downloads it, then secures the way back from it.
     fn prepare_scripts(&self, target: &Target, found: &AgwFound) -> [String; 3] {
         let install = self.install(target);
         let simulate = format!(
@@ -192,11 +189,11 @@ impl Agw {
              grep '^Inst ' {BACKUP}/simulated || true"
         );
         let download = format!("{ENVIRONMENT}{APT} --download-only {install} 2>&1");
-        [simulate, self.way_back_script(found), download]
+        [simulate, download, self.way_back_script(found)]
     }
 
-    /// Keeps the packages that the switch replaces (from apt's cache, from the repository, or made from what is installed) and
-    /// their conffiles.
+    /// Keeps the packages that the switch replaces (from apt's cache, from the repository, or made from what is installed), their
+    /// conffiles, and what else it overwrites.
     fn way_back_script(&self, found: &AgwFound) -> String {
         let mut script = format!(
             "{ENVIRONMENT}set -eu\numask 077\ncd {BACKUP}/packages\n{}\n: > ../ours\n",
@@ -205,7 +202,7 @@ impl Agw {
         for (name, version) in &found.packages {
             script.push_str(&format!("printf '%s\\n' {} >> ../ours\n", quote(&format!("{name} {version}"))));
         }
-        script.push_str(include_str!("way_back.sh"));
+        script.push_str(&include_str!("way_back.sh").replace("CACHE", FOLDER));
         script
     }
 
@@ -480,23 +477,35 @@ mod tests {
     #[test]
     fn what_goes_back_is_what_dpkg_has_and_not_what_it_has_heard_of() {
         use crate::gateway::feg::tests::in_folder;
-        let dpkg = "#!/bin/sh\nhere=${PWD%/packages}\ncase $* in\n\
-                    *Conffiles*magma) printf '%s\\n' \" $here/linked 1\" \" $here/plain 2\" ' /gone 3' ;;\n*Conffiles*) ;;\n\
-                    *suggested) echo not-installed ;;\n*purged) exit 1 ;;\n*removed) echo config-files ;;\n\
-                    *twice) printf 'not-installed\\ninstalled\\n' ;;\n*) echo installed ;;\nesac\n";
-        let simulated = "Inst magma [1.0] (1.1 r)\nInst suggested (1 r)\nInst purged (1 r)\nInst removed (2 r)\nInst twice (1 r)\nConf magma (1.1 r)\n";
+        // The folder stands for the root of a host; of its packages, only `magma` is asked for what it has.
+        let dpkg = "#!/bin/sh\ncase $* in\n*Conffiles*magma) printf '%s\\n' \" $here/linked 1\" \" $here/plain 2\" ' /gone 3' ;;\n\
+                    *Conffiles*) ;;\n-L*) printf '%s\\n' \"$here/bin\" \"$here/own\" ;;\n*suggested) echo not-installed ;;\n*purged) exit 1 ;;\n\
+                    *removed) echo config-files ;;\n*twice) printf 'not-installed\\ninstalled\\n' ;;\n*) echo installed ;;\nesac\n";
+        let verify = "#!/bin/sh\nprintf '%s\\n' \"??5??????   $here/changed by hand\" \"??5?????? c $here/plain\" \"missing     $here/own\"\n";
+        // What the new package brings, as `tar -t` has it.
+        let deb =
+            "#!/bin/sh\ncd \"$here\" && tar -cf - --no-recursion --transform \"s,^\\.,.$here,\" ./bin ./own ./others ./site/file\n";
+        let simulated = "Inst magma [1.0] (1:1.1 r [amd64])\nInst suggested (1 r)\nInst purged (1 r)\nInst removed (2 r)\n\
+                         Inst twice (1 r)\nConf magma (1:1.1 r)\n";
         let script = format!(
-            "set -eu\nmkdir packages site bin\nmv dpkg-query bin\nchmod +x bin/dpkg-query\nPATH=$PWD/bin:$PATH here=$PWD\n\
-             touch plain site/file\nln -s site/file linked\nkeep() {{ echo \"kept $*\"; }}\nsync() {{ :; }}\n\
-             echo 'magma 1.0' >ours\ncd packages\n{}\
-             echo \"added: $(echo $(cat ../added))\"\necho \"removed: $(cat ../removed)\"\nsed \"s|^${{here#/}}/||\" ../conffiles\n",
-            include_str!("way_back.sh").replace("find /etc", "find .")
+            "set -eu\nmkdir packages site bin cache\nchmod +x dpkg dpkg-query dpkg-deb\nmv dpkg dpkg-query dpkg-deb bin\n\
+             export PATH=$PWD/bin:$PATH here=$PWD\ntouch plain own others 'changed by hand' site/file cache/magma_1%3a1.1_amd64.deb\n\
+             ln -s site/file linked\nkeep() {{ echo \"kept $*\"; }}\nsync() {{ :; }}\necho 'magma 1.0' >ours\ncd packages\n{}\
+             echo \"added: $(echo $(cat ../added))\"\necho \"removed: $(cat ../removed)\"\n\
+             for list in conffiles overwritten; do echo \"$list:\"; sed \"s|^${{here#/}}/||\" ../$list; tar -tf ../$list.tar | wc -l; done\n",
+            include_str!("way_back.sh").replace("find /etc", "find .").replace("CACHE", "../cache")
         );
-        let (_folder, output) =
-            in_folder(&[("simulated", simulated.as_bytes()), ("dpkg-query", dpkg.as_bytes())], &script);
+        let files: [(&str, &[u8]); 4] = [
+            ("simulated", simulated.as_bytes()),
+            ("dpkg-query", dpkg.as_bytes()),
+            ("dpkg", verify.as_bytes()),
+            ("dpkg-deb", deb.as_bytes()),
+        ];
+        let (_folder, output) = in_folder(&files, &script);
         assert_eq!(
             String::from_utf8_lossy(&output.stdout),
-            "kept magma 1.0\nadded: suggested purged\nremoved: removed\nlinked\nsite/file\nplain\n",
+            "kept magma 1.0\nadded: suggested purged\nremoved: removed\nconffiles:\nlinked\nsite/file\nplain\n3\n\
+             overwritten:\nchanged by hand\nothers\nsite/file\n3\n",
             "{output:?}"
         );
     }

@@ -26,6 +26,7 @@ fi
 if [ -s ../added ]; then
     dpkg --purge $(cat ../added) || echo "these packages are new and stay: $(tr '\n' ' ' < ../added)"
 fi
+[ ! -e ../overwritten.tar ] || tar -C / -xpf ../overwritten.tar || exit 1
 tar -C / -xpf ../conffiles.tar || exit 1
 while read -r file; do
     for left in "/$file".dpkg-* "/$file".ucf-*; do

@@ -1,5 +1,5 @@
-# Secures the way back, in the folder BACKUP/packages: what apt said it would do stands in ../simulated, and the packages of the
-# night in ../ours.
+# Secures the way back, in the folder BACKUP/packages: what apt said it would do stands in ../simulated, the packages of the night in
+# ../ours, and what will be installed in apt's cache.
 
 # What the switch takes along goes back too: `Inst libx [1.0] (1.1 …)` is replaced, `Inst liby (1.0 …)` is new.
 awk '$1 == "Inst" && $3 ~ /^\[/ { gsub(/[][]/, "", $3); print $2, $3 }' ../simulated > ../replaced
@@ -37,4 +37,26 @@ while read -r path _; do
     esac
 done < ../stated > ../conffiles
 tar -C / -cf ../conffiles.tar -T ../conffiles
+
+# What else the switch overwrites and the packages that are kept do not bring: files of theirs that the site has changed (`??5??????`, an
+# attribute, and the path, whose first slash is the 13th letter), and what belongs to other packages or to nobody.
+: > ../owned
+: > ../brought
+: > ../overwritten
+while read -r package _; do
+    dpkg-query -L "$package" >> ../owned
+    dpkg -V "$package" 2>/dev/null | awk '/^..5/ && substr($0, 11, 1) != "c" { print substr($0, 14) }' >> ../overwritten
+done < ../versions
+awk '$1 == "Inst" { for (i = 3; i <= NF; i++) if ($i ~ /^\(/) { print $2, substr($i, 2); break } }' ../simulated > ../installed
+while read -r package version; do
+    # apt keeps no copy of what it takes from a disk of this host.
+    for deb in CACHE/"${package%:*}_$(printf %s "$version" | sed 's/:/%3a/')"_*.deb; do
+        if [ -e "$deb" ]; then dpkg-deb --fsys-tarfile "$deb" | tar -t | sed -n 's,^\./\(.*[^/]\)$,\1,p' >> ../brought; fi
+    done
+done < ../installed
+sed 's,^/,,' ../owned | sort -u > ../owned.sorted
+sort -u ../brought | comm -23 - ../owned.sorted | while read -r path; do
+    if [ ! -d "/$path" ] && { [ -e "/$path" ] || [ -L "/$path" ]; }; then printf '%s\n' "$path"; fi
+done >> ../overwritten
+tar -C / -cf ../overwritten.tar -T ../overwritten
 sync

@@ -104,7 +104,11 @@ const ALL_BACK: &[&str] =
 const BOTH_BACK: &[&str] = &["agw restored to 1.8.0-1655110000-3f7c21ab", "feg1 restored to 3f7c21ab"];
 
 fn a_package_whose_postinst_fails_is_taken_back() {
-    taken_back(teravm("run --tag aa10f001")).left(ALL_BACK).says("activate failed on `agw`");
+    lab::reset();
+    // The release brings this file too.
+    lab::on("agw", "echo put here by hand >/usr/local/share/magma/site");
+    back_at(&state(), teravm("run --tag aa10f001")).left(ALL_BACK).says("activate failed on `agw`");
+    assert_eq!(lab::on("agw", "cat /usr/local/share/magma/site").trim(), "put here by hand");
 }
 
 fn a_service_that_dies_after_a_second() {
