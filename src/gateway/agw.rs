@@ -483,8 +483,7 @@ mod tests {
                     *removed) echo config-files ;;\n*twice) printf 'not-installed\\ninstalled\\n' ;;\n*) echo installed ;;\nesac\n";
         let verify = "#!/bin/sh\nprintf '%s\\n' \"??5??????   $here/changed by hand\" \"??5?????? c $here/plain\" \"missing     $here/own\"\n";
         // What the new package brings, as `tar -t` has it.
-        let deb =
-            "#!/bin/sh\ncd \"$here\" && tar -cf - --no-recursion --transform \"s,^\\.,.$here,\" ./bin ./own ./others ./site/file\n";
+        let deb = "#!/bin/sh\ncd \"$here\" && tar -cf - --no-recursion --transform \"s,^\\.,.$here,\" ./bin ./own ./others ./site/file\n";
         let simulated = "Inst magma [1.0] (1:1.1 r [amd64])\nInst suggested (1 r)\nInst purged (1 r)\nInst removed (2 r)\n\
                          Inst twice (1 r)\nConf magma (1:1.1 r)\n";
         let script = format!(
