@@ -398,8 +398,10 @@ fn forms(secret: &str) -> Vec<Vec<u8>> {
         let skip = [0, 2, 3][lead];
         for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
             let text = engine.encode(&shifted);
-            let own = shifted.len() * 8 / 6;
-            forms.push(text.as_bytes()[skip..own.max(skip)].to_vec());
+            // All that is its own; and the whole groups alone, for what ends with them.
+            for own in [shifted.len() * 8 / 6, shifted.len() / 3 * 4] {
+                forms.push(text.as_bytes()[skip..own.max(skip)].to_vec());
+            }
         }
     }
     forms
@@ -509,6 +511,8 @@ mod tests {
                 let clean = redactor.text(&text);
                 assert!(clean.contains(MASK), "{secret} at {lead}: {clean}");
                 assert_eq!(clean.len(), text.len() - own + MASK.len(), "{secret} at {lead}: {clean}");
+                let whole = &text[[0, 2, 3][lead]..(lead + secret.len()) / 3 * 4];
+                assert!(whole.len() < SHORTEST || redactor.text(whole) == MASK, "{secret} at {lead}: {whole}");
             }
         }
     }
