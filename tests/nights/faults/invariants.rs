@@ -151,8 +151,25 @@ pub(super) fn gateways(leaves: Leaves, before: &Testbed, told: &Told) -> Result<
     }
 }
 
+/// The processes of NG40's user that run a suite.
+const RUNS: &str = "pgrep -af -u ng40 'ng40test|teravm' || true";
+
+/// A suite's deadline, as the rows have it, and the time for its end.
+const DEADLINE: Duration = Duration::from_secs(150);
+
+/// The run of a night that was killed goes on without it: to its end, and not beyond its deadline.
+fn await_the_run() {
+    let since = std::time::Instant::now();
+    while !lab::on("ng40", RUNS).trim().is_empty() && since.elapsed() < DEADLINE {
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}
+
 /// Nothing of ours is left, on the CI node and in the lab.
 pub(super) fn tidy(last: &Told, told: &Told) -> Result<(), String> {
+    if told.code.is_none() {
+        await_the_run();
+    }
     let mut left = Vec::new();
     if last.code.is_some() {
         left.extend(last.is_tidy().err());
@@ -165,7 +182,7 @@ pub(super) fn tidy(last: &Told, told: &Told) -> Result<(), String> {
         }
     };
     must_be_silent("ng40", "the lock", "ls /home/ng40/.teravm-ci/lock 2>/dev/null || true");
-    must_be_silent("ng40", "a run", "pgrep -af -u ng40 'ng40test|teravm' || true");
+    must_be_silent("ng40", "a run", RUNS);
     for host in ["agw", "feg1", "feg2"] {
         must_be_silent(host, "an intent record", "ls /var/lib/teravm-ci/intent.json 2>/dev/null || true");
         must_be_silent(host, "a job", "pgrep -af '[t]eravm-ci/jobs' || true");
