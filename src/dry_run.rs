@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use futures_util::future::join_all;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::config::format_duration;
@@ -23,7 +22,7 @@ use crate::signals;
 use crate::stop::Stop;
 use crate::summary::Status;
 use crate::terminal::{print, remark};
-use crate::upgrade::{Switch, resolve};
+use crate::upgrade::{Switch, recover, resolve};
 use crate::vpn;
 
 /// Stands for a number of seconds in what is only said.
@@ -112,13 +111,8 @@ impl Rehearsal<'_> {
 
     /// The gateways that can be read, and what they run.
     async fn look(&self, gateways: Vec<Gateway>) -> (Vec<Gateway>, Vec<Found>) {
-        let looked = join_all(gateways.iter().map(|gateway| gateway.take_over(SOME_RUN, &self.plan.verify))).await;
-        let known = gateways.into_iter().zip(looked).filter_map(|(gateway, looked)| {
-            let looked = looked.map_err(|problem| {
-                self.events.start(Step::Recover, Some(gateway.name())).failed(problem);
-            });
-            looked.ok().map(|(_, found)| (gateway, found))
-        });
+        let found = recover(&gateways, SOME_RUN, &self.plan.verify, self.events).await;
+        let known = gateways.into_iter().zip(found).filter_map(|(gateway, found)| Some((gateway, found?)));
         known.unzip()
     }
 
@@ -142,7 +136,7 @@ impl Rehearsal<'_> {
         story.listen();
         for (gateway, found) in meant.iter().filter(|(gateway, _)| story.is_switched(gateway)) {
             let restored = gateway.restore(found, SOME_RUN, verify, Step::Restore).await;
-            if let Err(problem) = restored.and(gateway.finish(Step::Restore).await) {
+            if let Err(problem) = restored.and(gateway.finish(Step::Restore, None).await) {
                 self.events.start(Step::Restore, Some(gateway.name())).failed(problem);
             }
         }

@@ -22,7 +22,7 @@ use crate::remote::{self, Turns};
 use crate::results::Results;
 use crate::signals;
 use crate::stop::Stop;
-use crate::upgrade::{Switch, Switched, resolve};
+use crate::upgrade::{Switch, Switched, recover, resolve};
 use crate::vpn;
 
 /// Runs the night to its end. All news, good and bad, are events; nothing else comes back.
@@ -171,7 +171,8 @@ impl Night<'_> {
         let results = Results::new(&self.plan.results);
         let began = Instant::now();
         let gateways = self.lab.gateways(&self.plan.lab, self.events, Some(&self.plan.run));
-        let Some(found) = self.recover_and_look(&gateways).await else { return };
+        let found = recover(&gateways, &self.plan.run, &self.plan.verify, self.events).await;
+        let Some(found) = found.into_iter().collect::<Option<Vec<Found>>>() else { return };
         let seen = Instant::now();
         let switched = match &self.plan.upgrade {
             None => {
@@ -202,21 +203,6 @@ impl Night<'_> {
             }
         };
         join(tested, self.collect(&gateways, &found, began, &results)).await;
-    }
-
-    /// Brings back what an earlier run left in mid-switch, then reads what every gateway runs.
-    async fn recover_and_look(&self, gateways: &[Gateway]) -> Option<Vec<Found>> {
-        let found = join_all(gateways.iter().map(|gateway| async move {
-            let stage = self.events.start(Step::Recover, Some(gateway.name()));
-            let looked = gateway.take_over(&self.plan.run, &self.plan.verify).await;
-            let looked = stage.end(looked, |(recovered, _)| match recovered {
-                Some(release) => format!("runs {release} again"),
-                None => "nothing to recover".to_owned(),
-            });
-            looked.ok().map(|(_, found)| found)
-        }))
-        .await;
-        found.into_iter().collect()
     }
 
     /// Brings the gateways that the plan names to the release that was asked for.

@@ -1,5 +1,5 @@
-//! One release for all gateways, or back: resolve, prepare everywhere, switch everywhere, verify everywhere, or restore
-//! everywhere. Each gateway's outcome is said by itself.
+//! One release for all gateways, or back: recover everywhere, resolve, prepare everywhere, switch everywhere, verify everywhere, or
+//! restore everywhere. Each gateway's outcome is said by itself.
 //!
 //! Knows the order and nothing of apt or compose.
 
@@ -9,14 +9,45 @@ use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
 
 use crate::config::{Verify, format_duration};
-use crate::event::{EventKind, Events, GatewayOutcome, Problem, Step};
-use crate::gateway::{Answer, Feg, FegFound, Found, Gateway, Login, Prepared, Target};
+use crate::event::{EventKind, Events, GatewayOutcome, Problem, Stage, Step};
+use crate::gateway::{Answer, Feg, FegFound, Found, Gateway, Left, Login, Prepared, Recovered, Target};
 use crate::plan::Upgrade;
 use crate::release::{Policy, Release, Wanted, compare_versions};
 use crate::stop::Stop;
 
 /// About so many releases a registry is asked at once: the newest is often not whole yet, and the one behind it is.
 const AT_ONCE: usize = 2;
+
+/// Makes all gateways this run's, and ends what an earlier run has left in mid-switch, on all alike: it goes back to what ran before.
+/// But a run that has died while it closed its switch had them all at its release, and has closed it on some perhaps: these say so,
+/// and the others are closed too. Returns what each runs, where that could be done.
+pub(crate) async fn recover(gateways: &[Gateway], run: &str, verify: &Verify, events: &Events) -> Vec<Option<Found>> {
+    let begun = gateways.iter().map(|gateway| events.start(Step::Recover, Some(gateway.name())));
+    let stages: Vec<Stage> = begun.collect();
+    let left = join_all(gateways.iter().map(Gateway::take_over)).await;
+    let kept: Vec<Option<bool>> = left.iter().map(|here| is_kept(here.as_ref().ok()?, &left)).collect();
+    let legs = gateways.iter().zip(stages).zip(left.into_iter().zip(kept));
+    join_all(legs.map(|((gateway, stage), (left, is_kept))| async move {
+        let recovered = match left {
+            Ok(left) => gateway.recover(left, is_kept, run, verify).await,
+            Err(problem) => Err(problem),
+        };
+        let recovered = stage.end(recovered, |(recovered, _)| match recovered {
+            Recovered::Nothing => "nothing to recover".to_owned(),
+            Recovered::BroughtBack(release) => format!("runs {release} again"),
+            Recovered::Kept(release) => format!("keeps {release}"),
+        });
+        recovered.ok().map(|(_, found)| found)
+    }))
+    .await
+}
+
+/// Whether the switch that a gateway was left in is kept on any. None where it is not, but not every gateway has said so.
+fn is_kept(here: &Left, all: &[Result<Left, Problem>]) -> Option<bool> {
+    let run = here.switched_by()?;
+    let is_kept = all.iter().flatten().any(|left| left.keeps(run));
+    (is_kept || all.iter().all(Result::is_ok)).then_some(is_kept)
+}
 
 /// Finds the release that was asked for: one that every gateway that is to be upgraded can have.
 ///
@@ -341,10 +372,10 @@ impl<'g> Switch<'_, 'g> {
             is_well = verified.iter().all(Result::is_ok);
         }
         if is_well {
-            let closed = join_all(ready.iter().map(|leg| leg.gateway.finish(Step::Verify))).await;
+            let closed = join_all(ready.iter().map(|leg| leg.gateway.finish(Step::Verify, Some(self.run)))).await;
             for (leg, closed) in ready.iter().zip(closed) {
                 if let Err(problem) = closed {
-                    // It runs the release; what is left behind would have the next run undo it.
+                    // It runs the release; what is left behind is the next run's.
                     self.events.start(Step::Verify, Some(leg.gateway.name())).failed(problem);
                     is_well = false;
                 }
@@ -364,7 +395,7 @@ impl<'g> Switch<'_, 'g> {
                 |leg| leg.gateway.name(),
                 |leg| async move {
                     leg.gateway.restore(&leg.before, self.run, self.verify, Step::Restore).await?;
-                    leg.gateway.finish(Step::Restore).await
+                    leg.gateway.finish(Step::Restore, None).await
                 },
                 |()| "runs again what it ran".to_owned(),
             )

@@ -45,6 +45,8 @@ const NEXT: &str = "/var/lib/teravm-ci/next";
 const QUIESCED: &str = "/var/lib/teravm-ci/quiesced";
 /// Says, while a switch is under way, what the gateway ran before.
 const INTENT: &str = "/var/lib/teravm-ci/intent.json";
+/// Says whose switch was the last that was closed with its release kept. Stays: the other gateways' may not be closed yet.
+const KEPT: &str = "/var/lib/teravm-ci/kept";
 /// The run that has the gateway.
 const RUN: &str = "/var/lib/teravm-ci/run";
 /// The last command that has changed something, by number.
@@ -102,6 +104,39 @@ struct Intent {
     run: String,
     to: String,
     found: Found,
+}
+
+/// What an earlier run has left on a gateway.
+#[derive(Debug)]
+pub(crate) struct Left {
+    /// Of the switch that it has not closed here.
+    intent: Option<Intent>,
+    /// The run whose switch was the last that was closed here with its release kept.
+    kept: String,
+    found: Found,
+}
+
+impl Left {
+    /// The run that has died in mid-switch here, if one has.
+    pub(crate) fn switched_by(&self) -> Option<&str> {
+        self.intent.as_ref().map(|intent| intent.run.as_str())
+    }
+
+    /// Whether the release of this run's switch is kept here.
+    pub(crate) fn keeps(&self, run: &str) -> bool {
+        self.kept == run
+    }
+}
+
+/// What became of what an earlier run had left on a gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Recovered {
+    /// It had left nothing.
+    Nothing,
+    /// It was brought back to this release.
+    BroughtBack(String),
+    /// It keeps this release, as the other gateways do.
+    Kept(String),
 }
 
 /// A gateway of the setup.
@@ -427,12 +462,19 @@ impl Gateway {
         mixed
     }
 
-    /// Puts back what was set aside, and takes the intent record away: the switch is over, one way or the other.
-    pub(crate) async fn finish(&self, step: Step) -> Result<(), Problem> {
-        let mut script = match self {
-            Gateway::Agw(_) => "set -e\n".to_owned(),
-            Gateway::Feg(feg) => feg.finish_script(),
-        };
+    /// Puts back what was set aside, and takes the intent record away: the switch is over, one way or the other. Where its release
+    /// is kept on every gateway, that is `kept_by` this run, and the first gateway to know it has decided for all.
+    pub(crate) async fn finish(&self, step: Step, kept_by: Option<&str>) -> Result<(), Problem> {
+        let mut script = "set -e\n".to_owned();
+        if let Some(run) = kept_by {
+            script.push_str(&format!(
+                "printf '%s\\n' {} > {KEPT}.new\nsync {KEPT}.new\nmv {KEPT}.new {KEPT}\nsync {STATE}\n",
+                quote(run)
+            ));
+        }
+        if let Gateway::Feg(feg) = self {
+            script.push_str(&feg.finish_script());
+        }
         script.push_str(&format!("rm -f {INTENT} {INTENT}.new\nrm -rf {NEXT} {STATE}/jobs\nsync\n"));
         let ground = self.ground();
         if ground.is_only_looked_at() {
@@ -484,41 +526,61 @@ impl Gateway {
         self.ground().warn(step, format!("what was set aside is still in {QUIESCED}: {failed}"));
     }
 
-    /// Makes the gateway its run's, brings it back where an earlier run left it in mid-switch, and reads what it runs. Also returns what
-    /// it was brought back to, if there was such a thing.
-    pub(crate) async fn take_over(&self, run: &str, verify: &Verify) -> Result<(Option<String>, Found), Problem> {
+    /// Makes the gateway its run's, and reads what an earlier run has left here and what it runs.
+    pub(crate) async fn take_over(&self) -> Result<Left, Problem> {
         let ground = self.ground();
-        let questions = format!("cat {INTENT} 2>/dev/null\necho ---\n{}", self.found_script());
+        let questions =
+            format!("cat {INTENT} 2>/dev/null\necho ---\ncat {KEPT} 2>/dev/null\necho ---\n{}", self.found_script());
         let output = ground.claim(Step::Recover, &questions).await?;
         let said = output.text();
-        let Some((intent, found)) = said.split_once("---\n") else {
+        let mut parts = said.splitn(3, "---\n");
+        let (Some(intent), Some(kept), Some(found)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(ground.answer("write down whose it is", &output).err().unwrap_or_else(|| {
                 let why = agw::last_lines(&all_said(&output), 5);
                 Trouble::Unanswered { what: "write down whose it is" }.on(self.name()).because(why)
             }));
         };
-        if intent.trim().is_empty() {
-            ground.answer("read what the gateway runs", &output)?;
-            return Ok((None, self.parse_found(found)));
-        }
-        // What it runs was asked too early.
-        let recovered = self.recover(intent, run, verify).await?;
-        if let Some(release) = &recovered {
-            if ground.is_only_looked_at() {
-                ground.note(Step::Recover, format!("it runs {release} then; what follows goes by what it runs now"));
-            } else {
-                ground.warn(Step::Recover, format!("brought back to {release} after a run that died in mid-switch"));
+        let intent = match intent.trim() {
+            "" => {
+                ground.answer("read what the gateway runs", &output)?;
+                None
             }
-        }
+            text => Some(
+                serde_json::from_str(text)
+                    .map_err(|error| Trouble::IntentUnreadable.on(self.name()).because_of(&error))?,
+            ),
+        };
+        Ok(Left { intent, kept: kept.trim().to_owned(), found: self.parse_found(found) })
+    }
+
+    /// Ends the switch that an earlier run has left here: closes it where its release `is_kept`, and else goes back to what ran
+    /// before it. Where that is not known, nothing is done. Returns what runs then.
+    pub(crate) async fn recover(
+        &self,
+        left: Left,
+        is_kept: Option<bool>,
+        run: &str,
+        verify: &Verify,
+    ) -> Result<(Recovered, Found), Problem> {
+        let Some(intent) = left.intent else { return Ok((Recovered::Nothing, left.found)) };
+        let ground = self.ground();
+        ground.warn(Step::Recover, format!("run {} died while it switched this gateway to {}", intent.run, intent.to));
+        let recovered = match is_kept {
+            None => return Err(Trouble::Undecided.on(self.name())),
+            Some(true) => {
+                self.finish(Step::Recover, Some(&intent.run)).await?;
+                ground.warn(Step::Recover, format!("keeps {}: all gateways had come to it", intent.to));
+                Recovered::Kept(intent.to)
+            }
+            Some(false) => Recovered::BroughtBack(self.bring_back(&intent, run, verify).await?),
+        };
+        // What it runs was asked too early.
         Ok((recovered, self.found(Step::Recover).await?))
     }
 
     /// Brings it back from the switch of which a record tells, and returns to what.
-    async fn recover(&self, intent: &str, run: &str, verify: &Verify) -> Result<Option<String>, Problem> {
+    async fn bring_back(&self, intent: &Intent, run: &str, verify: &Verify) -> Result<String, Problem> {
         let ground = self.ground();
-        let intent: Intent = serde_json::from_str(intent)
-            .map_err(|error| Trouble::IntentUnreadable.on(self.name()).because_of(&error))?;
-        ground.warn(Step::Recover, format!("run {} died while it switched this gateway to {}", intent.run, intent.to));
         // What that run started may still be at work.
         for job in ["activate", "restore"] {
             let over =
@@ -526,8 +588,14 @@ impl Gateway {
             over.map_err(|problem| self.not_brought_back(problem))?;
         }
         self.restore(&intent.found, run, verify, Step::Recover).await?;
-        self.finish(Step::Recover).await?;
-        Ok(self.release_of(&intent.found))
+        self.finish(Step::Recover, None).await?;
+        let release = self.release_of(&intent.found).unwrap_or_else(|| "what it ran".to_owned());
+        if ground.is_only_looked_at() {
+            ground.note(Step::Recover, format!("it runs {release} then; what follows goes by what it runs now"));
+        } else {
+            ground.warn(Step::Recover, format!("brought back to {release} after a run that died in mid-switch"));
+        }
+        Ok(release)
     }
 
     /// Asks until it has settled, or the deadline has passed.

@@ -51,6 +51,7 @@ pub(crate) enum Trouble<'a> {
     },
     NoIntent,
     IntentUnreadable,
+    Undecided,
     Meddled,
     Unhealthy {
         release: &'a str,
@@ -75,9 +76,11 @@ impl Trouble<'_> {
             | Trouble::Unpulled { class, .. }
             | Trouble::ComposeRefuses { class, .. } => class,
             Trouble::Unhealthy { .. } | Trouble::NotCheckedIn => Class::Upgrade,
-            Trouble::IntentUnreadable | Trouble::NotBroughtBack | Trouble::NotClosed | Trouble::OfAnotherKind => {
-                Class::Mixed
-            }
+            Trouble::IntentUnreadable
+            | Trouble::Undecided
+            | Trouble::NotBroughtBack
+            | Trouble::NotClosed
+            | Trouble::OfAnotherKind => Class::Mixed,
             Trouble::Unanswered { .. }
             | Trouble::NoRoom
             | Trouble::OfAnotherRun
@@ -129,6 +132,7 @@ impl Trouble<'_> {
             Trouble::Meddled => format!("`{gateway}` could not be judged in peace"),
             Trouble::Unhealthy { release } => format!("`{gateway}` is not healthy on {release}"),
             Trouble::NotCheckedIn => format!("`{gateway}` does not check in"),
+            Trouble::Undecided => format!("`{gateway}` was left in mid-switch, and stays so for now"),
             Trouble::NotBroughtBack => format!("`{gateway}` could not be brought back to what it ran"),
             Trouble::NotClosed => format!("the switch could not be closed on `{gateway}`"),
             Trouble::OfAnotherKind => format!("what is recorded of `{gateway}` is of another kind of gateway"),
@@ -170,6 +174,9 @@ impl Trouble<'_> {
                     "a run died here in mid-switch; bring the gateway to a known release by hand, then remove {INTENT}"
                 );
             }
+            Trouble::Undecided => {
+                "only all gateways together know whether it goes back or on; mend the one that does not answer, and run again"
+            }
             Trouble::Meddled => "somebody else is at work on this gateway",
             Trouble::Unhealthy { .. } | Trouble::NotCheckedIn => {
                 return format!("its journal is in `hosts/{gateway}/`");
@@ -178,7 +185,9 @@ impl Trouble<'_> {
                 return format!("look at the host; what was kept is in {BACKUP}, and the next run tries again");
             }
             Trouble::NotClosed => {
-                return format!("look at the host; as long as {INTENT} is there, the next run takes the switch back");
+                return format!(
+                    "look at the host; while {INTENT} is there, the next run closes the switch as on the other gateways, or takes it back"
+                );
             }
             Trouble::OfAnotherKind => {
                 return format!("does `setups` in the config call it what it is? The record is {INTENT}");
@@ -216,6 +225,7 @@ mod tests {
             Trouble::RegistryWillNotSay { .. } => Trouble::RegistryWillNotSay { reference },
             Trouble::NoIntent => Trouble::NoIntent,
             Trouble::IntentUnreadable => Trouble::IntentUnreadable,
+            Trouble::Undecided => Trouble::Undecided,
             Trouble::Meddled => Trouble::Meddled,
             Trouble::Unhealthy { .. } => Trouble::Unhealthy { release },
             Trouble::NotCheckedIn => Trouble::NotCheckedIn,

@@ -19,6 +19,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("containers_that_exit_again_and_again_take_the_release_back", containers_that_exit_again_and_again),
     ("what_ran_runs_again_although_the_env_names_what_never_ran", what_ran_runs_again),
     ("a_night_that_is_killed_while_it_switches_is_recovered_by_the_next", a_night_that_is_killed_while_it_switches),
+    (
+        "a_night_that_is_killed_while_it_closes_its_switch_has_switched_all",
+        a_night_that_is_killed_while_it_closes_its_switch,
+    ),
     ("the_first_night_is_as_its_dry_run_and_takes_the_newest_complete_release", the_first_night_is_as_its_dry_run),
     ("the_second_night_leaves_everything_alone", the_second_night_leaves_everything_alone),
     ("a_dry_run_tells_that_all_is_there_already", dry_run::a_dry_run_tells_that_all_is_there_already),
@@ -169,6 +173,34 @@ fn a_night_that_is_killed_while_it_switches() {
         "feg2 upgraded 3f7c21ab -> 5d2e8f90",
     ]);
     assert_eq!(lab::package("magma"), format!("ii {NEWEST}"), "{told}");
+}
+
+/// All gateways run the release, and only some know it: the others do not go back.
+fn a_night_that_is_killed_while_it_closes_its_switch() {
+    lab::reset();
+    let hurried = |words| teravm(words).with_one_feg().with("lock.expire", "3s").with("lock.renew", "1s");
+    let mut night = hurried("upgrade").may_leave_things().start();
+    night.until(r#""event":"step_started","step":"verify""#);
+    let is_open = |host| !lab::on(host, "ls /var/lib/teravm-ci/intent.json 2>/dev/null || true").is_empty();
+    lab::on("feg1", "setsid -f flock /var/lib/teravm-ci/guard sleep 300 >/dev/null 2>&1 </dev/null");
+    lab::wait_for("the AGW's switch to be closed", Duration::from_secs(60), || !is_open("agw"));
+    assert!(is_open("feg1"), "somebody holds its guard");
+    night.signal("-KILL");
+    let killed = night.end();
+    // As long as not all of them can say how it ended, nothing is done.
+    let state = "/var/lib/teravm-ci";
+    lab::on("agw", &format!("mount --bind {state} {state} && mount -o remount,bind,ro {state}"));
+    let told = hurried("upgrade --wait 1m").in_the_place_of(&killed).run().exits(5);
+    let told = told.says("`feg1` was left in mid-switch, and stays so for now");
+    lab::on("agw", &format!("umount {state}"));
+    lab::on("feg1", "kill $(pgrep -f '[s]leep 300')");
+    assert!(is_open("feg1"), "{told}");
+    let told = hurried("test").list("working_testplan_gxgy_CI_run.ntl").run().exits(0);
+    let told = told.says("feg1: keeps 1.9.1-1668500000-5d2e8f90: all gateways had come to it");
+    assert!(["agw", "feg1"].into_iter().all(|host| !is_open(host)), "{told}");
+    assert_eq!(lab::package("magma"), format!("ii {NEWEST}"), "{told}");
+    let told = hurried("upgrade").run().exits(0);
+    assert!(told.gateways().iter().all(|gateway| gateway.contains("unchanged")), "{told}");
 }
 
 fn the_first_night_is_as_its_dry_run() {

@@ -124,12 +124,6 @@ impl Feg {
 
     /// What ends a switch, one way or the other.
     pub(in crate::gateway) fn finish_script(&self) -> String {
-        format!(
-            "{}set -e\n{}{}{}",
-            self.preamble(),
-            Self::resume_script(),
-            Self::forget_way_back(),
-            Self::keep_services()
-        )
+        format!("{}{}{}{}", self.preamble(), Self::resume_script(), Self::forget_way_back(), Self::keep_services())
     }
 }
