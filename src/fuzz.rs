@@ -11,14 +11,16 @@ pub use crate::ng40::fuzz::console;
 pub use crate::report::fuzz::reports;
 pub use crate::vpn::fuzz::{management, profile};
 
+/// A room by its name, and what has it do its work once: that returns how much came of it.
+pub type Room = (&'static str, Box<dyn Fn() -> usize>);
+
 /// The rooms whose cost is measured by itself (`tests/bench/rooms`), by name: reading a saved console, and writing each report of what
-/// it came to. Each returns how much came of it.
-#[cfg(fuzzing)]
-pub fn rooms(file: &std::path::Path) -> Vec<(&'static str, Box<dyn Fn() -> usize>)> {
+/// it came to.
+pub fn rooms(file: &std::path::Path) -> Vec<Room> {
     let console = std::fs::read(file).expect("the console can be read");
-    let summary = std::rc::Rc::new(crate::offline::told(file, None).expect("the console can be read"));
-    let mut rooms: Vec<(&str, Box<dyn Fn() -> usize>)> =
-        vec![("read", Box::new(move || crate::ng40::fuzz::cases(&console)))];
+    let summary =
+        std::rc::Rc::new(crate::offline::told(file, None, |_| Default::default()).expect("the console can be read"));
+    let mut rooms: Vec<Room> = vec![("read", Box::new(move || crate::ng40::fuzz::cases(&console)))];
     for (name, write) in crate::report::fuzz::WRITERS {
         let summary = std::rc::Rc::clone(&summary);
         rooms.push((name, Box::new(move || write(&summary).len())));

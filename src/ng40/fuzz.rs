@@ -71,7 +71,6 @@ fn choose(input: &mut Unstructured<'_>) -> Result<(Rules, End, Cuts)> {
 }
 
 /// Reads a console as `report` does, and returns how many cases it has.
-#[cfg(fuzzing)]
 pub(crate) fn cases(console: &[u8]) -> usize {
     let mut reading = Reading::new(Rules::default());
     for piece in console.chunks(256 * 1024) {

@@ -19,9 +19,10 @@ use crate::gate::{CameTo, Exceeded, Flaky, Gate, KnownFailure, MaxDuration, Requ
 use crate::memory::{CaseMemory, Memory, Past, StepMemory, SuiteMemory};
 use crate::summary::{JudgedSuite, Status, Summary};
 
+type Writer = fn(&Summary) -> String;
+
 /// The reports that are documents, by the names of their files.
-#[cfg(fuzzing)]
-pub(crate) const WRITERS: [(&str, fn(&Summary) -> String); 4] = [
+pub(crate) const WRITERS: [(&str, Writer); 4] = [
     ("junit.xml", junit::document),
     ("run.json", record::document),
     ("summary.md", markdown::document),
