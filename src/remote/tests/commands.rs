@@ -195,7 +195,9 @@ async fn a_session_killed_in_mid_command_is_a_lost_connection_and_the_next_comma
     host.reconnect().await.unwrap();
     assert_eq!(host.run("echo again").await.unwrap().text(), "again");
     // Between two commands nothing is lost, and nobody needs to hear of it.
+    assert!(sshd.has_clients());
     sshd.signal_sessions(Signal::KILL);
+    until("our end has noticed", || !sshd.has_clients()).await;
     assert_eq!(host.run("echo and again").await.unwrap().text(), "and again");
 }
 

@@ -112,6 +112,16 @@ impl Sshd {
         self.path("jobs").join(name).display().to_string()
     }
 
+    /// Whether a client has its end of a connection still open: it has not noticed yet that the other end is gone.
+    pub(super) fn has_clients(&self) -> bool {
+        const OPEN: [&str; 2] = ["01", "08"];
+        let port = format!(":{:04X}", self.port);
+        fs::read_to_string("/proc/net/tcp").expect("it is Linux").lines().any(|line| {
+            let words: Vec<&str> = line.split_ascii_whitespace().collect();
+            words[2].ends_with(&port) && OPEN.contains(&words[3])
+        })
+    }
+
     /// Sends a signal to the processes that serve connections, and to those behind them that are still sshd.
     pub(super) fn signal_sessions(&self, signal: Signal) {
         let mut parents = vec![self.server.id()];
