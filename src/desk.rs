@@ -198,7 +198,7 @@ pub(crate) async fn on_host(
 }
 
 /// Says on standard error what goes wrong on the way, for the commands that have no reports.
-pub(crate) async fn heard(mut inbox: tokio::sync::mpsc::UnboundedReceiver<event::Event>) {
+pub(crate) async fn heard(mut inbox: event::Inbox) {
     while let Some(event) = inbox.recv().await {
         remark_on(&event);
     }

@@ -6,11 +6,9 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use tokio::sync::mpsc::UnboundedReceiver;
-
 use crate::config::format_duration;
 use crate::desk;
-use crate::event::{self, Event, EventKind, Events, GatewayOutcome, Problem, Step, StepOutcome};
+use crate::event::{self, EventKind, Events, GatewayOutcome, Inbox, Problem, Step, StepOutcome};
 use crate::gateway::{self, Found, Gateway, SOME_RUN};
 use crate::lock::{Lock, Owner};
 use crate::ng40::Tester;
@@ -192,7 +190,7 @@ enum Said {
 
 /// What was said, by step and host.
 struct Story {
-    inbox: UnboundedReceiver<Event>,
+    inbox: Inbox,
     said: Vec<(Step, Option<String>, Said)>,
     switched: Vec<String>,
     /// Whether the night could be rehearsed at all.
@@ -202,7 +200,7 @@ struct Story {
 }
 
 impl Story {
-    fn new(inbox: UnboundedReceiver<Event>) -> Story {
+    fn new(inbox: Inbox) -> Story {
         Story { inbox, said: Vec::new(), switched: Vec::new(), is_begun: false, code: None }
     }
 
@@ -214,7 +212,7 @@ impl Story {
 
     /// Takes in what was said so far.
     fn listen(&mut self) {
-        while let Ok(event) = self.inbox.try_recv() {
+        while let Some(event) = self.inbox.try_recv() {
             desk::remark_on(&event);
             self.hear(event.kind);
         }

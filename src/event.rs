@@ -4,8 +4,11 @@
 //! alive, and it knows nothing of how it will be shown. `events.jsonl` is these events, one a line; fields are added
 //! and never change their meaning.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -13,6 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::error::told;
 use crate::gate::Gate;
+use crate::limit::{LineLimit, LineRate};
 use crate::memory::Memory;
 use crate::secret::Redactor;
 
@@ -55,7 +59,8 @@ pub(crate) enum EventKind {
         level: Level,
         text: String,
     },
-    /// A line that a program printed while it worked for us.
+    /// A line that a program printed while it worked for us. There are limits to how many of them become events; a line in brackets
+    /// counts those that are missing in its place.
     Output {
         step: Step,
         host: Option<String>,
@@ -461,26 +466,119 @@ pub(crate) struct SuiteEnd {
     pub problem: Option<Problem>,
 }
 
+/// What of a host's output becomes events, for each step: all of an upgrade's, and of a program that prints without end what a person
+/// can follow.
+const OUTPUT: LineRate = LineRate { burst: 512 * 1024, per_second: 8 * 1024, total: 2 * 1024 * 1024 };
+
+/// So many bytes of output may wait for the reporters; what comes beyond that is counted.
+const WAITING: usize = 4 * 1024 * 1024;
+
 /// Where the work says what happened. Cheap to clone; the night's inbox ends when the last one is dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Events {
     sender: mpsc::UnboundedSender<Event>,
     redactor: Redactor,
+    output: Arc<Mutex<Outputs>>,
+    /// The bytes of output that no reporter has heard yet.
+    waiting: Arc<AtomicUsize>,
+}
+
+/// What was told of the output of each step on each host.
+type Outputs = HashMap<(Step, Option<String>), LineLimit>;
+
+/// Where the events of a night are heard, in order.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    receiver: mpsc::UnboundedReceiver<Event>,
+    waiting: Arc<AtomicUsize>,
 }
 
 /// Returns the two ends of a night's events. What passes carries no secret that `redactor` knows.
-pub(crate) fn channel(redactor: Redactor) -> (Events, mpsc::UnboundedReceiver<Event>) {
-    let (sender, inbox) = mpsc::unbounded_channel();
-    (Events { sender, redactor }, inbox)
+///
+/// Memory has a limit when the reporters are slower than a host: output is left out and counted. Facts are never left out; whoever says
+/// them says no more of them than it has work to do.
+pub(crate) fn channel(redactor: Redactor) -> (Events, Inbox) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let waiting = Arc::default();
+    let inbox = Inbox { receiver, waiting: Arc::clone(&waiting) };
+    (Events { sender, redactor, output: Arc::default(), waiting }, inbox)
+}
+
+impl Inbox {
+    /// The next event; none when the last sender is gone.
+    pub(crate) async fn recv(&mut self) -> Option<Event> {
+        let event = self.receiver.recv().await?;
+        Some(self.heard(event))
+    }
+
+    /// The next event, if one is waiting.
+    pub(crate) fn try_recv(&mut self) -> Option<Event> {
+        let event = self.receiver.try_recv().ok()?;
+        Some(self.heard(event))
+    }
+
+    /// An inbox in which these events wait.
+    #[cfg(test)]
+    pub(crate) fn of(events: impl IntoIterator<Item = Event>) -> Inbox {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let mut waiting = 0;
+        for event in events {
+            waiting += weight(&event.kind);
+            sender.send(event).expect("the receiver is there");
+        }
+        Inbox { receiver, waiting: Arc::new(AtomicUsize::new(waiting)) }
+    }
+
+    fn heard(&self, event: Event) -> Event {
+        self.waiting.fetch_sub(weight(&event.kind), Ordering::Relaxed);
+        event
+    }
+}
+
+/// What an event counts for while it waits, in bytes: only of output there can be any amount.
+fn weight(kind: &EventKind) -> usize {
+    match kind {
+        EventKind::Output { line, .. } => line.len() + size_of::<Event>(),
+        _ => 0,
+    }
 }
 
 impl Events {
     /// Says that something happened, now.
     pub(crate) fn say(&self, kind: EventKind) {
+        match kind {
+            EventKind::Output { step, ref host, ref line } => return self.say_output(step, host.as_ref(), line),
+            // What was held back of a step's output belongs before its end.
+            EventKind::StepFinished { step, ref host, .. } => {
+                self.flush(|of_step, of_host| of_step == step && (host.is_none() || host.as_ref() == of_host));
+            }
+            EventKind::NightEnded => self.flush(|_, _| true),
+            _ => {}
+        }
+        self.send(kind);
+    }
+
+    fn send(&self, kind: EventKind) {
         let kind = without_secrets(kind, &self.redactor);
         tracing::debug!(event = ?kind);
+        self.waiting.fetch_add(weight(&kind), Ordering::Relaxed);
         // Nobody listens any more only when the reporters have died, which their own task reports.
         let _ = self.sender.send(Event { time: OffsetDateTime::now_utc(), kind });
+    }
+
+    fn say_output(&self, step: Step, host: Option<&String>, line: &str) {
+        let is_blocked = self.waiting.load(Ordering::Relaxed) > WAITING;
+        let send = |line| self.send(EventKind::Output { step, host: host.cloned(), line });
+        let mut output = self.output.lock().expect("nobody panics while it is held");
+        let limit = output.entry((step, host.cloned())).or_insert_with(|| LineLimit::new(OUTPUT));
+        limit.push(line, Instant::now(), is_blocked, send);
+    }
+
+    fn flush(&self, is_meant: impl Fn(Step, Option<&String>) -> bool) {
+        let mut output = self.output.lock().expect("nobody panics while it is held");
+        for ((step, host), limit) in output.iter_mut().filter(|((step, host), _)| is_meant(*step, host.as_ref())) {
+            limit.flush(|line| self.send(EventKind::Output { step: *step, host: host.clone(), line }));
+        }
     }
 
     pub(crate) fn note(&self, step: Step, host: Option<&str>, text: impl Into<String>) {
@@ -507,7 +605,7 @@ impl Events {
     /// Says that a step begins, on one host or as a whole; [`Stage::end`] says how it went.
     pub(crate) fn start(&self, step: Step, host: Option<&str>) -> Stage {
         self.say(EventKind::StepStarted { step, host: host.map(str::to_owned) });
-        Stage { events: self.clone(), step, host: host.map(str::to_owned), since: std::time::Instant::now() }
+        Stage { events: self.clone(), step, host: host.map(str::to_owned), since: Instant::now() }
     }
 
     /// A step that was not taken, and why.
@@ -557,7 +655,7 @@ pub(crate) struct Stage {
     events: Events,
     step: Step,
     host: Option<String>,
-    since: std::time::Instant,
+    since: Instant,
 }
 
 impl Stage {
@@ -635,6 +733,50 @@ mod tests {
             redactor.learn(&Secret::new(*secret));
         }
         redactor
+    }
+
+    /// The lines of output that wait in the inbox.
+    fn lines(inbox: &mut Inbox) -> Vec<String> {
+        let line = |event: Event| match event.kind {
+            EventKind::Output { line, .. } => line,
+            other => format!("{other:?}"),
+        };
+        std::iter::from_fn(|| inbox.try_recv().map(line)).collect()
+    }
+
+    #[test]
+    fn a_host_that_prints_without_end_takes_no_more_memory_than_its_limit_and_keeps_no_other_from_being_heard() {
+        let (events, mut inbox) = channel(Redactor::default());
+        let stage = events.start(Step::Activate, Some("agw"));
+        for number in 0..200_000 {
+            events.output(Step::Activate, Some("agw"), format!("line {number}"));
+        }
+        events.output(Step::Activate, Some("feg"), "pulled");
+        assert!(inbox.receiver.len() < 20_000, "{} events wait", inbox.receiver.len());
+        stage.done("upgraded");
+        let lines = lines(&mut inbox);
+        assert_eq!(lines[1], "line 0");
+        assert!(lines.contains(&"pulled".to_owned()));
+        let end = &lines[lines.len() - 2..];
+        assert!(end[0] == "line 199999" && end[1].contains("StepFinished"), "{end:?}");
+        let missing = |line: &String| line.strip_prefix('[')?.split(' ').next()?.parse::<usize>().ok();
+        let told = lines.iter().filter(|line| line.starts_with("line ")).count();
+        assert_eq!(told + lines.iter().filter_map(missing).sum::<usize>(), 200_000, "what is missing is counted");
+    }
+
+    #[test]
+    fn while_nobody_listens_output_waits_up_to_a_limit_and_no_fact_is_lost() {
+        let (events, mut inbox) = channel(Redactor::default());
+        for host in 0..100 {
+            for _ in 0..200 {
+                events.output(Step::Prepare, Some(&format!("feg{host}")), "x".repeat(4000));
+            }
+            events.say(EventKind::TunnelLost { reason: "fact".to_owned() });
+        }
+        let waiting = events.waiting.load(Ordering::Relaxed);
+        assert!(waiting < WAITING + 100_000, "{waiting} bytes wait");
+        let facts = lines(&mut inbox).iter().filter(|line| line.contains("fact")).count();
+        assert_eq!((facts, events.waiting.load(Ordering::Relaxed)), (100, 0));
     }
 
     #[test]

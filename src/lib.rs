@@ -15,6 +15,7 @@ pub mod fuzz;
 mod gate;
 mod gateway;
 mod history;
+mod limit;
 mod lock;
 mod logs;
 mod manual;

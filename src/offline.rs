@@ -78,7 +78,7 @@ pub(crate) fn told(path: &Path, suite: Option<&str>, rules: impl Fn(&str) -> Rul
     let (events, mut inbox) = event::channel(Redactor::default());
     read(vec![saved], rules, &events);
     let mut summary = Summary::default();
-    while let Ok(event) = inbox.try_recv() {
+    while let Some(event) = inbox.try_recv() {
         summary.hear(&event);
     }
     Ok(summary)

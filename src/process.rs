@@ -15,8 +15,13 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::limit::HeadTail;
+
 /// A longer line comes in pieces, so that no child decides how much memory we need.
 pub(crate) const LONGEST_LINE: usize = 64 * 1024;
+
+/// Of each stream of a child that is run to its end so much of the beginning and so much of the end is kept.
+const KEPT: usize = 1024 * 1024;
 
 /// How many lines may wait to be heard before the child has to.
 const LINES_AHEAD: usize = 256;
@@ -84,8 +89,8 @@ impl Command {
     pub(crate) async fn run(self, deadline: Duration) -> Result<Finished, RunError> {
         let program = self.program.clone();
         let mut process = self.start().map_err(|source| RunError::Start { program: program.clone(), source })?;
-        let mut finished = Vec::new();
-        let mut complaints = Vec::new();
+        let mut finished = HeadTail::new(KEPT, KEPT);
+        let mut complaints = HeadTail::new(KEPT, KEPT);
         let to_end = async {
             loop {
                 match process.hear().await {
@@ -96,19 +101,19 @@ impl Command {
             }
         };
         match timeout(deadline, to_end).await {
-            Ok(status) => Ok(Finished { status, stdout: finished, stderr: complaints }),
+            Ok(status) => Ok(Finished { status, stdout: finished.into_bytes(), stderr: complaints.into_bytes() }),
             // The process is dropped here, and its group killed with it.
             Err(_) => Err(RunError::Deadline { program, deadline }),
         }
     }
 }
 
-fn push_line(text: &mut Vec<u8>, line: &[u8]) {
-    text.extend_from_slice(line);
-    text.push(b'\n');
+fn push_line(text: &mut HeadTail, line: &[u8]) {
+    text.push(line);
+    text.push(b"\n");
 }
 
-/// How a command ended, and all it said.
+/// How a command ended, and what it said; of very much, the beginning and the end.
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) status: ExitStatus,

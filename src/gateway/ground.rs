@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::{GUARD, JOB_GRACE, LEAST_ROOM_MB, MINUTE, RUN, STATE, TURN, Trouble, agw};
 use crate::event::{Class, EventKind, Events, Problem, Step};
+use crate::limit::HeadTail;
 use crate::remote::turns::{PASSED, TOO_LATE, Turns};
-use crate::remote::{As, Host, Job, JobEnd, JobSpec, JobStatus, Output, Said, quote};
+use crate::remote::{As, Host, Job, JobEnd, JobSpec, JobStatus, LogLimit, Output, Said, quote};
 
 /// A host as a gateway stands on it: commands, with what they say as events.
 #[derive(Debug)]
@@ -24,6 +25,12 @@ pub(crate) const SOME_RUN: &str = "RUN";
 /// What a command says that has come too late, or cannot wait any longer for one before it.
 const TAKEN: &str = "another run has this gateway now";
 const OCCUPIED: &str = "an earlier command is still at work";
+
+/// What a gateway keeps of what a job prints: many times what an upgrade does, and little for a disk.
+const JOB_LOG: LogLimit = LogLimit { head: 4 * 1024 * 1024, tail: 1024 * 1024 };
+
+/// What we keep of it, to tell why it failed: so many bytes of its beginning and of its end.
+const SAID: usize = 512 * 1024;
 
 fn is_refusal(words: &str) -> bool {
     [TAKEN, OCCUPIED, PASSED].contains(&words)
@@ -262,6 +269,7 @@ impl Ground {
             directory: format!("{STATE}/jobs/{id}"),
             script: self.in_turn(script, deadline),
             deadline,
+            log: JOB_LOG,
             run_as: As::Root,
         };
         let started = self.host.outlast(|| Job::start(&self.host, &spec)).await;
@@ -271,10 +279,12 @@ impl Ground {
         if end == JobEnd::Exited(TOO_LATE) && is_refusal(last) {
             return Err(Trouble::OfAnotherRun.on(&self.name).because(last));
         }
+        // Nothing is decided by what the log has left out: it has what was said first and last.
+        let end = if let JobEnd::LogShortened(status) = end { JobEnd::Exited(status) } else { end };
         let class = class(&end, &said);
         let how = match end {
             JobEnd::Exited(0) => return Ok(()),
-            JobEnd::Exited(status) => format!("exit status {status}"),
+            JobEnd::Exited(status) | JobEnd::LogShortened(status) => format!("exit status {status}"),
             JobEnd::DeadlineReached => format!("not done within {}", crate::config::format_duration(deadline)),
             JobEnd::LogCut(status) => format!("exit status {status}, and the host's disk is full"),
             JobEnd::Stopped | JobEnd::Vanished => "it was killed on the host".to_owned(),
@@ -298,8 +308,8 @@ impl Ground {
         Ok(())
     }
 
-    /// Follows a job to its end, through dropped connections, and returns how it ended and what it printed. The host ends it at
-    /// its deadline; that it says so is not waited for without end.
+    /// Follows a job to its end, through dropped connections, and returns how it ended and what it printed; of very much, the beginning
+    /// and the end. The host ends it at its deadline; that it says so is not waited for without end.
     pub(super) async fn end_of(
         &self,
         step: Step,
@@ -307,13 +317,13 @@ impl Ground {
         id: &str,
         deadline: Duration,
     ) -> Result<(JobEnd, String), Problem> {
-        let mut said = Vec::new();
+        let mut said = HeadTail::new(SAID, SAID);
         let mut lines = Said::new(self.events.redactor());
         let mut offset = 0;
         let follow = async {
             loop {
                 let hear = |bytes: &[u8]| {
-                    said.extend_from_slice(bytes);
+                    said.push(bytes);
                     lines.push(bytes, |line| self.output(step, line));
                 };
                 match job.follow(&mut offset, hear).await {
@@ -334,6 +344,6 @@ impl Ground {
             }
         };
         lines.finish(|line| self.output(step, line));
-        Ok((end, String::from_utf8_lossy(&said).into_owned()))
+        Ok((end, String::from_utf8_lossy(&said.into_bytes()).into_owned()))
     }
 }

@@ -25,7 +25,7 @@ use futures_util::future::join;
 
 use crate::config::{self, Suite};
 use crate::event::{EventKind, Events, Problem, Step, SuiteEnd};
-use crate::remote::{self, As, Host, Job, JobEnd, JobSpec, Output, Turns, quote};
+use crate::remote::{self, As, Host, Job, JobEnd, JobSpec, LogLimit, Output, Turns, quote};
 use crate::results::Results;
 use crate::stop::Stop;
 
@@ -76,6 +76,9 @@ const LAST_WORDS: usize = 256;
 /// What is said of a file that is there, and how the question ends where one is not.
 const THERE: &str = "there";
 const NOT_THERE: i32 = 1;
+
+/// What NG40 keeps of what a run prints, until we have it: every verdict is read from it, so it is far more than any list prints.
+const JOB_LOG: LogLimit = LogLimit { head: 1024 * 1024 * 1024, tail: 16 * 1024 * 1024 };
 
 /// Where the runs of suites live, in the home of the user.
 const JOBS: &str = ".teravm-ci/jobs";
@@ -335,6 +338,7 @@ impl<'a> Run<'a> {
             directory: self.directory(run),
             script: tester.fenced(&script),
             deadline: self.suite.deadline,
+            log: JOB_LOG,
             run_as: As::User,
         };
         let started = tester.host.outlast(|| Job::start(&tester.host, &spec)).await;
@@ -376,6 +380,9 @@ impl<'a> Run<'a> {
                         JobEnd::DeadlineReached => (End::DeadlineReached, String::new()),
                         // What the log misses is missed: the verdicts that it had room for stand, and the rest is not known.
                         JobEnd::LogCut(_) => lost("the host's disk is full"),
+                        JobEnd::LogShortened(_) => {
+                            lost("it printed more than 1 GB, and what came in the middle was not kept")
+                        }
                         JobEnd::Stopped | JobEnd::Vanished => lost("the run was killed on the host"),
                         JobEnd::Rebooted => lost("the host was started anew meanwhile"),
                     };

@@ -18,6 +18,7 @@ use openssh::{ChildStdin, ChildStdout};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::task::JoinHandle;
 
+use crate::limit::{HeadTail, shortened};
 use crate::remote::error::Error;
 use crate::remote::host::{Channel, Host};
 use crate::remote::quote;
@@ -39,6 +40,9 @@ const TRAVEL: Duration = Duration::from_secs(10);
 
 /// Of each stream so much of the beginning and so much of the end is kept.
 const KEPT: usize = 1024 * 1024;
+
+/// What a script said last is a line for a person, of so many bytes at most.
+const LAST_WORDS: usize = 2000;
 
 /// As whom a script runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +93,7 @@ impl Output {
         let (errors, text) = (self.errors(), self.text());
         let said = [&errors, &text].into_iter().find_map(|text| text.lines().rfind(|line| !line.trim().is_empty()));
         match said {
-            Some(line) => line.trim().to_owned(),
+            Some(line) => shortened(line.trim(), LAST_WORDS),
             None => format!("exit status {}, without a word", self.status),
         }
     }
@@ -135,7 +139,7 @@ impl Command {
 
     /// The same, and hands over what it prints, piece by piece, as it comes.
     pub(crate) async fn run_and_hear(self, mut on_bytes: impl FnMut(&[u8])) -> Result<Output, Error> {
-        let mut stdout = Kept::default();
+        let mut stdout = HeadTail::new(KEPT, KEPT);
         let channel = self.host.channel().await?;
         let mut output = self
             .drive(channel, |bytes| {
@@ -194,7 +198,7 @@ impl Command {
         let ending = tokio::spawn(async move {
             let since = Instant::now();
             let mut err = Framed::new(&mark);
-            let mut errors = Kept::default();
+            let mut errors = HeadTail::new(KEPT, KEPT);
             let keep = |bytes: &[u8]| {
                 errors.push(bytes);
                 Ok(())
@@ -229,7 +233,7 @@ impl Command {
         let waited = channel.waited();
         let mut out = Framed::new(&mark);
         let mut err = Framed::new(&mark);
-        let mut errors = Kept::default();
+        let mut errors = HeadTail::new(KEPT, KEPT);
         let work = async {
             let feed = async {
                 // It may have ended before it read this; then it says why.
@@ -270,7 +274,7 @@ impl Command {
         err: &Framed,
         is_complete: bool,
         status: Option<i32>,
-        errors: Kept,
+        errors: HeadTail,
         since: Instant,
     ) -> Result<Output, Error> {
         let host = self.host.name().to_owned();
@@ -451,34 +455,6 @@ impl Framed {
     /// What was said before the script began, when it never did.
     fn before(&self) -> &[u8] {
         if self.has_begun { &[] } else { &self.held }
-    }
-}
-
-/// The beginning and the end of a stream that may be of any size.
-#[derive(Debug, Default)]
-struct Kept {
-    head: Vec<u8>,
-    tail: VecDeque<u8>,
-    left_out: u64,
-}
-
-impl Kept {
-    fn push(&mut self, bytes: &[u8]) {
-        let (head, tail) = bytes.split_at(bytes.len().min(KEPT - self.head.len()));
-        self.head.extend_from_slice(head);
-        self.tail.extend(tail);
-        let excess = self.tail.len().saturating_sub(KEPT);
-        self.tail.drain(..excess);
-        self.left_out += excess as u64;
-    }
-
-    fn into_bytes(self) -> Vec<u8> {
-        let mut bytes = self.head;
-        if self.left_out > 0 {
-            bytes.extend_from_slice(format!("\n[{} bytes are left out here]\n", self.left_out).as_bytes());
-        }
-        bytes.extend(self.tail);
-        bytes
     }
 }
 

@@ -32,6 +32,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// So often the log of a job that has ended may show nothing of what it still has.
 const IN_VAIN: u32 = 5;
 
+/// A host says when a job was started in a line of some 40 bytes; what is longer is no such line.
+const LONGEST_SINCE: usize = 4096;
+
 /// How a command ends that was asked to, on its host.
 const TERMINATED: i32 = 124;
 
@@ -44,7 +47,17 @@ pub(crate) struct JobSpec {
     pub(crate) script: String,
     /// What it may take; then the host ends it, whether we are there or not.
     pub(crate) deadline: Duration,
+    /// What the host keeps of its output.
+    pub(crate) log: LogLimit,
     pub(crate) run_as: As,
+}
+
+/// How much the log of a job keeps of what the job prints, in bytes. The beginning is there as it comes; of what is more than that the end,
+/// when the job has ended, after a line that says how much is missing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogLimit {
+    pub(crate) head: u64,
+    pub(crate) tail: u64,
 }
 
 /// A job on a host.
@@ -84,6 +97,8 @@ pub(crate) enum JobEnd {
     Exited(i32),
     /// By itself, with this status, but the log misses something: the host's disk was full.
     LogCut(i32),
+    /// By itself, with this status, but it printed more than its log keeps: the log has the beginning and the end.
+    LogShortened(i32),
     /// The deadline came first.
     DeadlineReached,
     /// It was asked to stop.
@@ -104,7 +119,8 @@ impl Job {
     pub(super) async fn start_within(limit: Duration, host: &Host, spec: &JobSpec) -> Result<Job, Error> {
         let mut job = Job::attach(host, &spec.directory, spec.run_as);
         let runner = format!("{MEMBERS}\n{RUNNER}");
-        let call = format!("start {} {:.3} {} && follow 0", runner.len(), spec.deadline.as_secs_f64(), GRACE.as_secs());
+        let (deadline, LogLimit { head, tail }) = (spec.deadline.as_secs_f64(), spec.log);
+        let call = format!("start {} {deadline:.3} {} {head} {tail} && follow 0", runner.len(), GRACE.as_secs());
         let command = job.ask(&call).stdin(format!("{runner}{}", spec.script)).no_deadline();
         let mut hearing = Hearing::of(host, command).await?;
         let late = |_| Error::Deadline { host: host.name().to_owned(), limit };
@@ -237,7 +253,9 @@ impl Hearing {
         poll_fn(|context| {
             self.poll(context);
             let mut bytes = self.bytes.lock().expect("nobody panics with it");
-            let Some(end) = memchr::memchr(b'\n', &bytes) else {
+            let Some(end) =
+                memchr::memchr(b'\n', &bytes).or_else(|| (bytes.len() > LONGEST_SINCE).then_some(LONGEST_SINCE))
+            else {
                 return self.ended.take().map_or(Poll::Pending, |ended| Poll::Ready(Err(ended)));
             };
             let line = String::from_utf8_lossy(&bytes[..end]).into_owned();
@@ -294,6 +312,7 @@ impl Report {
                 let status = status.parse().ok()?;
                 let end = match (how, whole) {
                     ("exited", "whole") => JobEnd::Exited(status),
+                    ("exited", "shortened") => JobEnd::LogShortened(status),
                     ("exited", _) => JobEnd::LogCut(status),
                     ("deadline", _) => JobEnd::DeadlineReached,
                     ("stopped", _) => JobEnd::Stopped,

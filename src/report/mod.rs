@@ -24,10 +24,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::error::hinted;
-use crate::event::{Class, Event, EventKind, Problem};
+use crate::event::{Class, Event, EventKind, Inbox, Problem};
 use crate::history::Nights;
 use crate::summary::Summary;
 
@@ -195,7 +194,7 @@ impl Reporters {
     /// Listens until the last sender of the inbox is gone, and returns what the night came to.
     ///
     /// Blocks, so it has a thread of its own: `spawn_blocking(move || reporters.listen(inbox))`.
-    pub(crate) fn listen(mut self, mut inbox: UnboundedReceiver<Event>) -> Summary {
+    pub(crate) fn listen(mut self, mut inbox: Inbox) -> Summary {
         let clock = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()

@@ -8,23 +8,31 @@ use serde::Serialize;
 
 use super::folder::RECORD;
 use super::{ReportError, Reporter};
-use crate::event::{Event, FORMAT};
+use crate::event::{Event, EventKind, FORMAT, Step};
 use crate::gate::CameTo;
 use crate::summary::{Counts, JudgedSuite, Reason, Since, Standing, Status, Summary};
 
-/// `events.jsonl`: one event a line, each there as soon as it is heard.
+/// What the programs of the hosts have printed takes so many bytes of the record at most. Facts are never left out.
+const MOST_OUTPUT: u64 = 16 * 1024 * 1024;
+
+/// `events.jsonl`: one event a line, each there as soon as it is heard. When it is large, lines of output are left out, and counted by
+/// the last line of output.
 pub(super) struct Record {
     path: PathBuf,
     file: File,
     /// The length up to which every line is whole.
     whole: u64,
+    /// Bytes of output in it.
+    output: u64,
+    most_output: u64,
+    left_out: u64,
 }
 
 impl Record {
     pub(super) fn open(results: &Path) -> Result<Record, ReportError> {
         let path = results.join(RECORD);
         let file = File::create(&path).map_err(ReportError::write(&path))?;
-        Ok(Record { path, file, whole: 0 })
+        Ok(Record { path, file, whole: 0, output: 0, most_output: MOST_OUTPUT, left_out: 0 })
     }
 
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
@@ -41,6 +49,11 @@ impl Record {
 
 #[cfg(test)]
 impl Record {
+    /// The record with room for so many bytes of output.
+    pub(super) fn of_output(results: &Path, most_output: u64) -> Result<Record, ReportError> {
+        Ok(Record { most_output, ..Record::open(results)? })
+    }
+
     /// Brings the file to where a write leaves it that a full disk has cut.
     pub(super) fn after_a_torn_line(&mut self) {
         self.file.seek(SeekFrom::End(0)).expect("the file is open");
@@ -53,13 +66,42 @@ impl Reporter for Record {
     }
 
     fn report(&mut self, event: &Event, _summary: &Summary) -> Result<(), ReportError> {
-        let mut line = serde_json::to_vec(event).expect("an event is plain data");
-        line.push(b'\n');
-        self.append(&line).map_err(ReportError::write(&self.path))
+        match &event.kind {
+            EventKind::Output { .. } if self.output > self.most_output => {
+                self.left_out += 1;
+                return Ok(());
+            }
+            EventKind::NightEnded => self.say_left_out(event)?,
+            _ => {}
+        }
+        self.write(event)
     }
 
     fn finish(&mut self, _summary: &Summary) -> Result<(), ReportError> {
         Ok(())
+    }
+}
+
+impl Record {
+    /// Says how much output is missing.
+    fn say_left_out(&mut self, end: &Event) -> Result<(), ReportError> {
+        let missing = std::mem::take(&mut self.left_out);
+        if missing == 0 {
+            return Ok(());
+        }
+        let line =
+            format!("[{missing} lines of output are left out of this file, which has {} bytes of them]", self.output);
+        let kind = EventKind::Output { step: Step::Disconnect, host: None, line };
+        self.write(&Event { time: end.time, kind })
+    }
+
+    fn write(&mut self, event: &Event) -> Result<(), ReportError> {
+        let mut line = serde_json::to_vec(event).expect("an event is plain data");
+        line.push(b'\n');
+        if matches!(event.kind, EventKind::Output { .. }) {
+            self.output += line.len() as u64;
+        }
+        self.append(&line).map_err(ReportError::write(&self.path))
     }
 }
 

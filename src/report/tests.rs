@@ -12,12 +12,7 @@ use crate::secret::Redactor;
 
 /// Tells a night to all reporters of a folder, the way a real one is told.
 fn told(reporters: Reporters, story: &Story) -> Summary {
-    let (sender, inbox) = tokio::sync::mpsc::unbounded_channel();
-    for event in &story.events {
-        sender.send(event.clone()).unwrap();
-    }
-    drop(sender);
-    reporters.listen(inbox)
+    reporters.listen(Inbox::of(story.events.iter().cloned()))
 }
 
 /// Opens the reports of a folder, with a console that keeps to itself.
@@ -254,6 +249,28 @@ fn a_disk_that_is_full_for_a_while_leaves_only_whole_lines() {
     let text = std::fs::read_to_string(folder.path().join("events.jsonl")).unwrap();
     let whole = text.lines().map(serde_json::from_str::<Event>).collect::<Result<Vec<_>, _>>().unwrap();
     assert_eq!(whole.len(), 2);
+}
+
+#[test]
+fn a_record_that_is_large_leaves_out_lines_of_output_and_no_fact() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut record = Record::of_output(folder.path(), 10_000).unwrap();
+    let time = OffsetDateTime::now_utc();
+    let mut say = |kind| record.report(&Event { time, kind }, &Summary::default()).unwrap();
+    for number in 0..1000 {
+        let line = format!("line {number}");
+        say(EventKind::Output { step: Step::Prepare, host: Some("agw".to_owned()), line });
+        say(EventKind::TunnelLost { reason: "a fact".to_owned() });
+    }
+    say(EventKind::NightEnded);
+    let text = std::fs::read_to_string(folder.path().join("events.jsonl")).unwrap();
+    let count = |part: &str| text.matches(part).count();
+    let outputs = count("\"line\":\"line ");
+    assert!((50..200).contains(&outputs), "{outputs} lines of output");
+    assert_eq!(count("a fact"), 1000);
+    let missing = format!("[{} lines of output are left out of this file", 1000 - outputs);
+    let last: Vec<&str> = text.lines().rev().take(2).collect();
+    assert!(last[0].contains("night_ended") && last[1].contains(&missing), "{last:?}");
 }
 
 #[tokio::test]

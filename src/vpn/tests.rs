@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::event::{Event, channel};
+use crate::event::{Inbox, channel};
 use crate::secret::{Redactor, Secret};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -127,7 +126,7 @@ fn settings(host: &str) -> Settings {
     }
 }
 
-async fn next_of(inbox: &mut UnboundedReceiver<Event>) -> String {
+async fn next_of(inbox: &mut Inbox) -> String {
     loop {
         let event = timeout(LONG, inbox.recv()).await.expect("in time").expect("the tunnel speaks");
         match event.kind {
@@ -142,7 +141,7 @@ async fn next_of(inbox: &mut UnboundedReceiver<Event>) -> String {
 }
 
 /// A tunnel that is up, its player, and what is said of it.
-async fn up(player: &Player, settings: Settings) -> (Tunnel, Talk, UnboundedReceiver<Event>) {
+async fn up(player: &Player, settings: Settings) -> (Tunnel, Talk, Inbox) {
     let (events, mut inbox) = channel(Redactor::default());
     let come_up = async {
         let mut talk = player.connect().await;

@@ -1,4 +1,5 @@
-# Runs one job of teravm-ci, once: `sh runner DIRECTORY DEADLINE GRACE`. Whoever has `lock` locked is the runner.
+# Runs one job of teravm-ci, once: `sh runner DIRECTORY DEADLINE GRACE HEAD TAIL`. Whoever has `lock` locked is the runner. HEAD and
+# TAIL are what the log keeps, in bytes.
 d=$1
 
 if [ "$2" = script ]; then
@@ -7,7 +8,7 @@ if [ "$2" = script ]; then
     exec sh "$d/script"
 fi
 
-deadline=$2 grace=$3
+deadline=$2 grace=$3 head=$4 tail=$5
 exec 9>>"$d/lock"
 # Whoever looks whether there is a runner has it for a moment.
 flock -w 10 9 || exit
@@ -20,8 +21,28 @@ echo "$$ $(boot)" >"$d/pid.new" && mv "$d/pid.new" "$d/pid" || exit 1
 # Whoever started us waits for the end of our output.
 exec >/dev/null 2>&1
 
+# Writes the log: the beginning as it comes, and of what is more than that the end, when the output has ended.
+write_log() {
+    # What is buffered is not there yet for whoever follows.
+    stdbuf -o0 head -c "$head" || return
+    [ "$(stat -c %s "$d/log")" -ge "$head" ] || return 0
+    # A shell's background commands have no standard input of their own.
+    exec 3<&0
+    { LC_ALL=C dd bs=64k <&3 2>"$d/more" & echo $! >"$d/reader"; wait; } | tail -c "$tail" >"$d/tail" || return
+    more=$(sed -n 's/^\([0-9]*\) bytes\{0,1\} .*/\1/p' "$d/more" | tail -n 1)
+    kept=$(stat -c %s "$d/tail")
+    if [ "${more:-0}" -gt "$kept" ]; then
+        : >"$d/shortened"
+        printf '\n[%s bytes are left out here]\n' "$((more - kept))" || return
+    fi
+    cat "$d/tail" || return
+    rm -f "$d/tail" "$d/more" "$d/reader"
+    # What the script has left behind may go on printing.
+    cat >/dev/null
+}
+
 # The log is written by a process of its own, which notices a full disk; the script is not kept from going on.
-{ cat || { : >"$d/cut"; cat >/dev/null; exit 1; }; } <"$d/pipe" >"$d/log" 9>&- &
+{ write_log || { : >"$d/cut"; cat >/dev/null; exit 1; }; } <"$d/pipe" >"$d/log" 9>&- &
 log=$!
 {
     trap 'kill $nap; exit' TERM
@@ -45,7 +66,19 @@ for pause in 0.01 0.02 0.05 0.1 0.2 0.5 1 1; do
     kill -0 $log || break
     sleep $pause
 done
+# Such a process keeps the end of the output from being seen: what came until now is the end.
+if kill -0 $log && read -r reader <"$d/reader"; then
+    # It says how much it has read when it is asked, and not when it is ended.
+    kill -USR1 "$reader"
+    sleep 0.1
+    kill "$reader"
+    for pause in 0.05 0.1 0.2 0.5 1 1 2; do
+        [ -e "$d/reader" ] && kill -0 $log || break
+        sleep $pause
+    done
+fi
 extent="whole"
+[ ! -e "$d/shortened" ] || extent="shortened"
 kill -0 $log || wait $log || extent="cut"
 [ ! -e "$d/cut" ] || extent="cut"
 

@@ -1,7 +1,7 @@
 # What can be asked of a job: each verb is sent to the host anew. `$d` is the job's directory.
 
-# Starts it, unless it was started before, and prints when that was: RUNNER-SIZE DEADLINE GRACE, runner and script on standard
-# input.
+# Starts it, unless it was started before, and prints when that was: RUNNER-SIZE DEADLINE GRACE HEAD TAIL, runner and script on
+# standard input.
 start() {
     mkdir -p "${d%/*}" || return
     if [ ! -d "$d" ]; then
@@ -15,7 +15,7 @@ start() {
     fi
     # One at a time: the runner has written down who it is when we hear the end of its output.
     exec 8>>"$d/start" && flock 8 || return
-    [ -e "$d/pid" ] || said=$(cd && setsid -f sh "$d/runner" "$d" "$2" "$3" </dev/null 2>&1 8>&-)
+    [ -e "$d/pid" ] || said=$(cd && setsid -f sh "$d/runner" "$d" "$2" "$3" "$4" "$5" </dev/null 2>&1 8>&-)
     # What comes next may take long, and need not keep others from asking.
     [ -e "$d/pid" ] && cat "$d/since" && exec 8>&- && return
     echo "${said:-its runner did not start}" >&2

@@ -8,13 +8,14 @@ use rustix::process::{Signal, getpgid, kill_process_group};
 
 use crate::process::naming;
 use crate::remote::tests::sshd::{Sshd, is_alive, until};
-use crate::remote::{As, Error, Job, JobEnd, JobSpec, JobStatus};
+use crate::remote::{As, Error, Job, JobEnd, JobSpec, JobStatus, LogLimit};
 
 fn spec(directory: &str, script: &str) -> JobSpec {
     JobSpec {
         directory: directory.to_owned(),
         script: script.to_owned(),
         deadline: Duration::from_secs(60),
+        log: LogLimit { head: 64 * 1024 * 1024, tail: 1024 * 1024 },
         run_as: As::User,
     }
 }
@@ -383,4 +384,87 @@ async fn a_script_hears_an_interrupt_as_in_a_terminal() {
     let (end, text) = follow(&job).await;
     assert_eq!(end, JobEnd::Exited(0));
     assert_eq!(text, format!("heard\n{}\n", host.run("umask").await.unwrap().text()));
+}
+
+/// What a job keeps of its output in these tests.
+const SMALL: LogLimit = LogLimit { head: 1000, tail: 100 };
+
+#[tokio::test]
+async fn of_a_job_that_prints_much_the_log_has_the_beginning_and_the_end_and_says_what_is_missing() {
+    let sshd = Sshd::start();
+    let host = sshd.host().await;
+    let script = "printf 'Get:1 magma\\n'; seq -w 1 20000; printf 'E: dpkg returned 1\\n'; exit 100";
+    let spec = JobSpec { log: SMALL, ..spec(&sshd.job("much"), script) };
+    let job = Job::start(&host, &spec).await.unwrap();
+    let (end, text) = follow(&job).await;
+    assert_eq!(end, JobEnd::LogShortened(100));
+    assert!(text.starts_with("Get:1 magma\n00001\n"), "{text}");
+    assert!(text.ends_with("20000\nE: dpkg returned 1\n"), "{text}");
+    let printed = "Get:1 magma\n".len() + 20000 * 6 + "E: dpkg returned 1\n".len();
+    let missing = format!("\n[{} bytes are left out here]\n", printed - 1100);
+    assert!(text.contains(&missing) && text.len() == 1100 + missing.len(), "{text}");
+    // From wherever it is read on.
+    let mut rest = Vec::new();
+    assert_eq!(job.follow(&mut 1000, |bytes| rest.extend_from_slice(bytes)).await.unwrap(), JobEnd::LogShortened(100));
+    assert_eq!(String::from_utf8_lossy(&rest), text[1000..]);
+}
+
+#[tokio::test]
+async fn what_a_job_prints_is_whole_up_to_its_limits() {
+    let sshd = Sshd::start();
+    let host = sshd.host().await;
+    for bytes in [0, 1, 999, 1000, 1001, 1099, 1100] {
+        let script = format!("head -c {bytes} /dev/zero | tr '\\0' x");
+        let spec = JobSpec { log: SMALL, ..spec(&sshd.job(&format!("whole-{bytes}")), &script) };
+        let job = Job::start(&host, &spec).await.unwrap();
+        assert_eq!(follow(&job).await, (JobEnd::Exited(0), "x".repeat(bytes)), "{bytes} bytes");
+    }
+}
+
+#[tokio::test]
+async fn what_a_job_leaves_behind_does_not_keep_its_last_words_from_being_heard() {
+    let sshd = Sshd::start();
+    let host = sshd.host().await;
+    // As a daemon that a package has started by itself, and that has our pipe.
+    let script = "seq -w 1 20000; (trap '' HUP; while [ ! -e go ]; do sleep 0.1; done) & echo last words";
+    let spec = JobSpec { log: SMALL, ..spec(&sshd.job("daemon"), script) };
+    let job = Job::start(&host, &spec).await.unwrap();
+    let (end, text) = follow(&job).await;
+    fs::write(sshd.path("home").join("go"), "").unwrap();
+    assert_eq!(end, JobEnd::LogShortened(0));
+    assert!(text.ends_with("20000\nlast words\n"), "{text}");
+    assert!(text.contains(&format!("[{} bytes are left out here]", 20000 * 6 + 11 - 1100)), "{text}");
+}
+
+#[tokio::test]
+async fn a_job_that_prints_without_end_ends_at_its_deadline_and_its_log_has_a_limit() {
+    let sshd = Sshd::start();
+    let host = sshd.host().await;
+    let directory = sshd.job("yes");
+    let deadline = Duration::from_secs(3);
+    let spec =
+        JobSpec { log: SMALL, deadline, ..spec(&directory, "echo first; exec yes 'Do you want to continue? [Y/n]'") };
+    let began = Instant::now();
+    let job = Job::start(&host, &spec).await.unwrap();
+    let (end, text) = follow(&job).await;
+    assert_eq!(end, JobEnd::DeadlineReached);
+    assert!(began.elapsed() < Duration::from_secs(20), "it took {:?}", began.elapsed());
+    assert!(text.starts_with("first\nDo you want") && text.len() < 2000, "{} bytes", text.len());
+    let kept: u64 = fs::read_dir(&directory).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    assert!(kept < 20_000, "{kept} bytes on the host");
+}
+
+#[tokio::test]
+async fn a_host_that_answers_the_start_of_a_job_without_a_line_end_takes_no_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let shell = folder.path().join("shell");
+    let sshd = Sshd::start_with(&format!("ForceCommand {}\n", shell.display()));
+    // Frames what it says as a script of ours would, whatever it is told, and never ends its first line.
+    let text = "#!/bin/sh\nread -r mark rest\ncase $mark in @teravm-ci:*) ;; *) exit 0 ;; esac\n\
+                printf '%s begin\\n' \"$mark\"; printf '%s begin\\n' \"$mark\" >&2\nexec tr '\\0' x </dev/zero\n";
+    fs::write(&shell, text).unwrap();
+    fs::set_permissions(&shell, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let host = sshd.host().await;
+    let job = Job::start(&host, &spec("/nowhere", "true")).await.unwrap();
+    assert_eq!(job.since().len(), 4096);
 }

@@ -1,0 +1,256 @@
+//! Limits on what comes from outside: of a stream the beginning and the end are kept, of lines so many as a reader can follow. What
+//! is left out is counted and said in its place. Knows neither hosts nor events.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+/// The beginning and the end of a stream of any length.
+#[derive(Debug)]
+pub(crate) struct HeadTail {
+    head: Vec<u8>,
+    head_limit: usize,
+    tail: VecDeque<u8>,
+    tail_limit: usize,
+    left_out: u64,
+}
+
+impl HeadTail {
+    /// Keeps so many bytes of the beginning and of the end.
+    pub(crate) fn new(head_limit: usize, tail_limit: usize) -> HeadTail {
+        HeadTail { head: Vec::new(), head_limit, tail: VecDeque::new(), tail_limit, left_out: 0 }
+    }
+
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        let (head, rest) = bytes.split_at(bytes.len().min(self.head_limit - self.head.len()));
+        self.head.extend_from_slice(head);
+        let (passed, rest) = rest.split_at(rest.len().saturating_sub(self.tail_limit));
+        let excess = (self.tail.len() + rest.len()).saturating_sub(self.tail_limit);
+        self.tail.drain(..excess);
+        self.tail.extend(rest);
+        self.left_out += (passed.len() + excess) as u64;
+    }
+
+    /// What was kept, with a line where something is missing.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        let mut bytes = self.head;
+        if self.left_out > 0 {
+            bytes.extend_from_slice(format!("\n[{} bytes are left out here]\n", self.left_out).as_bytes());
+        }
+        bytes.extend(self.tail);
+        bytes
+    }
+}
+
+/// What [`LineLimit`] lets pass, in bytes of text; each line counts for [`LineRate::PER_LINE`] more.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LineRate {
+    /// At once.
+    pub(crate) burst: u64,
+    /// In each second after that.
+    pub(crate) per_second: u64,
+    /// In total. Beyond it only a [`LineRate::SLOWER`]th of the rate passes, so that a reader still sees that something goes on.
+    pub(crate) total: u64,
+}
+
+impl LineRate {
+    /// What a line costs beside its text: its time, its host, its place in a file.
+    const PER_LINE: u64 = 100;
+
+    const SLOWER: u64 = 16;
+}
+
+/// Lines that somebody reads while they come. When there are more than the rate allows, the newest are kept and told as soon as it
+/// allows more, after a line that says how many are missing.
+#[derive(Debug)]
+pub(crate) struct LineLimit {
+    rate: LineRate,
+    /// What may pass now, as it was at `since`; below zero when more has passed, because what was kept is told together.
+    credit: i64,
+    since: Option<Instant>,
+    told: u64,
+    /// Set when the credit is used up, until there is a second's worth of it again.
+    is_full: bool,
+    held: VecDeque<String>,
+    left_out: u64,
+}
+
+/// So many lines are kept of those that cannot be told at once.
+const HELD_LINES: usize = 20;
+
+/// A longer line is cut, in bytes: a person reads these.
+const LONGEST_LINE: usize = 4096;
+
+impl LineLimit {
+    pub(crate) fn new(rate: LineRate) -> LineLimit {
+        let held = VecDeque::new();
+        LineLimit { rate, credit: signed(rate.burst), since: None, told: 0, is_full: false, held, left_out: 0 }
+    }
+
+    /// Takes the next line, and hands on what may be told by now. With `is_blocked` nothing may.
+    pub(crate) fn push(&mut self, line: &str, now: Instant, is_blocked: bool, mut each: impl FnMut(String)) {
+        if self.held.len() == HELD_LINES {
+            self.held.pop_front();
+            self.left_out += 1;
+        }
+        self.held.push_back(shortened(line, LONGEST_LINE));
+        self.refill(now);
+        if self.is_full && self.credit >= signed(self.rate.per_second.min(self.rate.burst)) {
+            self.is_full = false;
+        }
+        if is_blocked || self.is_full {
+            return;
+        }
+        self.tell_held(&mut each);
+        self.is_full = self.credit <= 0;
+    }
+
+    /// Hands on what was kept, because nothing more comes for now.
+    pub(crate) fn flush(&mut self, mut each: impl FnMut(String)) {
+        self.tell_held(&mut each);
+    }
+
+    fn tell_held(&mut self, each: &mut dyn FnMut(String)) {
+        let missing = std::mem::take(&mut self.left_out);
+        if missing > 0 {
+            self.pay(LineRate::PER_LINE);
+            each(format!("[{missing} lines are left out here]"));
+        }
+        for line in std::mem::take(&mut self.held) {
+            self.pay(line.len() as u64 + LineRate::PER_LINE);
+            each(line);
+        }
+    }
+
+    fn pay(&mut self, cost: u64) {
+        self.told = self.told.saturating_add(cost);
+        self.credit = self.credit.saturating_sub(signed(cost));
+    }
+
+    fn refill(&mut self, now: Instant) {
+        let since = *self.since.get_or_insert(now);
+        let rate =
+            if self.told > self.rate.total { self.rate.per_second / LineRate::SLOWER } else { self.rate.per_second };
+        let passed = now.saturating_duration_since(since).as_millis();
+        let more = u64::try_from(passed.saturating_mul(u128::from(rate)) / 1000).unwrap_or(u64::MAX);
+        // What is less than a byte is left for the next time.
+        if more > 0 {
+            self.credit = self.credit.saturating_add(signed(more)).min(signed(self.rate.burst));
+            self.since = Some(now);
+        }
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// The text, or as much of its beginning and its end as fits into `limit` bytes, with a word on what is missing between them.
+pub(crate) fn shortened(text: &str, limit: usize) -> String {
+    if text.len() <= limit {
+        return text.to_owned();
+    }
+    let head = text.floor_char_boundary(limit / 2);
+    let tail = text.ceil_char_boundary(text.len() - limit / 2);
+    format!("{} [{} bytes left out] {}", &text[..head], tail - head, &text[tail..])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn kept(limits: (usize, usize), pieces: &[&[u8]]) -> String {
+        let mut kept = HeadTail::new(limits.0, limits.1);
+        pieces.iter().for_each(|piece| kept.push(piece));
+        String::from_utf8(kept.into_bytes()).expect("text")
+    }
+
+    #[test]
+    fn of_a_long_stream_the_beginning_and_the_end_are_kept_wherever_it_is_cut() {
+        let text = b"0123456789abcdefghij";
+        assert_eq!(kept((4, 3), &[b"0123456"]), "0123456");
+        assert_eq!(kept((4, 3), &[]), "");
+        let whole = kept((4, 3), &[text]);
+        assert_eq!(whole, "0123\n[13 bytes are left out here]\nhij");
+        for cut in 1..text.len() {
+            assert_eq!(kept((4, 3), &[&text[..cut], &text[cut..]]), whole, "cut at {cut}");
+        }
+        assert_eq!(kept((0, 0), &[text]), "\n[20 bytes are left out here]\n");
+    }
+
+    #[test]
+    fn a_stream_of_any_length_takes_the_memory_of_its_limits() {
+        let mut kept = HeadTail::new(1000, 1000);
+        for _ in 0..1000 {
+            kept.push(&[b'y'; 64 * 1024]);
+        }
+        assert!(kept.head.capacity() <= 2048 && kept.tail.capacity() <= 4096, "{kept:?}");
+    }
+
+    const RATE: LineRate = LineRate { burst: 10_000, per_second: 1_000, total: 20_000 };
+
+    /// Says a line each millisecond, from `from` for so many, and returns what was told.
+    fn said(limit: &mut LineLimit, start: Instant, milliseconds: std::ops::Range<u64>) -> Vec<String> {
+        let mut told = Vec::new();
+        for at in milliseconds {
+            limit.push(&format!("line {at}"), start + Duration::from_millis(at), false, |line| told.push(line));
+        }
+        told
+    }
+
+    #[test]
+    fn lines_within_the_rate_are_told_at_once_and_whole() {
+        let mut limit = LineLimit::new(RATE);
+        let told = said(&mut limit, Instant::now(), 0..50);
+        assert_eq!(told, (0..50).map(|at| format!("line {at}")).collect::<Vec<_>>());
+        limit.flush(|line| panic!("nothing was kept back: {line}"));
+    }
+
+    #[test]
+    fn of_a_flood_the_first_and_the_last_lines_are_told_and_the_rest_is_counted() {
+        let mut limit = LineLimit::new(RATE);
+        let mut told = said(&mut limit, Instant::now(), 0..10_000);
+        limit.flush(|line| told.push(line));
+        assert_eq!(told[..2], ["line 0", "line 1"]);
+        assert_eq!(told.last().map(String::as_str), Some("line 9999"));
+        let cost: usize = told.iter().map(|line| line.len() + 100).sum();
+        // The burst, ten seconds of the rate, and what was kept for the end.
+        assert!(cost < 10_000 + 10 * 1000 + 3 * 2200, "{cost}");
+        let missing = |line: &String| line.strip_prefix('[')?.split(' ').next()?.parse::<usize>().ok();
+        let (counted, lines) =
+            (told.iter().filter_map(missing).sum::<usize>(), told.iter().filter(|l| missing(l).is_none()));
+        assert_eq!(counted + lines.count(), 10_000, "every line is told or counted");
+    }
+
+    #[test]
+    fn beyond_the_total_little_passes_and_never_nothing() {
+        let mut limit = LineLimit::new(RATE);
+        let start = Instant::now();
+        said(&mut limit, start, 0..40_000);
+        let late: usize = said(&mut limit, start, 40_000..140_000).iter().map(|line| line.len() + 100).sum();
+        assert!(late > 0 && late < 100 * 1000 / 16 + 3000, "{late}");
+    }
+
+    #[test]
+    fn what_is_blocked_is_counted_and_told_later() {
+        let mut limit = LineLimit::new(RATE);
+        let now = Instant::now();
+        for number in 0..30 {
+            limit.push(&format!("line {number}"), now, true, |line| panic!("told: {line}"));
+        }
+        let mut told = Vec::new();
+        limit.push("line 30", now, false, |line| told.push(line));
+        assert_eq!(told[0], "[11 lines are left out here]");
+        assert_eq!(told.last().map(String::as_str), Some("line 30"));
+    }
+
+    #[test]
+    fn a_long_line_keeps_its_beginning_and_its_end() {
+        let line = format!("{}{}", "ä".repeat(5000), "ö".repeat(5000));
+        let mut told = Vec::new();
+        LineLimit::new(RATE).push(&line, Instant::now(), false, |line| told.push(line));
+        assert!(told[0].len() < 4200 && told[0].contains("ä [15904 bytes left out] ö"), "{}", told[0]);
+        assert_eq!(shortened("short", 5), "short");
+    }
+}
