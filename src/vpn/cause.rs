@@ -5,6 +5,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
+use super::boundary::{Breach, Conflict};
 use super::management::{Message, State, parse_line};
 use super::routes::RouteError;
 use crate::config::format_duration;
@@ -77,6 +80,12 @@ pub(super) enum Cause {
     ServerInside(IpAddr),
     #[error("the tunnel changed this machine: {0}")]
     NodeChanged(String),
+    #[error("the tunnel's address {address} is in use on this machine already, by `{interface}`")]
+    SameAddress { address: IpAddr, interface: String },
+    #[error("the tunnel's own network {network} {conflict}")]
+    OwnNetwork { network: IpNet, conflict: Conflict },
+    #[error("the route `{0}` leads into the tunnel, and nobody asked for it")]
+    UnaskedRoute(String),
     #[error(transparent)]
     Routes(RouteError),
     #[error("it was not up within {}; the last state was `{state}`", format_duration(*.after))]
@@ -89,6 +98,16 @@ pub(super) enum Cause {
 
 fn left_by(device: Option<&String>) -> String {
     device.map_or_else(|| "has no route at all".to_owned(), |device| format!("leaves by `{device}`"))
+}
+
+impl From<Breach> for Cause {
+    fn from(breach: Breach) -> Self {
+        match breach {
+            Breach::SameAddress { address, interface } => Cause::SameAddress { address, interface },
+            Breach::Network { network, conflict } => Cause::OwnNetwork { network, conflict },
+            Breach::Route(route) => Cause::UnaskedRoute(route),
+        }
+    }
 }
 
 impl From<RouteError> for Cause {
@@ -135,7 +154,10 @@ impl Cause {
             Cause::NotPermitted(_) => "run it as root with CAP_NET_ADMIN, or let `sudo -n` start `openvpn`",
             Cause::NameTaken(_) => "write `dev tun` in the profile, without a number, or end the other tunnel",
             Cause::NoOpenvpn => "install it (`apt-get install openvpn`)",
-            Cause::NoSudo(_) => "run it as root, or allow `openvpn` without a password in `/etc/sudoers`",
+            Cause::NoSudo(_) => {
+                "run it as root, or allow `openvpn` without a password in `/etc/sudoers`; whoever may run `openvpn` as root can \
+                 run any program as root"
+            }
             Cause::Options(_) => {
                 "the line is that of the profile; try the profile by hand with this version of OpenVPN"
             }
@@ -147,6 +169,16 @@ impl Cause {
             }
             Cause::ServerInside(_) => "take the server's address out of `vpn.routes`",
             Cause::NodeChanged(_) => "look for another program that changes routes or the resolver at the same time",
+            Cause::SameAddress { .. } => {
+                "end the other tunnel; the server gives one address to every client with this certificate or login"
+            }
+            Cause::OwnNetwork { conflict: Conflict::Public | Conflict::Wide, .. } => {
+                "if this network belongs to the lab, list it in `vpn.routes`; if not, ask the VPN's operators for another"
+            }
+            Cause::OwnNetwork { .. } => "ask the VPN's operators for an address in another network (`ifconfig`)",
+            Cause::UnaskedRoute(_) => {
+                "list its network in `vpn.routes` if it belongs to the lab; if not, look for what else adds routes here"
+            }
             Cause::Routes(RouteError::NoIp) => "install it (`apt-get install iproute2`)",
             Cause::Routes(RouteError::Name { .. } | RouteError::NoAddress(_)) => {
                 "write the host's address: no resolver behind the tunnel is asked"
@@ -483,6 +515,15 @@ mod tests {
             },
             Cause::ServerInside(_) => Cause::ServerInside("192.0.2.1".parse().expect("an address")),
             Cause::NodeChanged(_) => Cause::NodeChanged("`/etc/resolv.conf` is another".to_owned()),
+            Cause::SameAddress { .. } => Cause::SameAddress {
+                address: "10.99.0.10".parse().expect("an address"),
+                interface: "tun0".to_owned(),
+            },
+            Cause::OwnNetwork { .. } => Cause::OwnNetwork {
+                network: "10.255.255.52/30".parse().expect("a network"),
+                conflict: Conflict::Resolver("10.255.255.53".parse().expect("an address")),
+            },
+            Cause::UnaskedRoute(_) => Cause::UnaskedRoute("10.0.0.0/8 dev tun-ci-1".to_owned()),
             Cause::Routes(_) => Cause::Routes(RouteError::NoIp),
             Cause::Deadline { .. } => Cause::Deadline { state: "WAIT".to_owned(), after: Duration::from_secs(60) },
             Cause::Died(_) => Cause::Died("exit status: 1".to_owned()),

@@ -15,6 +15,8 @@ const PREFIX: &str = "teravm-ci-vpn-";
 
 const SOCKET: &str = "management";
 
+const DEVICE_PREFIX: &str = "tun-ci-";
+
 /// `sun_path` has 108 bytes, and OpenVPN cuts what is longer without a word.
 const LONGEST_SOCKET: usize = 107;
 
@@ -43,6 +45,13 @@ impl Directory {
 
     pub(super) fn socket(&self) -> PathBuf {
         self.folder.path().join(SOCKET)
+    }
+
+    /// The name of the tunnel's device: of this tunnel alone, as its folder is, and short enough for the kernel (15
+    /// bytes).
+    pub(super) fn device(&self) -> String {
+        let name = self.folder.path().file_name().unwrap_or_default().to_string_lossy();
+        format!("{DEVICE_PREFIX}{}", name.rsplit('-').next().unwrap_or_default())
     }
 }
 
@@ -100,6 +109,9 @@ mod tests {
         let path = directory.folder.path().to_owned();
         assert_eq!(path.metadata().expect("it is there").permissions().mode() & 0o777, 0o700);
         assert!(directory.socket().as_os_str().len() <= LONGEST_SOCKET);
+        let device = directory.device();
+        assert_eq!((device.len(), device.starts_with(DEVICE_PREFIX)), (13, true), "{device}");
+        assert_ne!(device, Directory::make().expect("a directory").device());
         drop(directory);
         assert!(!path.exists());
     }

@@ -11,6 +11,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
+use super::Ends;
 use crate::process::Lines;
 use crate::secret::Secret;
 
@@ -44,10 +45,18 @@ pub(super) struct State {
     pub(super) name: String,
     /// The reason of RECONNECTING and EXITING; `SUCCESS`, or else, of CONNECTED.
     pub(super) detail: String,
-    /// The tunnel's own address.
-    pub(super) address: Option<IpAddr>,
+    /// The tunnel's own addresses: IPv4, IPv6.
+    pub(super) addresses: Vec<IpAddr>,
     /// The server's address.
     pub(super) remote: Option<IpAddr>,
+}
+
+impl State {
+    /// The two ends of a tunnel that is up.
+    pub(super) fn ends(&self) -> Option<Ends> {
+        let is_up = self.name == "CONNECTED" && self.detail == "SUCCESS" && !self.addresses.is_empty();
+        is_up.then(|| Ends { tunnel: self.addresses.clone(), server: self.remote })
+    }
 }
 
 /// What OpenVPN wants to know.
@@ -85,14 +94,12 @@ pub(super) fn parse_line(line: &[u8]) -> Message {
 
 /// `time,name,detail,address,remote,…`: 7 to 9 fields, by the age of OpenVPN.
 fn parse_state(text: &str) -> Option<State> {
-    let mut fields = text.split(',').skip(1);
-    let name = fields.next().filter(|name| !name.is_empty())?.to_owned();
-    let detail = fields.next().unwrap_or_default().to_owned();
-    let address = fields.next().and_then(|address| address.parse().ok());
-    let remote = fields.next().and_then(|address| address.parse().ok());
+    let fields: Vec<&str> = text.split(',').collect();
+    let field = |number: usize| fields.get(number).copied().unwrap_or_default();
+    let name = Some(field(1)).filter(|name| !name.is_empty())?.to_owned();
     // The tunnel's IPv6 address is the last of nine fields.
-    let address = address.or_else(|| fields.nth(3).and_then(|address| address.parse().ok()));
-    Some(State { name, detail, address, remote })
+    let addresses = [3, 8].into_iter().filter_map(|number| field(number).parse().ok()).collect();
+    Some(State { name, detail: field(2).to_owned(), addresses, remote: field(4).parse().ok() })
 }
 
 fn parse_password(text: &str) -> Message {
@@ -188,7 +195,7 @@ mod tests {
         Message::State(State {
             name: name.to_owned(),
             detail: detail.to_owned(),
-            address: address.map(ip),
+            addresses: address.iter().copied().map(ip).collect(),
             remote: remote.map(ip),
         })
     }

@@ -4,6 +4,8 @@
 //! pushes becomes a route or a resolver of this machine. If this program dies, however it dies, OpenVPN loses its
 //! management client and ends by itself.
 
+mod boundary;
+mod budget;
 mod cause;
 mod directory;
 #[cfg(any(test, fuzzing))]
@@ -20,6 +22,7 @@ use std::net::IpAddr;
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use rustix::process::Signal;
 use tokio::net::UnixListener;
 use tokio::sync::watch;
@@ -30,17 +33,18 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub(crate) use cause::Error;
 pub(crate) use directory::sweep;
 pub(crate) use profile::{Credentials, Prepared, prepare};
-use routes::{Place, Way, places, ways};
+use routes::{Place, Way, look, places, ways};
 
 use crate::config::Network;
 use crate::event::{EventKind, Events, Problem, Step};
 use crate::process::{Heard, Process};
 use crate::secret::Redactor;
+use boundary::Node;
+use budget::{Budget, LINES_PER_SECOND, Take, cut};
 use cause::{Cause, Diagnosis};
 use directory::Directory;
-use management::{Ask, Management, Message, State};
-use openvpn::{Inside, Program};
-use routes::Node;
+use management::{Ask, Management, Message};
+use openvpn::{Client, Inside, Program};
 use supervise::Supervision;
 
 /// What a tunnel shall be.
@@ -147,8 +151,8 @@ impl Tunnel {
             Err(error) => return Err(failed().because(error.to_string())),
         }
         // A lease that was renewed in the night changes these too, so it is nobody's failure.
-        let now = Node::look().await.map_err(|error| failed().because_of(&error))?;
-        if let Some(difference) = before.difference(&now) {
+        let now = look().await.map_err(|error| failed().because_of(&error))?;
+        if let Some(difference) = before.difference(&now, &device) {
             events.warn(
                 Step::Disconnect,
                 None,
@@ -167,15 +171,21 @@ async fn bring_up(settings: Settings, program: Program, events: &Events) -> Resu
     }
     let late = |_| Cause::Deadline { state: "not started".to_owned(), after: settings.connect_timeout };
     let places = timeout_at(deadline, places(&settings.hosts)).await.map_err(late)??;
-    let before = Node::look().await?;
+    let inside = Inside::new(&settings.routes, &places);
+    let before = look().await?;
 
-    let mut session = Session::start(&settings, &places, program, events)?;
+    let mut session = Session::start(&settings, &inside, program, events)?;
+    let expected = Expected { device: session.device.clone(), places, inside: inside.all(), before };
     let connected = match session.connect(deadline, settings.connect_timeout).await {
-        Ok(ends) => check(&places, ends, &before).await.map(|device| (ends, device)),
+        Ok(ends) => match expected.check(&ends).await {
+            Ok(None) => Ok(ends),
+            Ok(Some(difference)) => Err(Cause::NodeChanged(difference)),
+            Err(cause) => Err(cause),
+        },
         Err(cause) => Err(cause),
     };
-    let (ends, device) = match connected {
-        Ok(connected) => connected,
+    let ends = match connected {
+        Ok(ends) => ends,
         Err(cause) => {
             if let Err(unstoppable) = session.stop(IMPATIENCE).await {
                 events.warn(Step::Connect, None, unstoppable.explain(Problem::testbed("after a failed start")).line());
@@ -183,10 +193,13 @@ async fn bring_up(settings: Settings, program: Program, events: &Events) -> Resu
             return Err(cause);
         }
     };
-    events.say(EventKind::TunnelUp { device: device.clone(), address: ends.tunnel.to_string() });
+    let device = expected.device.clone();
+    let before = expected.before.clone();
+    let address = ends.tunnel.first().map(IpAddr::to_string).unwrap_or_default();
+    events.say(EventKind::TunnelUp { device: device.clone(), address });
     let stop = CancellationToken::new();
     let (say, condition) = watch::channel(Condition::Up);
-    let supervision = tokio::spawn(Supervision::new(session, places, settings.outage, say).run(stop.clone()));
+    let supervision = tokio::spawn(Supervision::new(session, expected, settings.outage, say).run(stop.clone()));
     Ok(Tunnel { device, before, events: events.clone(), stop: stop.drop_guard(), condition, supervision })
 }
 
@@ -200,39 +213,49 @@ fn learn(redactor: &Redactor, profile: &Prepared) {
 }
 
 /// The two ends of a tunnel.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Ends {
-    /// Our own address in it.
-    tunnel: IpAddr,
+    /// Our own addresses in it, one of a family.
+    tunnel: Vec<IpAddr>,
     /// The server's address outside of it.
     server: Option<IpAddr>,
 }
 
-/// Asks the kernel whether the hosts are behind the tunnel, and all else is where it was. Returns the tunnel's device.
-async fn check(places: &[Place], ends: Ends, before: &Node) -> Result<String, Cause> {
-    let device = check_routes(places, ends).await?;
-    match before.difference(&Node::look().await?) {
-        Some(difference) => Err(Cause::NodeChanged(difference)),
-        None => Ok(device),
-    }
+/// What must be true of a tunnel whenever it has come up.
+#[derive(Debug)]
+struct Expected {
+    device: String,
+    places: Vec<Place>,
+    inside: Vec<IpNet>,
+    /// This machine without the tunnel.
+    before: Node,
 }
 
-/// Asks the kernel whether the hosts are behind the tunnel. Returns the tunnel's device.
-async fn check_routes(places: &[Place], ends: Ends) -> Result<String, Cause> {
-    let devices = routes::devices_with(ends.tunnel).await?;
-    let Some(device) = devices.first() else {
-        return Err(Cause::RouteFailed(format!("no device has the tunnel's address {}", ends.tunnel)));
-    };
-    for Way { host, address, device: by } in ways(places).await? {
-        if !by.as_ref().is_some_and(|by| devices.contains(by)) {
-            return Err(Cause::NotRouted { host, address, device: device.clone(), by });
+impl Expected {
+    /// Asks the kernel whether the hosts are behind the tunnel, and nothing else is. Returns what has changed outside
+    /// of the tunnel.
+    async fn check(&self, ends: &Ends) -> Result<Option<String>, Cause> {
+        let Expected { device, places, inside, before } = self;
+        let now = look().await?;
+        if let Some(missing) = ends.tunnel.iter().find(|address| !now.has(device, **address)) {
+            return Err(Cause::RouteFailed(format!(
+                "the device `{device}` has not got the tunnel's address {missing}"
+            )));
         }
-    }
-    match ends.server {
-        Some(server) if routes::device_towards(server).await?.is_some_and(|by| devices.contains(&by)) => {
-            Err(Cause::ServerInside(server))
+        if let Some(breach) = now.breach(device, &ends.tunnel, inside) {
+            return Err(breach.into());
         }
-        _ => Ok(device.clone()),
+        for Way { host, address, device: by } in ways(places).await? {
+            if by.as_ref() != Some(device) {
+                return Err(Cause::NotRouted { host, address, device: device.clone(), by });
+            }
+        }
+        if let Some(server) = ends.server
+            && routes::device_towards(server).await?.as_ref() == Some(device)
+        {
+            return Err(Cause::ServerInside(server));
+        }
+        Ok(before.difference(&now, device))
     }
 }
 
@@ -256,10 +279,12 @@ struct Session {
     process: Process,
     listener: UnixListener,
     _directory: Directory,
+    device: String,
     program: Program,
     credentials: Credentials,
     diagnosis: Diagnosis,
     last_words: String,
+    budget: Budget,
     events: Events,
 }
 
@@ -272,30 +297,30 @@ enum News {
 }
 
 impl Session {
-    fn start(settings: &Settings, places: &[Place], program: Program, events: &Events) -> Result<Session, Cause> {
+    fn start(settings: &Settings, inside: &Inside, program: Program, events: &Events) -> Result<Session, Cause> {
         let system = |what| move |source| Cause::System { what, source };
         let directory = Directory::make().map_err(system("make a private directory"))?;
         let listener = UnixListener::bind(directory.socket()).map_err(system("listen for OpenVPN"))?;
-        let inside = match settings.routes.as_slice() {
-            [] => {
-                let mut hosts: Vec<IpAddr> = places.iter().map(|place| place.address).collect();
-                hosts.sort();
-                hosts.dedup();
-                Inside { networks: Vec::new(), hosts }
-            }
-            networks => Inside { networks: networks.to_vec(), hosts: Vec::new() },
-        };
-        let client = program.client(&settings.profile, &directory.socket(), &inside);
+        let device = program.device(&directory);
+        let client = program.client(&Client {
+            profile: &settings.profile,
+            device: &device,
+            socket: &directory.socket(),
+            inside,
+            timeout: settings.connect_timeout,
+        });
         let process = client.start().map_err(system("start `openvpn`"))?;
         Ok(Session {
             management: None,
             process,
             listener,
             _directory: directory,
+            device,
             program,
             credentials: settings.profile.credentials.clone(),
             diagnosis: Diagnosis::default(),
             last_words: String::new(),
+            budget: Budget::default(),
             events: events.clone(),
         })
     }
@@ -317,11 +342,10 @@ impl Session {
                     if let Some(cause) = self.take(&message).await? {
                         return Err(cause);
                     }
-                    if let Message::State(State { name, detail, address: Some(tunnel), remote }) = message
-                        && name == "CONNECTED"
-                        && detail == "SUCCESS"
+                    if let Message::State(state) = message
+                        && let Some(ends) = state.ends()
                     {
-                        return Ok(Ends { tunnel, server: remote });
+                        return Ok(ends);
                     }
                 }
             }
@@ -355,7 +379,7 @@ impl Session {
                     if !line.trim().is_empty() && !line.starts_with("Use --help") {
                         self.last_words = line.trim().to_owned();
                     }
-                    self.events.output(Step::Connect, None, line.as_str());
+                    self.record(&line);
                     News::Line(line)
                 }
                 Heard::Ended(status) => {
@@ -365,6 +389,21 @@ impl Session {
                     News::Ended
                 }
             };
+        }
+    }
+
+    /// Makes an event of a line of OpenVPN's log, unless it prints more than a log has to have.
+    fn record(&mut self, line: &str) {
+        match self.budget.take(std::time::Instant::now()) {
+            Take::Keep => self.events.output(Step::Connect, None, cut(line)),
+            Take::FirstLeftOut => self.events.warn(
+                Step::Connect,
+                None,
+                format!(
+                    "OpenVPN prints more than {LINES_PER_SECOND} lines in a second; the rest is left out of the record"
+                ),
+            ),
+            Take::LeaveOut => {}
         }
     }
 

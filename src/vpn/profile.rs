@@ -12,7 +12,7 @@ use crate::secret::Secret;
 const LONGEST_LINE: usize = 254;
 
 /// Blocks whose content is the value of an option.
-const VALUES: [&str; 12] = [
+const VALUES: [&str; 13] = [
     "ca",
     "cert",
     "key",
@@ -25,6 +25,7 @@ const VALUES: [&str; 12] = [
     "crl-verify",
     "secret",
     "peer-fingerprint",
+    "http-proxy-user-pass",
 ];
 
 /// What the server asks of us, by the config.
@@ -45,6 +46,8 @@ pub(crate) struct Prepared {
     pub(super) remotes: Vec<String>,
     /// Whether the profile says how the tunnel is probed.
     pub(super) is_probed: bool,
+    /// How many seconds one server is waited for before the next is tried, as the profile has it.
+    pub(super) patience: Option<u64>,
     dropped: Vec<Dropped>,
 }
 
@@ -119,6 +122,8 @@ enum Fate {
     Inline,
     /// A user name and a password are asked for.
     Login,
+    /// How long one server is waited for before the next is tried.
+    Patience,
     Remote,
 }
 
@@ -128,6 +133,8 @@ struct Reader {
     remotes: Vec<String>,
     port: String,
     is_probed: bool,
+    patience: Option<u64>,
+    login_asked_at: Option<(usize, usize)>,
     dropped: Vec<Dropped>,
     is_in_connection: bool,
 }
@@ -140,6 +147,8 @@ impl Reader {
             remotes: Vec::new(),
             port: "1194".to_owned(),
             is_probed: false,
+            patience: None,
+            login_asked_at: None,
             dropped: Vec::new(),
             is_in_connection: false,
         }
@@ -215,12 +224,16 @@ impl Reader {
                     );
                     return Err(refuse(words.first().map_or(1, |word| word.column), problem));
                 }
-                Fate::Login => {
-                    if self.credentials.username.is_none() {
-                        let problem = "the profile asks for a user name and a password; set `vpn.username` and \
-                                       `vpn.password` in the config";
-                        return Err(refuse(name.column, problem.to_owned()));
+                Fate::Patience => {
+                    if let Some(seconds) = args.first().and_then(|seconds| seconds.parse().ok()).filter(|&own| own > 0)
+                    {
+                        self.patience = Some(self.patience.map_or(seconds, |least| least.min(seconds)));
                     }
+                    self.keep("");
+                }
+                Fate::Login => {
+                    // The login itself may be in a block further down.
+                    self.login_asked_at.get_or_insert((number, name.column));
                     if args.is_empty() {
                         // OpenVPN hears of it on its command line.
                         self.keep("");
@@ -232,6 +245,11 @@ impl Reader {
         }
         if self.is_in_connection {
             return Err((None, "the block `<connection>` has no end".to_owned()));
+        }
+        if let Some(at) = self.login_asked_at.filter(|_| self.credentials.username.is_none()) {
+            let problem = "the profile asks for a user name and a password; set `vpn.username` and `vpn.password` in the \
+                           config";
+            return Err((Some(at), problem.to_owned()));
         }
         if self.remotes.is_empty() {
             let problem = "there is no server (`remote`) in this profile; is it base64 that the config does not say \
@@ -248,6 +266,7 @@ impl Reader {
             remotes: remotes.collect(),
             credentials: std::mem::take(&mut self.credentials),
             is_probed: self.is_probed,
+            patience: self.patience,
             dropped: std::mem::take(&mut self.dropped),
         })
     }
@@ -429,6 +448,7 @@ fn fate(name: &str, args: &[&str]) -> Fate {
     match name {
         "remote" => Fate::Remote,
         "auth-user-pass" => Fate::Login,
+        "connect-timeout" | "server-poll-timeout" => Fate::Patience,
 
         "up"
         | "down"
@@ -444,6 +464,13 @@ fn fate(name: &str, args: &[&str]) -> Fate {
         | "auth-user-pass-verify"
         | "tls-crypt-v2-verify" => runs_program(name),
         "dns-updown" if first != Some("disable") => runs_program(name),
+        "dev" | "dev-type" if first.is_some_and(|kind| kind.starts_with("tap") || kind == "null") => {
+            Fate::Refuse(format!(
+                "`{name} {}` is not supported, only `dev tun` is: on a bridge (`tap`) the server could announce routers to \
+                 this machine",
+                first.unwrap_or_default()
+            ))
+        }
         "dev-node" if first.is_some_and(|node| node.starts_with("unix:")) => runs_program(name),
         "plugin" | "engine" | "pkcs11-providers" => {
             Fate::Refuse(format!("`{name}` would load foreign code into a program that runs as root; remove it"))
@@ -477,9 +504,12 @@ fn fate(name: &str, args: &[&str]) -> Fate {
         | "secret"
         | "http-proxy-user-pass" => Fate::Inline,
         "dh" if first != Some("none") => Fate::Inline,
-        "http-proxy" | "socks-proxy" if args.len() > 2 && !matches!(args[2], "auto" | "auto-nct" | "none") => {
-            Fate::Refuse(format!("`{name}` names a file with a login, which is not supported"))
+        // To `http-proxy` these words are none; to `socks-proxy` each is the name of a file.
+        "http-proxy" if args.len() > 2 && matches!(args[2], "auto" | "auto-nct" | "none") => Fate::Keep,
+        "http-proxy" | "socks-proxy" if args.len() > 2 => {
+            Fate::Refuse(format!("`{name}` names a file with a login (`{}`), which is not supported", args[2]))
         }
+        "pull-filter" if !matches!(first, Some("ignore" | "reject")) => Fate::Drop,
 
         // Where it runs, what it writes, and whom it obeys.
         "daemon"
@@ -512,8 +542,6 @@ fn fate(name: &str, args: &[&str]) -> Fate {
         | "auth-nocache"
         | "connect-retry"
         | "connect-retry-max"
-        | "connect-timeout"
-        | "server-poll-timeout"
         | "resolv-retry"
         | "ping-exit"
         | "inactive"
@@ -625,6 +653,8 @@ mod tests {
             "setenv opt block-outside-dns",
             "setenv opt-in up",
             "setenv LD_PRELOAD /tmp/x.so",
+            "pull-filter accept verb",
+            "setenv opt pull-filter \"accept\" verb",
         ] {
             assert_eq!(run(line), "", "{line}");
         }
@@ -644,6 +674,7 @@ mod tests {
             "providers legacy default",
             "route-gateway 10.8.0.1",
             "pull-filter ignore ifconfig-ipv6",
+            "pull-filter reject \"route\"",
             "dh none",
             "http-proxy proxy 3128 auto",
             "verify-x509-name \"vpn lab\" name # up",

@@ -8,12 +8,16 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::net::lookup_host;
 
+use super::boundary::{Interface, Node, Route, parse_resolvers};
 use crate::process::{Command, RunError, find};
 
 /// `ip` answers at once, or the machine has other problems.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-const RESOLVER: &str = "/etc/resolv.conf";
+pub(super) const RESOLVER: &str = "/etc/resolv.conf";
+
+/// Where systemd-resolved, which itself listens at 127.0.0.53, keeps the resolvers that it asks.
+const BEHIND_THE_STUB: &str = "/run/systemd/resolve/resolv.conf";
 
 /// What cannot be known about this machine's routes.
 #[derive(Debug, thiserror::Error)]
@@ -98,67 +102,17 @@ pub(super) async fn device_towards(address: IpAddr) -> Result<Option<String>, Ro
     }
 }
 
-/// Returns the devices that have the address.
-pub(super) async fn devices_with(address: IpAddr) -> Result<Vec<String>, RouteError> {
-    #[derive(Deserialize)]
-    struct Device {
-        ifname: Option<String>,
-        #[serde(default)]
-        addr_info: Vec<Addr>,
+/// Looks at this machine's network: every routing table of both address families, every interface, and the resolvers.
+pub(super) async fn look() -> Result<Node, RouteError> {
+    let mut routes = Vec::new();
+    for family in ["-4", "-6"] {
+        routes.extend(ask::<Route>(&[family, "route", "show", "table", "all"]).await?);
     }
-    #[derive(Deserialize)]
-    struct Addr {
-        local: Option<IpAddr>,
-    }
-    let devices = ask::<Device>(&["address", "show"]).await?;
-    let has_it = |device: &Device| device.addr_info.iter().any(|addr| addr.local == Some(address));
-    Ok(devices.into_iter().filter(has_it).filter_map(|device| device.ifname).collect())
-}
-
-/// What a tunnel must leave as it is: the ways out of this machine, and its resolver.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Node {
-    defaults: Vec<String>,
-    resolver: Option<Vec<u8>>,
-}
-
-impl Node {
-    pub(super) async fn look() -> Result<Node, RouteError> {
-        #[derive(Deserialize)]
-        struct Route {
-            dst: String,
-            gateway: Option<String>,
-            dev: Option<String>,
-            metric: Option<u32>,
-        }
-        let mut defaults = Vec::new();
-        for family in ["-4", "-6"] {
-            for Route { dst, gateway, dev, metric } in ask::<Route>(&[family, "route", "show"]).await? {
-                // The halves are how OpenVPN's `redirect-gateway def1` writes a default route.
-                if matches!(dst.as_str(), "default" | "0.0.0.0/1" | "128.0.0.0/1" | "::/1" | "8000::/1" | "2000::/3") {
-                    let mut text = dst;
-                    for (name, value) in [("via", gateway), ("dev", dev), ("metric", metric.map(|m| m.to_string()))] {
-                        if let Some(value) = value {
-                            text.push_str(&format!(" {name} {value}"));
-                        }
-                    }
-                    defaults.push(text);
-                }
-            }
-        }
-        defaults.sort();
-        Ok(Node { defaults, resolver: std::fs::read(Path::new(RESOLVER)).ok() })
-    }
-
-    /// Says what is different in `now`, if anything is.
-    pub(super) fn difference(&self, now: &Node) -> Option<String> {
-        if self.defaults != now.defaults {
-            let or_none = |routes: &[String]| if routes.is_empty() { "none".to_owned() } else { routes.join(", ") };
-            let (before, now) = (or_none(&self.defaults), or_none(&now.defaults));
-            return Some(format!("the default route was `{before}` and is `{now}`"));
-        }
-        (self.resolver != now.resolver).then(|| format!("`{RESOLVER}` is not what it was"))
-    }
+    let interfaces = ask::<Interface>(&["address", "show"]).await?;
+    let resolver = std::fs::read(Path::new(RESOLVER)).ok();
+    let behind = std::fs::read(Path::new(BEHIND_THE_STUB)).unwrap_or_default();
+    let resolvers = parse_resolvers(resolver.as_deref().unwrap_or_default()).chain(parse_resolvers(&behind)).collect();
+    Ok(Node { routes, interfaces, resolver, resolvers })
 }
 
 /// Asks `ip` a question and returns the rows of its answer.
@@ -184,24 +138,6 @@ fn parse_rows<T: for<'de> Deserialize<'de>>(answer: &[u8]) -> Result<Vec<T>, ser
 mod tests {
     use super::*;
 
-    fn node(defaults: &[&str], resolver: &str) -> Node {
-        Node { defaults: defaults.iter().map(|&route| route.to_owned()).collect(), resolver: Some(resolver.into()) }
-    }
-
-    #[test]
-    fn a_changed_default_route_or_resolver_is_named() {
-        let before = node(&["default via 10.0.0.1 dev eth0"], "nameserver 10.0.0.1");
-        assert_eq!(before.difference(&before.clone()), None);
-        assert_eq!(
-            before.difference(&node(&[], "")).as_deref(),
-            Some("the default route was `default via 10.0.0.1 dev eth0` and is `none`")
-        );
-        assert_eq!(
-            before.difference(&node(&["default via 10.0.0.1 dev eth0"], "nameserver 10.8.0.1")).as_deref(),
-            Some("`/etc/resolv.conf` is not what it was")
-        );
-    }
-
     #[test]
     fn no_answer_is_no_rows() {
         assert_eq!(parse_rows::<u32>(b" \n").expect("nothing"), Vec::<u32>::new());
@@ -214,6 +150,6 @@ mod tests {
         let places = places(&[("self".to_owned(), "127.0.0.1".to_owned())]).await.expect("an address");
         let ways = ways(&places).await.expect("`ip` is there");
         assert_eq!(ways[0].to_string(), "`self` (127.0.0.1) by `lo`");
-        assert_eq!(devices_with(places[0].address).await.expect("`ip` is there"), ["lo"]);
+        assert!(look().await.expect("`ip` is there").has("lo", places[0].address));
     }
 }

@@ -7,10 +7,9 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::management::{Message, State};
-use super::routes::Place;
-use super::{Cause, Condition, Ends, GRACE, News, Session, Unstoppable, check_routes};
+use super::{Cause, Condition, Expected, GRACE, News, Session, Unstoppable};
 use crate::config::format_duration;
-use crate::event::{EventKind, Problem};
+use crate::event::{EventKind, Problem, Step};
 
 /// A tunnel that starves this soon after it came up, and again, shares its certificate with another client: each of them
 /// takes the server's side of the tunnel from the other.
@@ -18,7 +17,7 @@ const TOO_SOON: Duration = Duration::from_secs(300);
 
 pub(super) struct Supervision {
     session: Session,
-    places: Vec<Place>,
+    expected: Expected,
     outage: Duration,
     condition: watch::Sender<Condition>,
     up_since: Instant,
@@ -31,13 +30,13 @@ pub(super) struct Supervision {
 impl Supervision {
     pub(super) fn new(
         session: Session,
-        places: Vec<Place>,
+        expected: Expected,
         outage: Duration,
         condition: watch::Sender<Condition>,
     ) -> Self {
         Supervision {
             session,
-            places,
+            expected,
             outage,
             condition,
             up_since: Instant::now(),
@@ -76,10 +75,10 @@ impl Supervision {
     async fn take(&mut self, message: Message) {
         let certain = self.session.take(&message).await.unwrap_or_else(Some);
         match message {
-            Message::State(State { name, detail, address: Some(tunnel), remote }) if name == "CONNECTED" => {
-                if detail == "SUCCESS" {
-                    match check_routes(&self.places, Ends { tunnel, server: remote }).await {
-                        Ok(_) => self.come_back(),
+            Message::State(state) if state.name == "CONNECTED" => {
+                if let Some(ends) = state.ends() {
+                    match self.expected.check(&ends).await {
+                        Ok(difference) => self.come_back(difference),
                         Err(cause) => self.fail(&cause),
                     }
                 } else if let Some(cause) = certain {
@@ -129,8 +128,14 @@ impl Supervision {
         }
     }
 
-    fn come_back(&mut self) {
+    /// What has changed outside of the tunnel while it was up is told and no more: OpenVPN writes there only for what
+    /// is neither run from the profile nor taken from the server, and a lease that is renewed changes it too.
+    fn come_back(&mut self, difference: Option<String>) {
         self.certain = None;
+        if let Some(difference) = difference {
+            let text = format!("this machine is not as it was before the tunnel: {difference}");
+            self.session.events.warn(Step::Connect, None, text);
+        }
         if let Some(since) = self.down_since.take() {
             self.up_since = Instant::now();
             if !self.is_lost() {

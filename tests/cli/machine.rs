@@ -65,7 +65,8 @@ fn a_profile_that_openvpn_does_not_accept_ends_the_night() {
         openvpn --version
         ip -json
         ip -json
-        openvpn --pull-filter
+        ip -json
+        openvpn --ping
         --- changed
         wrote config/history.sqlite
         wrote results/
@@ -102,7 +103,8 @@ fn an_openvpn_that_dies_without_a_word_is_said_with_its_exit_status() {
         openvpn --version
         ip -json
         ip -json
-        openvpn --pull-filter
+        ip -json
+        openvpn --ping
         --- changed
         wrote config/history.sqlite
         wrote results/
@@ -135,7 +137,8 @@ fn an_openvpn_that_dies_without_a_word_is_said_with_its_exit_status() {
         openvpn --version
         ip -json
         ip -json
-        openvpn --pull-filter
+        ip -json
+        openvpn --ping
         --- changed
         wrote config/history.sqlite
         wrote results/
@@ -174,7 +177,8 @@ fn an_openvpn_that_never_connects_is_ended_at_the_deadline() {
         openvpn --version
         ip -json
         ip -json
-        openvpn --pull-filter
+        ip -json
+        openvpn --ping
         --- changed
         wrote config/history.sqlite
         wrote results/
@@ -190,7 +194,7 @@ fn an_openvpn_that_never_connects_is_ended_at_the_deadline() {
 #[test]
 fn a_signal_ends_the_night_and_everything_is_given_back() {
     let stubborn = || openvpn("trap '' TERM INT HUP\nwhile :; do /bin/sleep 0.1; done");
-    let call = "openvpn --pull-filter";
+    let call = "openvpn --ping";
     assert_snapshot!(stubborn().signalled(call, Signal::INT).run("run"), @"
         exit 130
         --- standard output
@@ -221,7 +225,8 @@ fn a_signal_ends_the_night_and_everything_is_given_back() {
         openvpn --version
         ip -json
         ip -json
-        openvpn --pull-filter
+        ip -json
+        openvpn --ping
         --- changed
         wrote config/history.sqlite
         wrote results/
@@ -259,7 +264,8 @@ fn every_command_that_needs_the_tunnel_says_why_there_is_none() {
         openvpn --version
         ip -json
         ip -json
-        openvpn --pull-filter
+        ip -json
+        openvpn --ping
         ");
     assert_snapshot!(desk.run("lock"), @"
         exit 3
@@ -272,7 +278,8 @@ fn every_command_that_needs_the_tunnel_says_why_there_is_none() {
         openvpn --version
         ip -json
         ip -json
-        openvpn --pull-filter
+        ip -json
+        openvpn --ping
         ");
     assert_snapshot!(desk.run("vpn"), @"
         exit 3
@@ -284,7 +291,8 @@ fn every_command_that_needs_the_tunnel_says_why_there_is_none() {
         openvpn --version
         ip -json
         ip -json
-        openvpn --pull-filter
+        ip -json
+        openvpn --ping
         ");
     assert_snapshot!(desk.run_words(&["vpn", "--", "/bin/echo", "never said"]), @"
         exit 3
@@ -296,7 +304,8 @@ fn every_command_that_needs_the_tunnel_says_why_there_is_none() {
         openvpn --version
         ip -json
         ip -json
-        openvpn --pull-filter
+        ip -json
+        openvpn --ping
         ");
     assert_snapshot!(desk.run("run --dry-run"), @"
         exit 3
@@ -317,7 +326,8 @@ fn every_command_that_needs_the_tunnel_says_why_there_is_none() {
         openvpn --version
         ip -json
         ip -json
-        openvpn --pull-filter
+        ip -json
+        openvpn --ping
         ");
 }
 
@@ -432,7 +442,7 @@ fn a_sudo_that_refuses_is_quoted() {
         --- standard error
         HH:MM:SS  FAIL  connect    no tunnel to `127.0.0.1:1194`
                                    because: `openvpn` needs root, and `sudo -n` does not give it: sudo: a password is required
-                                   try: run it as root, or allow `openvpn` without a password in `/etc/sudoers`
+                                   try: run it as root, or allow `openvpn` without a password in `/etc/sudoers`; whoever may run `openvpn` as root can run any program as root
         --- called
         ssh-keygen -y
         sudo -n
@@ -478,8 +488,9 @@ fn openvpn_is_run_by_sudo_when_we_are_not_root() {
         openvpn --version
         ip -json
         ip -json
+        ip -json
         sudo -n
-        openvpn --pull-filter
+        openvpn --ping
         --- changed
         wrote config/history.sqlite
         wrote results/

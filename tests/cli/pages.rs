@@ -153,17 +153,22 @@ const ELSEWHERE: [(&str, &str, Option<Place>); 29] = [
     (
         "cargo test --locked --test cli",
         "with the others",
-        Some(("tests/run", "--lib --test cli --test page --test nights")),
+        Some(("tests/run", "--lib --test cli --test page --test tunnel --test nights")),
     ),
     (
         "cargo test --locked --test page",
         "with the others",
-        Some(("tests/run", "--lib --test cli --test page --test nights")),
+        Some(("tests/run", "--lib --test cli --test page --test tunnel --test nights")),
+    ),
+    (
+        "cargo test --locked --test tunnel",
+        "with the others",
+        Some(("tests/run", "--lib --test cli --test page --test tunnel --test nights")),
     ),
     (
         "cargo test --locked --test nights",
         "with the others",
-        Some(("tests/run", "--lib --test cli --test page --test nights")),
+        Some(("tests/run", "--lib --test cli --test page --test tunnel --test nights")),
     ),
     (
         "cargo install --locked --path .",
