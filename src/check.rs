@@ -40,7 +40,7 @@ pub(crate) async fn check(config: &Config, global: &Global, args: &CheckArgs) ->
     vpn::sweep();
     crate::remote::sweep();
     let (events, inbox) = event::channel(lab.redactor.clone());
-    let listening = tokio::spawn(desk::heard(inbox));
+    let listening = tokio::spawn(desk::heard(inbox, lab.is_verbose));
     let mut rows = vec![Row::new("here", "config", Ok(format!("setup `{}`, every secret is there", lab.setup)))];
     let history = Place::new(&config.history, &lab.redactor)?;
     rows.push(Row::new("here", "history", Ok(history.state().await)));

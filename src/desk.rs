@@ -48,7 +48,7 @@ pub(crate) async fn vpn(config: &Config, global: &Global, args: &VpnArgs) -> any
     };
     vpn::sweep();
     let (events, inbox) = event::channel(lab.redactor.clone());
-    let listening = tokio::spawn(heard(inbox));
+    let listening = tokio::spawn(heard(inbox, lab.is_verbose));
     let tunnel = tokio::select! {
         tunnel = Tunnel::up(settings.clone(), &events) => tunnel,
         signal = signals::next() => {
@@ -174,7 +174,7 @@ pub(crate) async fn on_host(
     vpn::sweep();
     crate::remote::sweep();
     let (events, inbox) = event::channel(lab.redactor.clone());
-    let listening = tokio::spawn(heard(inbox));
+    let listening = tokio::spawn(heard(inbox, lab.is_verbose));
     let stop = Stop::default();
     let on_signal = signals::watch(&stop);
     let code = match reach::reach_host(lab, meant, &events, &stop).await {
@@ -198,20 +198,22 @@ pub(crate) async fn on_host(
 }
 
 /// Says on standard error what goes wrong on the way, for the commands that have no reports.
-pub(crate) async fn heard(mut inbox: event::Inbox) {
+pub(crate) async fn heard(mut inbox: event::Inbox, is_verbose: bool) {
     while let Some(event) = inbox.recv().await {
-        remark_on(&event);
+        remark_on(&event, is_verbose);
     }
 }
 
-/// Says an event on standard error, if it is one that goes wrong.
-pub(crate) fn remark_on(event: &event::Event) {
+/// Says an event on standard error, if it is one that goes wrong; and what programs print, OpenVPN's log among it, when
+/// that is wanted.
+pub(crate) fn remark_on(event: &event::Event, is_verbose: bool) {
     use crate::event::{EventKind, Level, StepOutcome};
     match &event.kind {
         EventKind::StepFinished { outcome: StepOutcome::Failed(problem), .. } => {
             remark(&format!("{}\n", problem.text()));
         }
         EventKind::Noted { level: Level::Warning, text, .. } => remark(&format!("warning: {text}\n")),
+        EventKind::Output { line, .. } if is_verbose => remark(&format!("| {line}\n")),
         EventKind::TunnelUp { device, address } => remark(&format!("tunnel up: {device} {address}\n")),
         EventKind::TunnelLost { reason } => remark(&format!("tunnel down: {reason}\n")),
         EventKind::TunnelBack { after } => remark(&format!("tunnel up again after {:.0} s\n", after.as_secs_f64())),

@@ -41,7 +41,7 @@ pub(crate) async fn print_plan(plan: &Plan) -> anyhow::Result<u8> {
     vpn::sweep();
     remote::sweep();
     let (events, inbox) = event::channel(plan.lab.redactor.clone());
-    let mut story = Story::new(inbox);
+    let mut story = Story::new(inbox, plan.lab.is_verbose);
     let stop = Stop::default();
     let watch = signals::watch(&stop);
     match reach::reach_what_answers(&plan.lab, &events, &stop).await {
@@ -191,6 +191,7 @@ enum Said {
 /// What was said, by step and host.
 struct Story {
     inbox: Inbox,
+    is_verbose: bool,
     said: Vec<(Step, Option<String>, Said)>,
     switched: Vec<String>,
     /// Whether the night could be rehearsed at all.
@@ -200,8 +201,8 @@ struct Story {
 }
 
 impl Story {
-    fn new(inbox: Inbox) -> Story {
-        Story { inbox, said: Vec::new(), switched: Vec::new(), is_begun: false, code: None }
+    fn new(inbox: Inbox, is_verbose: bool) -> Story {
+        Story { inbox, is_verbose, said: Vec::new(), switched: Vec::new(), is_begun: false, code: None }
     }
 
     /// Says a problem on standard error.
@@ -213,7 +214,7 @@ impl Story {
     /// Takes in what was said so far.
     fn listen(&mut self) {
         while let Some(event) = self.inbox.try_recv() {
-            desk::remark_on(&event);
+            desk::remark_on(&event, self.is_verbose);
             self.hear(event.kind);
         }
     }

@@ -39,6 +39,8 @@ pub(crate) struct Lab {
     pub(crate) hosts: Vec<PlannedHost>,
     /// How long a dropped connection is waited for.
     pub(crate) outage: Duration,
+    /// Whether what programs print is shown (`-v`).
+    pub(crate) is_verbose: bool,
     pub(crate) redactor: Redactor,
 }
 
@@ -170,6 +172,7 @@ impl Lab {
             ng40: config.ng40.clone(),
             hosts,
             outage: config.vpn.outage,
+            is_verbose: global.verbose > 0,
             redactor,
         })
     }

@@ -5,7 +5,6 @@
 //! management client and ends by itself.
 
 mod boundary;
-mod budget;
 mod cause;
 mod directory;
 #[cfg(any(test, fuzzing))]
@@ -40,7 +39,6 @@ use crate::event::{EventKind, Events, Problem, Step};
 use crate::process::{Heard, Process};
 use crate::secret::Redactor;
 use boundary::Node;
-use budget::{Budget, LINES_PER_SECOND, Take, cut};
 use cause::{Cause, Diagnosis};
 use directory::Directory;
 use management::{Ask, Management, Message};
@@ -284,7 +282,6 @@ struct Session {
     credentials: Credentials,
     diagnosis: Diagnosis,
     last_words: String,
-    budget: Budget,
     events: Events,
 }
 
@@ -320,7 +317,6 @@ impl Session {
             credentials: settings.profile.credentials.clone(),
             diagnosis: Diagnosis::default(),
             last_words: String::new(),
-            budget: Budget::default(),
             events: events.clone(),
         })
     }
@@ -379,7 +375,7 @@ impl Session {
                     if !line.trim().is_empty() && !line.starts_with("Use --help") {
                         self.last_words = line.trim().to_owned();
                     }
-                    self.record(&line);
+                    self.events.output(Step::Connect, None, line.as_str());
                     News::Line(line)
                 }
                 Heard::Ended(status) => {
@@ -389,21 +385,6 @@ impl Session {
                     News::Ended
                 }
             };
-        }
-    }
-
-    /// Makes an event of a line of OpenVPN's log, unless it prints more than a log has to have.
-    fn record(&mut self, line: &str) {
-        match self.budget.take(std::time::Instant::now()) {
-            Take::Keep => self.events.output(Step::Connect, None, cut(line)),
-            Take::FirstLeftOut => self.events.warn(
-                Step::Connect,
-                None,
-                format!(
-                    "OpenVPN prints more than {LINES_PER_SECOND} lines in a second; the rest is left out of the record"
-                ),
-            ),
-            Take::LeaveOut => {}
         }
     }
 
