@@ -312,6 +312,9 @@ pub struct ImportArgs {
     /// When it was, where the file does not say: `2026-11-01T23:05:00Z`; else when the file was last written
     #[arg(long, value_name = "TIME")]
     pub started: Option<String>,
+    /// All files are of one run, with this name; else each file is a run
+    #[arg(long, value_name = "NAME")]
+    pub run: Option<String>,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -1,79 +1,263 @@
-//! Nights from files: `run.json`, NG40 consoles of before, JUnit XML of other runs. The same file is the same night, however often it
-//! is taken in.
+//! Runs from files: `run.json`, NG40 consoles, JUnit XML of other tools. The same file, imported with the same options, is
+//! the same run, however often it is imported. What a file does not show to have passed has not passed.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use quick_xml::Reader;
-use quick_xml::events::{BytesStart, Event as Xml};
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
-use time::OffsetDateTime;
-use time::format_description::well_known::{Iso8601, Rfc3339};
+use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
 
 use super::Entry;
-use super::entry::{Judged, PastCase, PastSuite};
+use super::entry::PastSuite;
+use super::junit;
 use crate::cli::{Global, ImportArgs};
-use crate::config::Config;
+use crate::config::{Config, is_plain_name};
+use crate::error::Hint as _;
+use crate::event::FORMAT;
 use crate::gate::CameTo;
 use crate::ng40;
 use crate::offline;
-use crate::report::{KNOWN, Names, PIPELINE};
-use crate::summary::{Counts, Status, Summary};
+use crate::release::Release;
+use crate::summary::{About, Counts, Reason, Status, Summary};
 use crate::version::VERSION;
 
-/// Reads the night of every file.
-pub(super) fn read(config: &Config, global: &Global, args: &ImportArgs) -> anyhow::Result<Vec<Entry>> {
-    let started = args.started.as_deref().map(|text| {
-        OffsetDateTime::parse(text, &Rfc3339)
-            .map_err(|_| anyhow!("`{text}` is no time; write it like `2026-11-01T23:05:00Z`"))
-    });
-    let started = started.transpose()?;
-    args.files.iter().map(|file| night(file, config, global, args, started)).collect()
+/// The largest `run.json` or JUnit file that is read. Our own stay below a fifth of it.
+const MOST_BYTES: u64 = 64 * 1024 * 1024;
+/// The longest name and address in a `run.json`, in characters.
+const LONGEST_NAME: usize = 2_000;
+/// The most cases and attempts of a `run.json`.
+const MOST_CASES: usize = 200_000;
+
+/// What was said of files on the command line.
+struct Said<'a> {
+    config: &'a Config,
+    global: &'a Global,
+    args: &'a ImportArgs,
+    started: Option<OffsetDateTime>,
+    release: Option<String>,
 }
 
-fn night(
-    file: &Path,
-    config: &Config,
-    global: &Global,
-    args: &ImportArgs,
-    started: Option<OffsetDateTime>,
-) -> anyhow::Result<Entry> {
-    let bytes = std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-    let head = bytes.iter().position(|byte| !byte.is_ascii_whitespace()).map(|at| &bytes[at..]).unwrap_or_default();
-    if head.starts_with(b"{") {
-        let summary: Summary =
-            serde_json::from_slice(&bytes).with_context(|| format!("`{}` is no `run.json`", file.display()))?;
-        let mut entry = Entry::of(&summary).with_context(|| format!("`{}` tells of no night", file.display()))?;
+/// What a file is, by its first bytes.
+enum Content {
+    RunJson(Vec<u8>),
+    Junit(String),
+    /// A console may have any size: it is read as it comes.
+    Console,
+}
+
+/// Reads the run of every file, or with `--run` the one run of all of them.
+pub(super) fn read(config: &Config, global: &Global, args: &ImportArgs) -> anyhow::Result<Vec<Entry>> {
+    let started = args.started.as_deref().map(|text| {
+        let time = OffsetDateTime::parse(text, &Rfc3339)
+            .map_err(|_| anyhow!("`{text}` is not a time; write it like `2026-11-01T23:05:00Z`"))?;
+        checked(time).with_context(|| format!("`--started {text}` is refused"))
+    });
+    let release = args.release.as_deref().map(|text| {
+        let release = text.parse::<Release>().map_err(|why| anyhow!("`--release` is refused: {why}"));
+        release.hint("write the version as the package has it, for example `1.9.0-1667381719-ebd3bb56`")
+    });
+    let release = release.transpose()?.map(|release| release.version().to_owned());
+    if let Some(run) = args.run.as_deref().filter(|run| !is_plain_name(run) || run.len() > 100) {
+        let error = anyhow!("`{run}` cannot be the name of a run");
+        return Err(error).hint("use at most 100 letters, digits, `.`, `-` and `_`");
+    }
+    let said = Said { config, global, args, started: started.transpose()?, release };
+    match &args.run {
+        Some(run) => Ok(vec![said.group(run)?]),
+        None => args.files.iter().map(|file| said.run(file)).collect(),
+    }
+}
+
+impl Said<'_> {
+    /// The run of one file.
+    fn run(&self, file: &Path) -> anyhow::Result<Entry> {
+        let (content, digest) = open(file)?;
+        let (kind, entry) = match content {
+            Content::RunJson(bytes) => return self.run_json(file, &bytes),
+            Content::Junit(text) => ("junit", self.junit(file, &text)?),
+            Content::Console => ("console", self.console(file)?),
+        };
+        self.named(kind, &[digest], entry)
+    }
+
+    /// One run of several files, each with suites of its own.
+    fn group(&self, name: &str) -> anyhow::Result<Entry> {
+        let mut digests = Vec::new();
+        let mut run: Option<Entry> = None;
+        for file in &self.args.files {
+            let (content, digest) = open(file)?;
+            let entry = match content {
+                Content::RunJson(_) => {
+                    let error = anyhow!("`{}` is a `run.json`, which has a name of its own", file.display());
+                    return Err(error).hint("import it without `--run`");
+                }
+                Content::Junit(text) => self.junit(file, &text)?,
+                Content::Console => self.console(file)?,
+            };
+            digests.push(digest);
+            run = Some(match run {
+                None => entry,
+                Some(run) => joined(run, entry).with_context(|| format!("`{}` is refused", file.display()))?,
+            });
+        }
+        self.named(name, &digests, run.context("no file was named")?)
+    }
+
+    /// Gives an entry the name by which it is known again: of the same files and the same options.
+    fn named(&self, kind: &str, digests: &[[u8; 32]], entry: Entry) -> anyhow::Result<Entry> {
+        let setup = whose(self.config, self.global)?;
+        let started = self.started.map(|time| time.unix_timestamp_nanos().to_string());
+        let mut digest = Sha256::new();
+        digests.iter().for_each(|bytes| digest.update(bytes));
+        for (name, value) in [
+            ("setup", Some(&setup)),
+            ("started", started.as_ref()),
+            ("release", self.release.as_ref()),
+            ("suite", self.args.suite.as_ref()),
+        ] {
+            if let Some(value) = value {
+                digest.update(format!("{name} {} {value}", value.len()));
+            }
+        }
+        let digest: String = digest.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Entry { run: format!("{kind}-{digest}"), setup: Some(setup), release: self.release.clone(), ..entry })
+    }
+
+    /// When the run of a file began: as was said, as the file has it, or else when it was last written.
+    fn started(&self, file: &Path, stated: Option<OffsetDateTime>) -> anyhow::Result<OffsetDateTime> {
+        let refused = || format!("`{}` is refused", file.display());
+        if let Some(started) = self.started {
+            return Ok(started);
+        }
+        if let Some(stated) = stated {
+            return checked(stated).with_context(refused).hint("give its time with `--started`");
+        }
+        let written = std::fs::metadata(file).and_then(|file| file.modified());
+        let written = written.with_context(|| format!("cannot read `{}`", file.display()))?;
+        checked(written.into()).with_context(refused).hint("give its time with `--started`")
+    }
+
+    /// A console, read by the same rules as tonight's.
+    fn console(&self, file: &Path) -> anyhow::Result<Entry> {
+        let rules = |suite: &str| self.config.suites.get(suite).map(ng40::rules).unwrap_or_default();
+        let summary = offline::told(file, self.args.suite.as_deref(), rules)?;
+        if summary.judged().all(|suite| suite.standings().iter().all(|standing| standing.case.is_nameless())) {
+            bail!("`{}` is neither `run.json` nor JUnit XML, and as a console of NG40 it has no case", file.display());
+        }
+        let entry = Entry::of(&summary).context("a console that was read tells of a night")?;
+        Ok(Entry { started: self.started(file, None)?, ended: None, ..entry })
+    }
+
+    /// A JUnit document, ours or another's.
+    fn junit(&self, file: &Path, text: &str) -> anyhow::Result<Entry> {
+        let states_time = self.started.is_none();
+        let document = junit::read(text, states_time)
+            .with_context(|| format!("`{}` cannot be read as JUnit XML", file.display()))?;
+        let started = self.started(file, document.started)?;
+        Ok(with_suites(Entry { started, reasons: document.reasons, ..empty() }, document.suites))
+    }
+
+    /// A `run.json`: judged again by what it records. Where it states something worse, it has not passed.
+    fn run_json(&self, file: &Path, bytes: &[u8]) -> anyhow::Result<Entry> {
+        let mut entry = run_json(bytes).with_context(|| format!("`{}` is not a usable `run.json`", file.display()))?;
         // One of saved consoles does not know where they are from.
         if entry.setup.is_none() {
-            entry.setup = Some(whose(config, global)?);
+            entry.setup = Some(whose(self.config, self.global)?);
         }
-        entry.release = entry.release.or_else(|| args.release.clone());
-        return Ok(entry);
+        entry.release = entry.release.or_else(|| self.release.clone());
+        Ok(entry)
     }
-    let named = |kind: &str| {
-        let digest = Sha256::digest(&bytes);
-        format!("{kind}-{}", digest[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
-    };
-    let (run, mut entry) = if head.starts_with(b"<") {
-        let text = String::from_utf8_lossy(&bytes);
-        let entry = junit(&text).with_context(|| format!("`{}` cannot be read as JUnit XML", file.display()))?;
-        (named("junit"), entry)
-    } else {
-        let entry = console(file, config, args)?;
-        (named("console"), entry)
-    };
-    entry.setup = Some(whose(config, global)?);
-    entry.run = run;
-    entry.release.clone_from(&args.release);
-    if let Some(started) = started {
-        entry.started = started;
-    } else if entry.started == OffsetDateTime::UNIX_EPOCH {
-        let written = std::fs::metadata(file).and_then(|file| file.modified());
-        entry.started = written.with_context(|| format!("cannot read `{}`", file.display()))?.into();
+}
+
+/// Opens a file: what it is, and the digest of all of it.
+fn open(path: &Path) -> anyhow::Result<(Content, [u8; 32])> {
+    let unreadable = || format!("cannot read `{}`", path.display());
+    let mut file = File::open(path).with_context(unreadable)?;
+    let mut head = Vec::new();
+    file.by_ref().take(4096).read_to_end(&mut head).with_context(unreadable)?;
+    if let Some(encoding) = foreign_encoding(&head) {
+        let error = anyhow!("`{}` is encoded as {encoding}, and only UTF-8 is read", path.display());
+        return Err(error).hint(format!("convert it: `iconv -f {encoding} -t UTF-8 FILE >NEW`"));
     }
-    Ok(entry)
+    let text = head.strip_prefix(BOM).unwrap_or(&head);
+    let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
+    if !matches!(first, Some(b'{' | b'<')) {
+        let mut digest = Sha256::new();
+        digest.update(&head);
+        let mut piece = vec![0; 256 * 1024];
+        loop {
+            let count = file.read(&mut piece).with_context(unreadable)?;
+            if count == 0 {
+                return Ok((Content::Console, digest.finalize().into()));
+            }
+            digest.update(&piece[..count]);
+        }
+    }
+    let is_json = first == Some(&b'{');
+    let mut bytes = head;
+    file.take(MOST_BYTES).read_to_end(&mut bytes).with_context(unreadable)?;
+    if bytes.len() as u64 >= MOST_BYTES {
+        bail!("`{}` is larger than {} MB", path.display(), MOST_BYTES / 1024 / 1024);
+    }
+    let digest = Sha256::digest(&bytes).into();
+    if bytes.starts_with(BOM) {
+        bytes.drain(..BOM.len());
+    }
+    if is_json {
+        return Ok((Content::RunJson(bytes), digest));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        anyhow!("`{}` is not UTF-8 at byte {at}", path.display())
+    });
+    let hint = "save it as UTF-8; `iconv -f ISO-8859-1 -t UTF-8 FILE >NEW` converts a file of Western Europe";
+    Ok((Content::Junit(text.hint(hint)?), digest))
+}
+
+/// What some programs put in front of UTF-8.
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// The name of an encoding that is not made of ASCII, by the first bytes of a text.
+fn foreign_encoding(head: &[u8]) -> Option<&'static str> {
+    match head {
+        [0xff, 0xfe, 0, 0, ..] | [b'<' | b'{', 0, 0, 0, ..] => Some("UTF-32LE"),
+        [0, 0, 0xfe, 0xff, ..] | [0, 0, 0, b'<' | b'{', ..] => Some("UTF-32BE"),
+        [0xff, 0xfe, ..] | [b'<' | b'{', 0, ..] => Some("UTF-16LE"),
+        [0xfe, 0xff, ..] | [0, b'<' | b'{', ..] => Some("UTF-16BE"),
+        _ => None,
+    }
+}
+
+/// A time that a run can have begun or ended at.
+fn checked(time: OffsetDateTime) -> anyhow::Result<OffsetDateTime> {
+    // Clocks differ, and a time without an offset may be half a day off.
+    let latest = OffsetDateTime::now_utc() + Duration::DAY;
+    if time < OffsetDateTime::UNIX_EPOCH || time > latest {
+        bail!("{} is not a time between 1970 and now", Display(time));
+    }
+    Ok(time.to_offset(time::UtcOffset::UTC))
+}
+
+/// A time in words, whatever its year.
+struct Display(OffsetDateTime);
+
+impl std::fmt::Display for Display {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let time = self.0;
+        write!(
+            f,
+            "{}-{:02}-{:02} {:02}:{:02}",
+            time.year(),
+            u8::from(time.month()),
+            time.day(),
+            time.hour(),
+            time.minute()
+        )
+    }
 }
 
 /// The setup of a night that does not say it itself.
@@ -82,73 +266,169 @@ fn whose(config: &Config, global: &Global) -> anyhow::Result<String> {
     Ok(setup.to_owned())
 }
 
-/// A console, read by the same rules as tonight's.
-fn console(file: &Path, config: &Config, args: &ImportArgs) -> anyhow::Result<Entry> {
-    let rules = |suite: &str| config.suites.get(suite).map(ng40::rules).unwrap_or_default();
-    let summary = offline::told(file, args.suite.as_deref(), rules)?;
-    if summary.judged().all(|suite| suite.standings().iter().all(|standing| standing.case.is_nameless())) {
-        bail!("`{}` is neither `run.json` nor JUnit XML, and as a console of NG40 it has no case", file.display());
-    }
-    let entry = Entry::of(&summary).context("a console that was read tells of a night")?;
-    Ok(Entry { started: OffsetDateTime::UNIX_EPOCH, ended: None, ..entry })
+/// What a `run.json` states beside the record that it was made from. One that another program made may state nothing.
+#[derive(Deserialize)]
+#[serde(default)]
+struct Stated {
+    format: u32,
+    status: Status,
+    counts: Counts,
+    outcomes: Vec<StatedOutcome>,
 }
 
-/// A JUnit document, ours or another's.
-fn junit(text: &str) -> anyhow::Result<Entry> {
-    let mut reader = Reader::from_str(text);
-    let mut entry = empty();
-    let mut suite: Option<PastSuite> = None;
-    let mut case: Option<(PastCase, bool)> = None;
-    loop {
-        let event = reader.read_event().with_context(|| format!("at byte {}", reader.error_position()))?;
-        match &event {
-            Xml::Start(tag) | Xml::Empty(tag) => {
-                let is_empty = matches!(event, Xml::Empty(_));
-                match tag.name().as_ref() {
-                    b"testsuite" => {
-                        let began = attribute(tag, "timestamp").and_then(|text| moment(&text));
-                        if let Some(began) = began.filter(|_| entry.started == OffsetDateTime::UNIX_EPOCH) {
-                            entry.started = began;
-                        }
-                        add(&mut entry.suites, suite.replace(new_suite(tag)));
-                    }
-                    b"testcase" => {
-                        case = Some((new_case(tag), true));
-                        if is_empty {
-                            keep(&mut suite, case.take())?;
-                        }
-                    }
-                    kind @ (b"failure" | b"error" | b"skipped") => {
-                        if let Some((case, was_run)) = &mut case {
-                            *was_run &= mark(case, kind, tag);
-                        }
-                    }
-                    _ => {}
-                }
-            }
-            Xml::End(tag) if tag.name().as_ref() == b"testcase" => keep(&mut suite, case.take())?,
-            Xml::Eof => break,
-            _ => {}
+impl Default for Stated {
+    fn default() -> Self {
+        Stated { format: FORMAT, status: Status::Passed, counts: Counts::default(), outcomes: Vec::new() }
+    }
+}
+
+#[derive(Deserialize)]
+struct StatedOutcome {
+    suite: String,
+    case: String,
+    came_to: CameTo,
+}
+
+fn run_json(bytes: &[u8]) -> anyhow::Result<Entry> {
+    let stated: Stated = serde_json::from_slice(bytes).context("it is not what `teravm-ci` writes as `run.json`")?;
+    if stated.format > FORMAT {
+        return Err(anyhow!("it has the format {}, and this program knows {FORMAT}", stated.format))
+            .hint("use a `teravm-ci` as new as the one that wrote it");
+    }
+    let mut summary: Summary =
+        serde_json::from_slice(bytes).context("it is not what `teravm-ci` writes as `run.json`")?;
+    check_times(&summary)?;
+    for suite in &mut summary.suites {
+        suite.planned = suite.planned.max(suite.end.as_ref().and_then(|end| end.planned));
+    }
+    let mut entry = Entry::of(&summary).context("it does not say when a run began")?;
+    check(&entry)?;
+    let doubts = doubts(&stated, &entry);
+    for suite in &mut entry.suites {
+        for doubt in &doubts {
+            let about = About::Suite { suite: suite.suite.clone(), is_slow: false };
+            let text = format!("`{}`: {doubt}", suite.suite);
+            entry.reasons.push(Reason { status: Status::Inconclusive, about, text });
+        }
+        if !doubts.is_empty() && suite.status == Status::Passed {
+            suite.status = Status::Inconclusive;
         }
     }
-    add(&mut entry.suites, suite);
-    entry.suites = entry.suites.into_iter().map(|suite| judged(numbered(suite))).collect();
-    // Of a night of ours that was red as a whole, no suite passed.
-    let is_red = |suite: &PastSuite| suite.suite == PIPELINE && suite.cases.iter().any(PastCase::is_bad);
-    if entry.suites.iter().any(is_red) {
-        let passed = entry.suites.iter_mut().filter(|suite| suite.status == Status::Passed);
-        passed.for_each(|suite| suite.status = Status::Inconclusive);
+    if !doubts.is_empty() && entry.status == Status::Passed {
+        entry.status = Status::Inconclusive;
     }
-    entry.suites.retain(|suite| suite.suite != PIPELINE && !suite.cases.is_empty());
-    if entry.suites.is_empty() {
-        bail!("it has no test suite with a case");
-    }
-    let outcomes = entry.suites.iter().flat_map(|suite| &suite.cases).filter_map(|case| case.came_to);
-    entry.counts = outcomes.map(Counts::of).sum();
-    let worst = [Status::TestsFailed, Status::Inconclusive];
-    let is = |status| entry.suites.iter().any(|suite| suite.status == status);
-    entry.status = worst.into_iter().find(|&status| is(status)).unwrap_or(Status::Passed);
     Ok(entry)
+}
+
+/// Refuses times that no run can have: what is reckoned with them would overflow.
+fn check_times(summary: &Summary) -> anyhow::Result<()> {
+    let suites = summary.suites.iter();
+    let began = suites.flat_map(|suite| {
+        let open = suite.open.iter().map(|open| open.started);
+        suite.started.into_iter().chain(open).chain(suite.earlier.iter().filter_map(|earlier| earlier.started))
+    });
+    let steps = summary.steps.iter().map(|step| step.started);
+    let others = summary.outages.iter().map(|outage| outage.since).chain(summary.notes.iter().map(|note| note.time));
+    for time in summary.started.into_iter().chain(summary.ended).chain(began).chain(steps).chain(others) {
+        checked(time)?;
+    }
+    let took = summary.steps.iter().filter_map(|step| step.took);
+    let took = took.chain(summary.suites.iter().filter_map(|suite| suite.end.as_ref()).map(|end| end.took));
+    const LONGEST: std::time::Duration = std::time::Duration::from_secs(366 * 86_400);
+    if took.into_iter().any(|took| took > LONGEST) {
+        bail!("something in it took longer than a year");
+    }
+    Ok(())
+}
+
+/// Refuses names that no run has.
+fn check(entry: &Entry) -> anyhow::Result<()> {
+    for (what, name) in [("run", &entry.run), ("command", &entry.command)] {
+        if !is_plain_name(name) || name.len() > 200 {
+            bail!("the name of its {what} is not made of at most 200 letters, digits, `.`, `-` and `_`");
+        }
+    }
+    if entry.setup.as_ref().is_some_and(|setup| !is_plain_name(setup) || setup.len() > 200) {
+        bail!("the name of its setup is not made of at most 200 letters, digits, `.`, `-` and `_`");
+    }
+    let gateways = entry.gateways.iter().flat_map(|gateway| {
+        [Some(&gateway.gateway), gateway.before.as_ref(), gateway.after.as_ref(), gateway.outcome.as_ref()]
+    });
+    let suites = entry.suites.iter().flat_map(|suite| {
+        let cases = suite.cases.iter().flat_map(|case| [Some(&case.case), case.verdict.as_ref()]);
+        [Some(&suite.suite), Some(&suite.list), suite.host.as_ref(), suite.verdict.as_ref()].into_iter().chain(cases)
+    });
+    let own = [Some(&entry.program), entry.url.as_ref(), entry.wanted.as_ref(), entry.release.as_ref()];
+    if own.into_iter().chain(gateways).chain(suites).flatten().any(|name| name.chars().count() > LONGEST_NAME) {
+        bail!("a name in it is longer than {LONGEST_NAME} characters");
+    }
+    let mut names: Vec<&str> = entry.suites.iter().map(|suite| suite.suite.as_str()).collect();
+    names.sort_unstable();
+    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        bail!("it has the suite `{}` twice", pair[0]);
+    }
+    if entry.suites.iter().map(|suite| suite.cases.len()).sum::<usize>() > MOST_CASES {
+        bail!("it has more than {MOST_CASES} cases");
+    }
+    Ok(())
+}
+
+/// Where a `run.json` states something worse than its record shows: one of the two is wrong.
+fn doubts(stated: &Stated, entry: &Entry) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if stated.status != Status::Passed && entry.status == Status::Passed {
+        doubts.push(format!("`run.json` states the status {}, and its record shows none", stated.status));
+    }
+    let known: std::collections::HashMap<(&str, &str), CameTo> = entry
+        .suites
+        .iter()
+        .flat_map(|suite| suite.cases.iter().map(move |case| (suite, case)))
+        .filter_map(|(suite, case)| Some(((suite.suite.as_str(), case.case.as_str()), case.came_to?)))
+        .collect();
+    let place = |came_to: CameTo| CameTo::ALL.iter().position(|known| *known == came_to);
+    let is_worse = |outcome: &&StatedOutcome| {
+        let shown = known.get(&(outcome.suite.as_str(), outcome.case.as_str()));
+        shown.is_none_or(|&shown| place(outcome.came_to) > place(shown))
+    };
+    if let Some(outcome) = stated.outcomes.iter().find(is_worse) {
+        let (suite, case, came_to) = (&outcome.suite, &outcome.case, outcome.came_to);
+        doubts.push(format!("`run.json` states `{case}` of `{suite}` as {came_to}, and its record does not show it"));
+    }
+    let (of, shown) = (&stated.counts, &entry.counts);
+    for (stated, shown, what) in [
+        (of.passed, shown.passed, "passed"),
+        (of.failed, shown.failed, "failed"),
+        (of.errors, shown.errors, "inconclusive"),
+        (of.flaky, shown.flaky, "flaky"),
+        (of.known, shown.known, "known"),
+    ] {
+        if stated > shown {
+            doubts.push(format!("`run.json` states {stated} {what} cases, and its record has {shown}"));
+        }
+    }
+    doubts
+}
+
+/// An entry with suites, and what they come to.
+fn with_suites(entry: Entry, suites: Vec<PastSuite>) -> Entry {
+    let outcomes = suites.iter().flat_map(|suite| &suite.cases).filter_map(|case| case.came_to);
+    let counts = outcomes.map(Counts::of).sum();
+    let is = |status| suites.iter().any(|suite| suite.status == status);
+    let status = [Status::TestsFailed, Status::Inconclusive].into_iter().find(|&status| is(status));
+    Entry { counts, status: status.unwrap_or(Status::Passed), suites, ..entry }
+}
+
+/// Two entries of one run.
+fn joined(mut run: Entry, mut other: Entry) -> anyhow::Result<Entry> {
+    let has = |name: &str| run.suites.iter().any(|suite| suite.suite == name);
+    if let Some(suite) = other.suites.iter().find(|suite| has(&suite.suite)) {
+        return Err(anyhow!("a file before it has the suite `{}` as well", suite.suite))
+            .hint("name the files of a run after their suites, or import them as runs of their own");
+    }
+    run.suites.append(&mut other.suites);
+    run.reasons.append(&mut other.reasons);
+    let (started, suites) = (run.started.min(other.started), std::mem::take(&mut run.suites));
+    Ok(with_suites(Entry { started, command: "import".to_owned(), ..run }, suites))
 }
 
 fn empty() -> Entry {
@@ -173,181 +453,118 @@ fn empty() -> Entry {
     }
 }
 
-fn new_suite(tag: &BytesStart<'_>) -> PastSuite {
-    PastSuite {
-        suite: attribute(tag, "name").unwrap_or_default(),
-        list: String::new(),
-        host: attribute(tag, "hostname"),
-        verdict: None,
-        planned: None,
-        took_ms: attribute(tag, "time").and_then(|text| millis(&text)),
-        problem: None,
-        status: Status::Inconclusive,
-        cases: Vec::new(),
-    }
-}
-
-fn new_case(tag: &BytesStart<'_>) -> PastCase {
-    PastCase {
-        case: attribute(tag, "name").unwrap_or_default(),
-        attempt: 1,
-        judged: Judged::Passed,
-        verdict: None,
-        took_ms: attribute(tag, "time").and_then(|text| millis(&text)).unwrap_or(0),
-        message: None,
-        came_to: Some(CameTo::Passed),
-    }
-}
-
-/// Takes in what became of a case, of several things the worst, and returns whether it was run at all.
-fn mark(case: &mut PastCase, kind: &[u8], tag: &BytesStart<'_>) -> bool {
-    let why = attribute(tag, "type").unwrap_or_default();
-    if case.came_to == Some(CameTo::Failed) {
-        return true;
-    }
-    case.message = attribute(tag, "message").filter(|message| !message.is_empty());
-    (case.judged, case.came_to) = match kind {
-        b"failure" => (Judged::Failed, Some(CameTo::Failed)),
-        b"skipped" if why == KNOWN => (Judged::Failed, Some(CameTo::Known)),
-        _ => (Judged::Error, Some(CameTo::Error)),
-    };
-    kind != b"skipped" || why == KNOWN
-}
-
-/// Puts a case into its suite.
-fn keep(suite: &mut Option<PastSuite>, case: Option<(PastCase, bool)>) -> anyhow::Result<()> {
-    let Some((case, was_run)) = case else { return Ok(()) };
-    let suite = suite.as_mut().context("a case stands outside of every suite")?;
-    // One that was not run was planned all the same.
-    suite.planned = Some(suite.planned.unwrap_or(0) + 1);
-    suite.cases.extend(was_run.then_some(case));
-    Ok(())
-}
-
-/// Adds a suite, or its cases to the suite of its name that is there.
-fn add(suites: &mut Vec<PastSuite>, suite: Option<PastSuite>) {
-    let Some(suite) = suite else { return };
-    let Some(known) = suites.iter_mut().find(|known| known.suite == suite.suite) else { return suites.push(suite) };
-    known.planned = Some(known.planned.unwrap_or(0) + suite.planned.unwrap_or(0));
-    known.took_ms = known.took_ms.zip(suite.took_ms).map(|(known, took)| known.saturating_add(took));
-    known.cases.extend(suite.cases);
-}
-
-/// Tells the cases of one name apart, as our own reports do.
-fn numbered(mut suite: PastSuite) -> PastSuite {
-    let mut names = Names::default();
-    suite.cases.iter_mut().for_each(|case| case.case = names.give(&case.case));
-    suite
-}
-
-impl PastCase {
-    fn is_bad(&self) -> bool {
-        matches!(self.came_to, Some(CameTo::Failed | CameTo::Error))
-    }
-}
-
-fn judged(suite: PastSuite) -> PastSuite {
-    let has = |came_to| suite.cases.iter().any(|case| case.came_to == Some(came_to));
-    let status = if has(CameTo::Failed) {
-        Status::TestsFailed
-    } else if has(CameTo::Error) || suite.planned.is_none_or(|planned| planned > suite.cases.len() as u64) {
-        Status::Inconclusive
-    } else {
-        Status::Passed
-    };
-    PastSuite { status, ..suite }
-}
-
-fn attribute(tag: &BytesStart<'_>, name: &str) -> Option<String> {
-    let attribute = tag.try_get_attribute(name).ok()??;
-    attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0).ok().map(std::borrow::Cow::into_owned)
-}
-
-/// Seconds, as JUnit has them.
-fn millis(text: &str) -> Option<u64> {
-    let took = Duration::try_from_secs_f64(text.trim().parse().ok()?).ok()?;
-    u64::try_from(took.as_millis()).ok()
-}
-
-/// A time with an offset, or without one: UTC then.
-fn moment(text: &str) -> Option<OffsetDateTime> {
-    let plain =
-        || time::PrimitiveDateTime::parse(text, &Iso8601::DEFAULT).ok().map(time::PrimitiveDateTime::assume_utc);
-    OffsetDateTime::parse(text, &Rfc3339).ok().or_else(plain)
-}
-
 #[cfg(test)]
 mod tests {
-    use time::macros::datetime;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::report::fuzz::WRITERS;
+    use crate::report::nights::{Story, green, red};
 
-    #[test]
-    fn junit_of_another_is_a_night() {
-        let xml = r#"<?xml version="1.0"?><testsuites>
-            <testsuite name="pipeline"><testcase name="connect"/></testsuite>
-            <testsuite name="s6a" timestamp="2022-11-15T08:00:00" time="3.5">
-            <testcase name="attach" time="1.25"/>
-            <testcase name="a&amp;b"><failure type="x" message="no &lt;answer&gt;"/></testcase>
-            <testcase name="off"><skipped/></testcase>
-            <testcase name="known"><skipped type="known failure" message="known"/></testcase></testsuite></testsuites>"#;
-        let entry = junit(xml).expect("it is JUnit");
-        let cases: Vec<(&str, Option<CameTo>, Option<&str>)> = entry.suites[0]
-            .cases
-            .iter()
-            .map(|case| (case.case.as_str(), case.came_to, case.message.as_deref()))
-            .collect();
-        assert_eq!(
-            cases,
-            [
-                ("attach", Some(CameTo::Passed), None),
-                ("a&b", Some(CameTo::Failed), Some("no <answer>")),
-                ("known", Some(CameTo::Known), Some("known")),
-            ]
-        );
-        assert_eq!(entry.started, datetime!(2022-11-15 08:00 UTC));
-        assert_eq!((entry.suites.len(), entry.status), (1, Status::TestsFailed));
-        assert_eq!((entry.counts.passed, entry.counts.failed, entry.counts.known), (1, 1, 1));
-        assert_eq!((entry.suites[0].took_ms, entry.suites[0].cases[0].took_ms), (Some(3500), 1250));
+    /// A run as `run.json` has it.
+    fn record(story: &Story) -> Value {
+        let (_, write) = WRITERS.iter().find(|(name, _)| *name == "run.json").expect("it is a report");
+        serde_json::from_str(&write(&story.summary())).expect("it is JSON")
+    }
+
+    /// What a record comes to, with the reasons that its import has added.
+    fn told(record: &Value) -> (String, String) {
+        match run_json(record.to_string().as_bytes()) {
+            Ok(entry) => {
+                let doubts = entry.reasons.iter().filter(|reason| reason.text.contains("`run.json` states"));
+                let doubts: Vec<&str> = doubts.map(|reason| reason.text.as_str()).collect();
+                (entry.status.name().to_owned(), doubts.join("; "))
+            }
+            Err(error) => ("refused".to_owned(), format!("{error:#}")),
+        }
     }
 
     #[test]
-    fn what_was_not_run_or_failed_in_any_way_has_not_passed() {
-        let status = |cases: &str| {
-            let entry = junit(&format!("<testsuite name=\"a\"><testcase name=\"b\"/>{cases}</testsuite>"));
-            entry.expect("it is JUnit").status
+    fn a_record_that_states_something_worse_than_it_shows_has_not_passed() {
+        type Change<'a> = &'a dyn Fn(&mut Value);
+        let table: Vec<(&str, &str, Change<'_>)> = vec![
+            ("passed", "", &|_| {}),
+            ("inconclusive", "states the status tests failed", &|run| run["status"] = json!("tests_failed")),
+            ("inconclusive", "states the status inconclusive", &|run| run["status"] = json!("inconclusive")),
+            ("inconclusive", "states 3 passed cases", &|run| run["counts"]["passed"] = json!(3)),
+            ("inconclusive", "states 1 failed cases", &|run| run["counts"]["failed"] = json!(1)),
+            ("inconclusive", "states 2 inconclusive cases", &|run| run["counts"]["errors"] = json!(2)),
+            ("inconclusive", "states `gone` of `gxgy` as failed", &|run| {
+                let case = json!({"suite": "gxgy", "case": "gone", "came_to": "failed", "attempts": 1, "is_red": true});
+                run["outcomes"].as_array_mut().expect("a list").push(case);
+            }),
+            ("inconclusive", "as error", &|run| run["outcomes"][0]["came_to"] = json!("error")),
+            ("inconclusive", "states 2 passed cases", &|run| {
+                run["suites"][0]["cases"].as_array_mut().expect("a list").pop();
+            }),
+            ("inconclusive", "", &|run| run["suites"][0]["end"]["planned"] = json!(9)),
+            ("inconclusive", "", &|run| run["suites"][0]["planned"] = json!(9)),
+            ("inconclusive", "", &|run| run["suites"][0]["end"] = Value::Null),
+            ("inconclusive", "", &|run| run["ended"] = Value::Null),
+            ("tests failed", "", &|run| {
+                run["suites"][0]["cases"][0]["judgement"] = json!({"judged": "failed", "message": "m"});
+            }),
+            ("refused", "it has the format 9", &|run| run["format"] = json!(9)),
+            ("refused", "unknown variant", &|run| run["status"] = json!("fine")),
+            ("refused", "unknown variant", &|run| run["outcomes"][0]["came_to"] = json!("fine")),
+            ("refused", "does not say when", &|run| run["night"] = Value::Null),
+            ("refused", "the suite `gxgy` twice", &|run| {
+                let suite = run["suites"][0].clone();
+                run["suites"].as_array_mut().expect("a list").push(suite);
+            }),
+            ("refused", "is not a time between 1970 and now", &|run| {
+                run["started"] = json!("0000-01-01T00:00:00+23:59");
+            }),
+            ("refused", "is not a time between 1970 and now", &|run| run["ended"] = json!("9999-12-31T23:59:59-23:59")),
+            ("refused", "is not a time between 1970 and now", &|run| {
+                run["steps"][0]["started"] = json!("9999-12-31T23:59:59Z");
+            }),
+            ("refused", "longer than a year", &|run| run["steps"][0]["took"] = json!(1e18)),
+            ("refused", "a name in it is longer", &|run| {
+                run["gateways"][0]["outcome"]["to"] = json!("x".repeat(100_000));
+            }),
+            ("refused", "the name of its run", &|run| run["night"]["run"] = json!("x".repeat(100_000))),
+            ("refused", "the name of its run", &|run| run["night"]["run"] = json!("../\u{1b}[2J")),
+            ("refused", "the name of its setup", &|run| run["night"]["setup"] = json!("a b")),
+        ];
+        for (number, (expected, why, change)) in table.iter().enumerate() {
+            let mut run = record(&green());
+            change(&mut run);
+            let (is, told) = told(&run);
+            assert_eq!((is.as_str(), told.contains(why)), (*expected, true), "{number}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_record_of_ours_is_imported_as_it_was() {
+        for story in [green(), red()] {
+            let entry = run_json(record(&story).to_string().as_bytes()).expect("it is a record");
+            assert_eq!(entry, Entry::of(&story.summary()).expect("it was heard of"));
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_cut_anywhere_is_refused() {
+        let whole = record(&green()).to_string();
+        for at in (0..whole.len()).step_by(7) {
+            assert!(run_json(&whole.as_bytes()[..at]).is_err(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn encodings_are_told_by_the_first_bytes() {
+        let bytes = |text: &str, is_big: bool| -> Vec<u8> {
+            let pairs = text.encode_utf16();
+            pairs.flat_map(|unit| if is_big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
         };
-        assert_eq!(status(""), Status::Passed);
-        assert_eq!(status("<testcase name=\"c\"><skipped/></testcase>"), Status::Inconclusive);
-        assert_eq!(status("<testcase name=\"c\"><failure/><skipped/></testcase>"), Status::TestsFailed);
-        let red = "</testsuite><testsuite name=\"pipeline\"><testcase name=\"night\"><error/></testcase>";
-        assert_eq!(status(red), Status::Inconclusive);
-    }
-
-    #[test]
-    fn suites_of_one_name_are_one_and_cases_of_one_name_are_told_apart() {
-        let case = |class: &str, inner: &str| {
-            format!("<testcase classname=\"{class}\" name=\"t\" time=\"1\">{inner}</testcase>")
-        };
-        let suite = |cases: &str| format!("<testsuite name=\"a\" time=\"2\">{cases}</testsuite>");
-        let xml =
-            format!("<x>{}{}</x>", suite(&(case("x", "<failure/>") + &case("y", ""))), suite(&case("z", "<skipped/>")));
-        let entry = junit(&xml).expect("it is JUnit");
-        let [suite] = entry.suites.as_slice() else { panic!("{:?}", entry.suites) };
-        let cases: Vec<_> = suite.cases.iter().map(|case| (case.case.as_str(), case.came_to)).collect();
-        assert_eq!(cases, [("t", Some(CameTo::Failed)), ("t #2", Some(CameTo::Passed))]);
-        assert_eq!((suite.planned, suite.took_ms, suite.status), (Some(3), Some(4000), Status::TestsFailed));
-    }
-
-    #[test]
-    fn what_is_no_junit_says_why() {
-        let why = |text: &str| format!("{:#}", junit(text).expect_err("it is none"));
-        assert_eq!(why("<html></html>"), "it has no test suite with a case");
-        assert!(
-            why("<testsuite name=\"a\"><testcase name=\"b\"></testsuite>").starts_with("at byte "),
-            "{}",
-            why("<a></b>")
-        );
-        assert_eq!(why("<testcase name=\"b\"/>"), "a case stands outside of every suite");
+        for text in ["<testsuite/>", "{}"] {
+            assert_eq!(foreign_encoding(text.as_bytes()), None);
+            assert_eq!(foreign_encoding(&bytes(text, false)), Some("UTF-16LE"));
+            assert_eq!(foreign_encoding(&bytes(text, true)), Some("UTF-16BE"));
+            assert_eq!(foreign_encoding(&bytes(&format!("\u{feff}{text}"), false)), Some("UTF-16LE"));
+            assert_eq!(foreign_encoding(&bytes(&format!("\u{feff}{text}"), true)), Some("UTF-16BE"));
+            let wide: Vec<u8> = text.chars().flat_map(|char| u32::from(char).to_le_bytes()).collect();
+            assert_eq!(foreign_encoding(&wide), Some("UTF-32LE"));
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod compare;
 mod entry;
 mod import;
+mod junit;
 mod past;
 mod rows;
 mod ship;

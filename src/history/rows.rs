@@ -1,5 +1,7 @@
 //! What stands in the database, row by row: written and read. Knows the columns, and nothing of who asks.
 
+use std::collections::HashMap;
+
 use sqlx::any::{AnyQueryResult, AnyRow};
 use sqlx::{AnyConnection, Row as _};
 use time::OffsetDateTime;
@@ -191,6 +193,10 @@ pub(super) fn read_night(
     cases: &[AnyRow],
 ) -> sqlx::Result<Entry> {
     let reasons: String = night.try_get("reasons")?;
+    let mut of_suites: HashMap<String, Vec<PastCase>> = HashMap::new();
+    for case in cases {
+        of_suites.entry(case.try_get("suite")?).or_default().push(read_case(case)?);
+    }
     Ok(Entry {
         run: night.try_get("run")?,
         setup: night.try_get("setup")?,
@@ -207,7 +213,7 @@ pub(super) fn read_night(
         counts: counts(night)?,
         gateways: gateways.iter().map(read_gateway).collect::<sqlx::Result<_>>()?,
         steps: steps.iter().map(read_step).collect::<sqlx::Result<_>>()?,
-        suites: suites.iter().map(|suite| read_suite(suite, cases)).collect::<sqlx::Result<_>>()?,
+        suites: suites.iter().map(|suite| read_suite(suite, &mut of_suites)).collect::<sqlx::Result<_>>()?,
         reasons: serde_json::from_str(&reasons).map_err(|error| sqlx::Error::Decode(error.into()))?,
     })
 }
@@ -230,14 +236,8 @@ pub(super) fn read_step(row: &AnyRow) -> sqlx::Result<PastStep> {
     })
 }
 
-fn read_suite(row: &AnyRow, cases: &[AnyRow]) -> sqlx::Result<PastSuite> {
+fn read_suite(row: &AnyRow, cases: &mut HashMap<String, Vec<PastCase>>) -> sqlx::Result<PastSuite> {
     let suite: String = row.try_get("suite")?;
-    let mut own = Vec::new();
-    for case in cases {
-        if case.try_get::<String, _>("suite")? == suite {
-            own.push(read_case(case)?);
-        }
-    }
     Ok(PastSuite {
         list: row.try_get("list")?,
         host: row.try_get("host")?,
@@ -246,7 +246,7 @@ fn read_suite(row: &AnyRow, cases: &[AnyRow]) -> sqlx::Result<PastSuite> {
         took_ms: unsigned(row, "took")?,
         problem: row.try_get("problem")?,
         status: status(row)?,
-        cases: own,
+        cases: cases.remove(&suite).unwrap_or_default(),
         suite,
     })
 }

@@ -158,6 +158,11 @@ fn judged(question: &Question, night: &Entry, suite: &PastSuite) -> Asked {
             CameTo::Error => unknown.push(case.case.clone()),
         }
     }
+    // What was planned and has no outcome may be what would have failed.
+    let shown = suite.cases.iter().filter(|case| case.came_to.is_some()).count() as u64;
+    if let Some(planned) = suite.planned.filter(|&planned| planned > shown && unknown.is_empty()) {
+        unknown.push(format!("{shown} of {planned} planned cases have an outcome"));
+    }
     // A suite may have failed as a whole: it was slower than it may be.
     let is_slow =
         |reason: &&Reason| matches!(&reason.about, About::Suite { suite: name, is_slow: true } if *name == suite.suite);

@@ -4,7 +4,7 @@
 //! here. Until the night has ended, what is open stands in the file as an error, so that a killed job never looks passed.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use anstream::adapter::strip_str;
@@ -329,17 +329,27 @@ fn time(took: Duration) -> time::Duration {
 
 /// Names that stand once in a suite: a repeated one gets ` #2`, ` #3`.
 #[derive(Default)]
-pub(crate) struct Names(HashSet<String>);
+pub(crate) struct Names {
+    given: HashSet<String>,
+    /// The number that a name gets when it comes again.
+    next: HashMap<String, usize>,
+}
 
 impl Names {
     pub(crate) fn give(&mut self, name: &str) -> String {
         let name = attribute(name, LONGEST_NAME);
-        if self.0.insert(name.clone()) {
+        if self.given.insert(name.clone()) {
             return name;
         }
-        // What has no name at all has no blank before its number either.
-        let mut repeats = (2..).map(|count: usize| format!("{name} #{count}").trim_start().to_owned());
-        repeats.find(|repeat| self.0.insert(repeat.clone())).expect("there are more numbers than cases")
+        let next = self.next.entry(name.clone()).or_insert(2);
+        loop {
+            // What has no name at all has no blank before its number either.
+            let repeat = format!("{name} #{next}").trim_start().to_owned();
+            *next += 1;
+            if self.given.insert(repeat.clone()) {
+                return repeat;
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use crate::desk::Desk;
+use crate::desk::{BARE_LAB, Desk};
 
 /// A desk at which a night has been that did not get far: its OpenVPN dies.
 fn after_a_night() -> Desk {
@@ -229,28 +229,34 @@ fn after_two_releases() -> Desk {
     desk
 }
 
+/// The name of an imported run has a digest of what it was imported from, and when.
+fn without_digests(text: &str) -> String {
+    let digest = regex::Regex::new("console-[0-9a-f]{16}").expect("it is a pattern");
+    digest.replace_all(text, "console-DIGEST..........").into_owned()
+}
+
 const OLD: &str = "1.8.0-1655110000-3f7c21ab";
 const NEW: &str = "1.9.1-1668500000-5d2e8f90";
 
 #[test]
 fn a_release_ships_when_every_suite_passed_on_it() {
     let desk = after_two_releases();
-    assert_snapshot!(desk.run(&format!("gate {OLD}")), @"
+    assert_snapshot!(without_digests(&desk.run(&format!("gate {OLD}")).to_string()), @"
         exit 0
         --- standard output
         YES  1.8.0-1655110000-3f7c21ab  by the nights of the last 7d
 
         setup  suite     says    night                     why
-        lab    attach    passed  console-f559bf2c2ba5a38d
-        lab    handover  passed  console-3a44441be94e42f3
+        lab    attach    passed  console-DIGEST..........
+        lab    handover  passed  console-DIGEST..........
         ");
-    assert_snapshot!(desk.run("gate latest"), @"
+    assert_snapshot!(without_digests(&desk.run("gate latest").to_string()), @"
         exit 1
         --- standard output
         NO  1.9.1-1668500000-5d2e8f90  by the nights of the last 7d
 
         setup  suite     says       night                     why
-        lab    attach    failed     console-d95c84f9cf6e1d4b  attach_02
+        lab    attach    failed     console-DIGEST..........  attach_02
         lab    handover  not known  —                         it has not been run on this release
         ");
     assert_snapshot!(desk.run("gate 0badc0de"), @"
@@ -272,10 +278,11 @@ fn two_nights_are_compared() {
     let desk = after_two_releases();
     let said = desk.run("history compare").stdout;
     let said = regex::Regex::new(r"\d{4}-\d\d-\d\d").expect("it is a pattern").replace_all(&said, "DAY");
+    let said = without_digests(&said);
     assert_snapshot!(said, @"
         run                       started               release
-        console-3a44441be94e42f3  DAY HH:MM UTC  1.8.0-1655110000-3f7c21ab
-        console-d95c84f9cf6e1d4b  DAY HH:MM UTC  1.9.1-1668500000-5d2e8f90
+        console-DIGEST..........  DAY HH:MM UTC  1.8.0-1655110000-3f7c21ab
+        console-DIGEST..........  DAY HH:MM UTC  1.9.1-1668500000-5d2e8f90
 
         new failures
         suite   case       since                passed last  why
@@ -312,7 +319,7 @@ fn junit_of_a_night_is_taken_in_and_what_is_none_is_refused() {
     assert_snapshot!(desk.run("history import results/junit.xml --started yesterday"), @"
         exit 2
         --- standard error
-        error: `yesterday` is no time; write it like `TIME`
+        error: `yesterday` is not a time; write it like `TIME`
         ");
 }
 
@@ -391,4 +398,132 @@ fn what_a_record_does_not_say_is_said_by_whoever_takes_it_in() {
 #[test]
 fn a_gate_that_is_asked_about_a_setup_that_is_not_there_is_mistaken() {
     assert_eq!(after_two_releases().run("gate latest --setup nope").code, "2");
+}
+
+fn junit_fixture(name: &str) -> Vec<u8> {
+    std::fs::read(format!("tests/fixtures/junit/{name}")).expect("it is a fixture")
+}
+
+#[test]
+fn the_gate_never_says_yes_from_junit_that_does_not_show_it() {
+    let table = [
+        ("cut-in-failure-s6a.xml", "2", "6"),
+        ("cut-s6a.xml", "2", "6"),
+        ("failattr-s6a.xml", "0", "6"),
+        ("suiteerr-s6a.xml", "0", "6"),
+        ("tests-more-s6a.xml", "0", "6"),
+        ("whole.xml", "0", "0"),
+    ];
+    for (name, imported, gate) in table {
+        let desk = Desk::with_config(&BARE_LAB.replace("attach", "s6a")).file(name, junit_fixture(name));
+        let now = time::OffsetDateTime::now_utc();
+        let now = now.format(&time::format_description::well_known::Rfc3339).expect("it is a time");
+        let taken = desk.run(&format!("history import {name} --release {NEW} --started {now}"));
+        assert_eq!(taken.code, imported, "{name}: {taken}");
+        let asked = desk.run(&format!("gate {NEW}"));
+        assert_eq!(asked.code, gate, "{name}: {asked}");
+    }
+}
+
+#[test]
+fn a_file_in_another_encoding_is_named_and_a_byte_order_mark_is_read_over() {
+    let utf16: Vec<u8> = "\u{feff}<testsuite name=\"s\"/>".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let latin = b"<testsuite name=\"s\"><testcase name=\"d\xe9tach\"/></testsuite>";
+    let declared = "<?xml version=\"1.0\" encoding=\"Shift_JIS\"?><testsuite name=\"s\"/>";
+    let desk = Desk::with_lab()
+        .file("bom.xml", junit_fixture("bom.xml"))
+        .file("utf16.xml", utf16)
+        .file("latin.xml", latin)
+        .file("declared.xml", declared);
+    assert_eq!(desk.run("history import bom.xml").code, "0");
+    assert_snapshot!(desk.run("history import utf16.xml"), @"
+        exit 2
+        --- standard error
+        error: `utf16.xml` is encoded as UTF-16LE, and only UTF-8 is read
+          try: convert it: `iconv -f UTF-16LE -t UTF-8 FILE >NEW`
+        ");
+    assert_snapshot!(desk.run("history import latin.xml"), @"
+        exit 2
+        --- standard error
+        error: `latin.xml` is not UTF-8 at byte 37
+          try: save it as UTF-8; `iconv -f ISO-8859-1 -t UTF-8 FILE >NEW` converts a file of Western Europe
+        ");
+    assert_snapshot!(desk.run("history import declared.xml"), @"
+        exit 2
+        --- standard error
+        error: `declared.xml` cannot be read as JUnit XML
+          because: it is encoded as Shift_JIS, and only UTF-8 is read
+        ");
+}
+
+#[test]
+fn the_same_text_of_two_nights_is_two_runs() {
+    let console = std::fs::read("tests/fixtures/ng40/all-pass.txt").expect("a fixture");
+    let desk = Desk::with_lab().file("attach.log", console);
+    let words = |release: &str, day: u8| {
+        format!("history import attach.log --release {release} --started 2026-11-0{day}T23:05:00Z")
+    };
+    for (release, day) in [(OLD, 1), (NEW, 1), (NEW, 2)] {
+        assert!(desk.run(&words(release, day)).stdout.ends_with("taken in\n"), "{release} {day}");
+        assert!(desk.run(&words(release, day)).stdout.ends_with("known already\n"), "{release} {day}");
+    }
+    assert_eq!(desk.run("history list").stdout.lines().count(), 4);
+}
+
+#[test]
+fn files_of_one_run_are_imported_as_one() {
+    let console = std::fs::read("tests/fixtures/ng40/all-pass.txt").expect("a fixture");
+    let desk = Desk::with_lab()
+        .file("attach.log", console.clone())
+        .file("handover.log", console)
+        .file("whole.xml", junit_fixture("whole.xml"));
+    let words = format!("history import attach.log handover.log whole.xml --run monday --release {NEW}");
+    let taken = desk.run(&words).stdout;
+    assert!(taken.starts_with("monday-") && taken.ends_with("taken in\n"), "{taken}");
+    assert!(desk.run(&words).stdout.ends_with("known already\n"));
+    let night: serde_json::Value = serde_json::from_str(&desk.run("history show --format json").stdout).expect("JSON");
+    let suites: Vec<&str> =
+        night["suites"].as_array().expect("suites").iter().filter_map(|suite| suite["suite"].as_str()).collect();
+    assert_eq!(suites, ["attach", "handover", "s6a"]);
+    assert_eq!(night["status"], "passed");
+    assert_snapshot!(desk.run("history import attach.log attach.log --run tuesday"), @"
+        exit 2
+        --- standard error
+        error: `attach.log` is refused
+          because: a file before it has the suite `attach` as well
+          try: name the files of a run after their suites, or import them as runs of their own
+        ");
+    assert_snapshot!(desk.run("history import attach.log --run a/b"), @"
+        exit 2
+        --- standard error
+        error: `a/b` cannot be the name of a run
+          try: use at most 100 letters, digits, `.`, `-` and `_`
+        ");
+}
+
+#[test]
+fn what_cannot_be_a_release_or_a_time_is_refused_by_an_import() {
+    let console = std::fs::read("tests/fixtures/ng40/all-pass.txt").expect("a fixture");
+    let old = "<testsuite name=\"s\" timestamp=\"-000249-10-15T19:33:20\"><testcase name=\"a\"/></testsuite>";
+    let desk = Desk::with_lab().file("attach.log", console).file("old.xml", old);
+    assert_snapshot!(desk.run("history import attach.log --release notaversion"), @"
+        exit 2
+        --- standard error
+        error: `--release` is refused: `notaversion` is not `<semver>-<unix time>-<commit>`
+          try: write the version as the package has it, for example `1.9.0-1667381719-ebd3bb56`
+        ");
+    assert_snapshot!(desk.run("history import attach.log --started 9998-01-01T00:00:00Z"), @"
+        exit 2
+        --- standard error
+        error: `--started TIME` is refused
+          because: 9998-01-01 00:00 is not a time between 1970 and now
+        ");
+    assert_snapshot!(desk.run("history import old.xml"), @"
+        exit 2
+        --- standard error
+        error: `old.xml` is refused
+          because: -249-10-15 19:33 is not a time between 1970 and now
+          try: give its time with `--started`
+        ");
+    assert_eq!(desk.run("history import old.xml --started 2026-11-01T00:00:00Z").code, "0");
 }

@@ -124,6 +124,12 @@ pub(super) async fn holds(place: &Place) {
     assert_eq!(asked(&store, of("blind", Gate::default())).await, (Ships::No, why(&["b"])));
     let unseen = "`s6a`: it is not known which cases must be there (`gate.required`): the history could not be asked";
     assert_eq!(asked(&store, of("blind", later.clone())).await, (Ships::Unknown, why(&[unseen])));
+    // Nor does what was planned and has no outcome, when all that failed is known.
+    let mut few = tested(11, &[&[("a", "PASS"), ("b", "FAIL")]]);
+    few.suites[0].planned = Some(5);
+    store.keep(&Entry { setup: Some("few".to_owned()), ..few }).await.expect("it is kept");
+    let unseen = "2 of 5 planned cases have an outcome";
+    assert_eq!(asked(&store, of("few", later.clone())).await, (Ships::Unknown, why(&[unseen])));
     // What was known to be missing has not failed on the day after.
     let without = tested_by(Gate { required: named("b"), ..later.clone() }, 9, &[&[("a", "PASS")]]);
     store.keep(&Entry { setup: Some("without".to_owned()), ..without }).await.expect("it is kept");
