@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
+use crate::cause;
 use crate::error::told;
 use crate::gate::Gate;
 use crate::limit::{LineLimit, LineRate};
@@ -319,12 +320,14 @@ impl Problem {
         self
     }
 
-    /// The message and its causes on one line.
+    /// The message and its causes on one line: of a cause what is known, then the line that says why of what a program printed.
     pub(crate) fn line(&self) -> String {
         let mut line = self.message.clone();
-        for cause in &self.causes {
-            line.push_str(": ");
-            line.push_str(cause.lines().next_back().unwrap_or_default().trim());
+        for cause in self.causes.iter().map(|cause| cause::one_line(cause, self.causes.len() == 1)) {
+            if !cause.is_empty() {
+                line.push_str(": ");
+                line.push_str(&cause);
+            }
         }
         line
     }

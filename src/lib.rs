@@ -2,6 +2,7 @@
 //! the plan is run while the reporters listen to its events, the night is kept, and what the events add up to is the exit code.
 
 mod adopt;
+mod cause;
 mod check;
 pub mod cli;
 mod collect;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{BACKUP, Found, Ground, Health, NEXT, Target, Trouble, Unit, blamed};
+use crate::cause;
 use crate::config::{self, Conffiles};
 use crate::event::{Class, Problem, Step};
 use crate::release::{Policy, parse_policy};
@@ -111,7 +112,7 @@ impl Agw {
         let mut next = || parts.next().unwrap_or_default();
         let (said, magma, sctpd) = (next(), parse_policy(next()), parse_policy(next()));
         if output.status != 0 {
-            let why = last_lines(&super::all_said(&output), 5);
+            let why = cause::said(&super::all_said(&output), 5);
             return Err(Trouble::AptUnasked.on(&self.ground.name).because(why));
         }
         for line in said.lines().filter(|line| !line.trim().is_empty()) {

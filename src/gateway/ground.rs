@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{GUARD, JOB_GRACE, LEAST_ROOM_MB, MINUTE, RUN, STATE, TURN, Trouble, agw};
+use super::{GUARD, JOB_GRACE, LEAST_ROOM_MB, MINUTE, RUN, STATE, TURN, Trouble};
+use crate::cause::known_and_said;
 use crate::event::{Class, EventKind, Events, Problem, Step};
 use crate::limit::HeadTail;
 use crate::remote::turns::{PASSED, TOO_LATE, Turns};
@@ -112,7 +113,7 @@ impl Ground {
         if output.status == 0 {
             return Ok(output.text());
         }
-        let why = format!("exit status {}: {}", output.status, agw::last_lines(&all_said(output), 5));
+        let why = known_and_said(&format!("exit status {}", output.status), &all_said(output), 5);
         Err(Trouble::Unanswered { what }.on(&self.name).because(why))
     }
 
@@ -245,8 +246,7 @@ impl Ground {
         if output.status == 0 {
             return Ok(output);
         }
-        let said = agw::last_lines(&all_said(&output), 8);
-        Err(problem(format!("exit status {}: {said}", output.status)))
+        Err(problem(known_and_said(&format!("exit status {}", output.status), &all_said(&output), 8)))
     }
 
     /// Runs a script as a job of the host's own, and waits for its end through dropped connections.
@@ -286,12 +286,11 @@ impl Ground {
             JobEnd::Exited(0) => return Ok(()),
             JobEnd::Exited(status) | JobEnd::LogShortened(status) => format!("exit status {status}"),
             JobEnd::DeadlineReached => format!("not done within {}", crate::config::format_duration(deadline)),
-            JobEnd::LogCut(status) => format!("exit status {status}, and the host's disk is full"),
+            JobEnd::LogCut(status) => format!("the host's disk is full (exit status {status})"),
             JobEnd::Stopped | JobEnd::Vanished => "it was killed on the host".to_owned(),
-            JobEnd::Rebooted => "the host was started anew meanwhile".to_owned(),
+            JobEnd::Rebooted => "the host rebooted meanwhile".to_owned(),
         };
-        let why = format!("{how}: {}", agw::last_lines(&said, 8));
-        Err(Trouble::Failed { step, class }.on(&self.name).because(why))
+        Err(Trouble::Failed { step, class }.on(&self.name).because(known_and_said(&how, &said, 8)))
     }
 
     /// Waits until a job that was started before, if it is still at work, has ended.

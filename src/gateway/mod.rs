@@ -27,6 +27,7 @@ use ground::{Ground, all_said};
 use health::{Health, Unit};
 use settling::{Settling, Unsettled, Watched, briefly};
 
+use crate::cause::{self, known_and_said};
 use crate::config::Verify;
 use crate::event::{Class, Events, Problem, Step};
 use crate::plan::{Lab, PlannedHost, Role, Upgrade};
@@ -386,8 +387,7 @@ impl Gateway {
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                let said = agw::last_lines(&all_said(&output), 8);
-                let why = format!("exit status {}: {said}", output.status);
+                let why = known_and_said(&format!("exit status {}", output.status), &all_said(&output), 8);
                 return Err(Trouble::NotCheckedIn.on(self.name()).because(why));
             }
             stop.or(tokio::time::sleep(POLL)).await?;
@@ -506,7 +506,7 @@ impl Gateway {
         // A host that is lost is not waited for again.
         let failed = match tokio::time::timeout(MINUTE, self.ground().change(Step::Prepare, script, MINUTE)).await {
             Ok(Ok(output)) if output.status == 0 => return,
-            Ok(Ok(output)) => agw::last_lines(&all_said(&output), 3),
+            Ok(Ok(output)) => cause::one_line(&cause::said(&all_said(&output), 3), true),
             Ok(Err(problem)) => problem.line(),
             Err(_) => "the host does not answer".to_owned(),
         };
@@ -520,7 +520,7 @@ impl Gateway {
         }
         let failed = match self.ground().change(step, &format!("set -e\n{}", Feg::resume_script()), MINUTE).await {
             Ok(output) if output.status == 0 => return,
-            Ok(output) => agw::last_lines(&all_said(&output), 3),
+            Ok(output) => cause::one_line(&cause::said(&all_said(&output), 3), true),
             Err(problem) => problem.line(),
         };
         self.ground().warn(step, format!("what was set aside is still in {QUIESCED}: {failed}"));
@@ -536,7 +536,7 @@ impl Gateway {
         let mut parts = said.splitn(3, "---\n");
         let (Some(intent), Some(kept), Some(found)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(ground.answer("write down whose it is", &output).err().unwrap_or_else(|| {
-                let why = agw::last_lines(&all_said(&output), 5);
+                let why = cause::said(&all_said(&output), 5);
                 Trouble::Unanswered { what: "write down whose it is" }.on(self.name()).because(why)
             }));
         };

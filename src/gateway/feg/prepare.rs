@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::verify::FegExpected;
 use super::{FOLDER, Feg, FegFound, KNOWN, VALUES, WAY_BACK, activation_class};
+use crate::cause::{self, known_and_said};
 use crate::event::{Class, Problem, Step};
-use crate::gateway::agw::last_lines;
 use crate::gateway::ground::room_script;
 use crate::gateway::{BACKUP, LEAST_ROOM_MB, NEXT, Target, Trouble, all_said};
 use crate::remote::{Output, quote};
@@ -66,20 +66,20 @@ impl Feg {
                 }
                 Ok(output)
             }
-            3 => Err(Trouble::NotLaidReady { release }.on(name).because(last_lines(&said, 5))),
+            3 => Err(Trouble::NotLaidReady { release }.on(name).because(cause::said(&said, 5))),
             PULL_FAILED => {
                 let is_missing =
                     ["manifest unknown", "not found: manifest", "manifest for"].iter().any(|sign| said.contains(sign));
                 let class = if is_missing { Class::Upgrade } else { Class::Testbed };
-                Err(Trouble::Unpulled { tag, class }.on(name).because(last_lines(&said, 8)))
+                Err(Trouble::Unpulled { tag, class }.on(name).because(cause::said(&said, 8)))
             }
             // Compose is not there or does not know what it is asked, or was killed.
             status @ 124.. => {
-                Err(Trouble::NoCompose.on(name).because(format!("exit status {status}: {}", last_lines(&said, 5))))
+                Err(Trouble::NoCompose.on(name).because(known_and_said(&format!("exit status {status}"), &said, 5)))
             }
             _ => {
                 let class = activation_class(&said);
-                Err(Trouble::ComposeRefuses { release, class }.on(name).because(last_lines(&said, 5)))
+                Err(Trouble::ComposeRefuses { release, class }.on(name).because(cause::said(&said, 5)))
             }
         }
     }
