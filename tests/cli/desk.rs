@@ -15,6 +15,8 @@ use regex::Regex;
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
+use crate::users;
+
 /// A config that is right, with everything in it that a refusal can be about.
 pub(crate) const LAB: &str = "\
 vpn:
@@ -93,7 +95,7 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn new() -> Desk {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = users::folder();
         for name in [WORK, PROGRAMS, PRIVATE] {
             fs::create_dir(folder.path().join(name)).expect("an empty folder");
         }
@@ -248,9 +250,8 @@ impl Desk {
         if self.is_nobody {
             use std::os::unix::process::CommandExt as _;
             let nobody = 65534;
-            binary = self.folder.path().join("teravm-ci");
             let _alone = STARTS.write().expect("nobody panics here");
-            fs::copy(env!("CARGO_BIN_EXE_teravm-ci"), &binary).expect("a copy of the program");
+            binary = users::copy_of(&binary, self.folder.path());
             give_away(self.folder.path(), nobody);
             program.uid(nobody).gid(nobody);
         }

@@ -17,4 +17,6 @@ mod pages;
 mod report;
 mod terminal;
 mod usage;
+#[path = "../users/mod.rs"]
+mod users;
 mod version;

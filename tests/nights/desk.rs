@@ -46,7 +46,7 @@ fn without_a_key_in_the_config() {
     // Root has no key that the lab knows.
     lock().run().exits(3).says("the host does not let us in");
     lock().run_by_user().run().exits(0).says("lab: free");
-    let folder = tempfile::tempdir().expect("there is room for a folder");
+    let folder = crate::users::folder();
     let socket = folder.path().join("agent");
     let mut agent = Command::new("ssh-agent")
         .arg("-D")

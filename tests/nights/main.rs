@@ -17,6 +17,8 @@ mod pages;
 mod suites;
 mod testbed;
 mod upgrades;
+#[path = "../users/mod.rs"]
+mod users;
 mod vpn;
 
 use std::io::Write as _;

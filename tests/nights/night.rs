@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::lab;
+use crate::{lab, users};
 
 /// Only a hang reaches it.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -31,7 +31,7 @@ pub(crate) struct Night {
 pub(crate) fn teravm(words: &str) -> Night {
     let text = std::fs::read_to_string(lab::root().join("config/lab.yaml")).expect("the lab has a config");
     let config: Value = serde_yaml::from_str(&text).expect("the lab's config is YAML");
-    let folder = tempfile::tempdir().expect("there is room for a folder");
+    let folder = users::folder();
     let night = Night {
         words: words.split_whitespace().map(str::to_owned).collect(),
         config,
@@ -136,14 +136,17 @@ impl Night {
         let (command, rest) = self.words.split_first().expect("a command has a name");
         let mut child = Command::new("ip");
         child.args(["netns", "exec", lab::NAMESPACE]);
+        let mut binary = PathBuf::from(env!("CARGO_BIN_EXE_teravm-ci"));
         if let Some(user) = self.user {
+            binary = users::copy_of(&binary, self.folder.path());
             for path in [self.folder.path(), &config, &self.temporary()] {
                 assert!(Command::new("chown").arg(user).arg(path).status().expect("chown is there").success());
             }
             child.args(["runuser", "-u", user, "--"]);
         }
-        let (config, reports) = (config.display().to_string(), results.display().to_string());
-        let mut program = vec![env!("CARGO_BIN_EXE_teravm-ci"), command];
+        let path = |path: &Path| path.display().to_string();
+        let (binary, config, reports) = (path(&binary), path(&config), path(&results));
+        let mut program = vec![binary.as_str(), command];
         if self.desk.is_none() {
             program.extend(["--config", &config, "--results", &reports]);
         }

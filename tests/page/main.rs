@@ -10,6 +10,8 @@ mod desk;
 mod grid;
 mod past;
 mod reading;
+#[path = "../users/mod.rs"]
+mod users;
 
 use std::io::Write as _;
 use std::process::ExitCode;

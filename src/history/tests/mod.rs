@@ -4,6 +4,9 @@ mod gate;
 mod older;
 mod postgres;
 mod story;
+#[expect(dead_code, reason = "no program of ours is run here")]
+#[path = "../../../tests/users/mod.rs"]
+mod users;
 
 use std::path::Path;
 use std::time::Duration;

@@ -22,7 +22,7 @@ pub(super) struct Postgres {
 
 impl Postgres {
     pub(super) fn start() -> Postgres {
-        let folder = tempfile::Builder::new().prefix("teravm-ci-pg-").tempdir().expect("a temporary folder");
+        let folder = super::users::folder();
         let port = TcpListener::bind("127.0.0.1:0").and_then(|taken| taken.local_addr()).expect("a free port").port();
         let server = Postgres { folder, programs: programs(), port };
         std::fs::write(server.path("password"), PASSWORD).expect("a file of the test");
