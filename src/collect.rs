@@ -60,7 +60,7 @@ impl Traces<'_> {
             std::fs::write(&path, &clean)?;
             self.events.say(EventKind::Collected {
                 host: gateway.name().to_owned(),
-                path: self.results.name_of(&path),
+                path: self.results.name_of(&path).into(),
                 bytes: clean.len() as u64,
             });
             Ok(())

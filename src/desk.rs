@@ -292,7 +292,7 @@ fn check(config: &Config, global: &Global) -> anyhow::Result<()> {
             drop(Access::open(&lab.ssh, Some(key), lab.outage).map_err(AccessError::hinted)?);
         }
     }
-    history::Place::new(&config.history, &Redactor::default())?;
+    history::Place::new(&config.history, &Redactor::process())?;
     let listed =
         |names: &mut dyn Iterator<Item = &String>| names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     print(&format!(

@@ -177,7 +177,7 @@ impl Rehearsal<'_> {
     }
 
     fn command(&self, step: Step, host: &Host, command: String) {
-        self.events.say(EventKind::Commanded { step, host: host.name().to_owned(), command });
+        self.events.say(EventKind::Commanded { step, host: host.name().to_owned(), command: command.into() });
     }
 }
 
@@ -221,8 +221,8 @@ impl Story {
 
     fn hear(&mut self, kind: EventKind) {
         let (step, host, said) = match kind {
-            EventKind::Commanded { step, host, command } => (step, Some(host), Said::Command(command)),
-            EventKind::Noted { step, host, text, .. } => (step, host, Said::Note(text)),
+            EventKind::Commanded { step, host, command } => (step, Some(host), Said::Command(command.into())),
+            EventKind::Noted { step, host, text, .. } => (step, host, Said::Note(text.into())),
             EventKind::StepFinished { step, host, outcome: StepOutcome::Failed(problem), .. } => {
                 self.code.get_or_insert(Status::from(problem.class).code());
                 (step, host, Said::Note(format!("FAILED: {}", problem.line())))

@@ -12,6 +12,8 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::Date;
 
+use crate::secret::RedactedText;
+
 /// What an operator has decided of the cases of a night.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Gate {
@@ -36,7 +38,7 @@ pub(crate) struct KnownFailure {
     pub suite: String,
     pub case: Pattern,
     /// With a link, so that whoever reads it can look.
-    pub reason: String,
+    pub reason: RedactedText,
     /// The last day on which it is known; from the next on it counts again.
     #[serde(with = "day")]
     #[schemars(with = "String")]
@@ -55,6 +57,15 @@ impl KnownFailure {
 }
 
 impl Gate {
+    /// The same with reasons that are redacted again: the configuration is read before the secrets are.
+    pub(crate) fn redacted(&self) -> Gate {
+        let mut gate = self.clone();
+        for known in &mut gate.known_failures {
+            known.reason = known.reason.as_str().into();
+        }
+        gate
+    }
+
     /// The failure that is known of a case on a day.
     pub(crate) fn known(&self, suite: &str, case: &str, day: Date) -> Option<&KnownFailure> {
         self.known_failures.iter().find(|known| known.is_about(suite, case) && known.holds(day))
@@ -297,7 +308,7 @@ mod tests {
         KnownFailure {
             suite: "s6a".to_owned(),
             case: case.parse().expect("a pattern"),
-            reason: "https://github.com/magma/magma/issues/1".to_owned(),
+            reason: "https://github.com/magma/magma/issues/1".into(),
             until,
         }
     }

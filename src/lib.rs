@@ -73,7 +73,7 @@ async fn carry_out(cli: Cli) -> anyhow::Result<u8> {
         Command::Report(args) => {
             let consoles = offline::open(args, &global.results)?;
             let rules = ng40::outcome::Rules { max_packet_loss: args.max_packet_loss, ..Default::default() };
-            let summary = heard(&terminal::options(global), Redactor::default(), |events| async move {
+            let summary = heard(&terminal::options(global), Redactor::process(), |events| async move {
                 tokio::task::spawn_blocking(move || offline::read(consoles, rules, &events)).await?;
                 Ok(())
             })

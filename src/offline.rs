@@ -75,7 +75,7 @@ pub(crate) fn told(path: &Path, suite: Option<&str>, rules: impl Fn(&str) -> Rul
     let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let saved = Saved { suite: suite.map_or_else(stem, str::to_owned), path: path.to_owned(), file };
     let rules = rules(&saved.suite);
-    let (events, mut inbox) = event::channel(Redactor::default());
+    let (events, mut inbox) = event::channel(Redactor::process());
     read(vec![saved], rules, &events);
     let mut summary = Summary::default();
     while let Some(event) = inbox.try_recv() {
@@ -129,7 +129,7 @@ fn read_one(saved: Saved, rules: Rules, events: &Events) {
             Heard::Finished(case) => EventKind::CaseFinished { suite, case },
             Heard::Revised(case) => EventKind::CaseExplained { suite, case },
             Heard::Unkept(error) => {
-                EventKind::Noted { step: Step::Test, host: None, level: event::Level::Warning, text: error }
+                EventKind::Noted { step: Step::Test, host: None, level: event::Level::Warning, text: error.into() }
             }
         });
     };
@@ -154,9 +154,9 @@ fn read_one(saved: Saved, rules: Rules, events: &Events) {
         end: SuiteEnd {
             verdict: outcome.verdict,
             planned: outcome.planned,
-            exit: crate::ng40::words(End::Offline),
+            exit: crate::ng40::words(End::Offline).into(),
             took: Duration::ZERO,
-            notes: outcome.notes,
+            notes: outcome.notes.into_iter().map(Into::into).collect(),
             problem,
         },
     });

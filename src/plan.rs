@@ -127,7 +127,7 @@ impl Lab {
             Some(("ssh", _)) => true,
             _ => false,
         }))?;
-        let redactor = Redactor::default();
+        let redactor = Redactor::process();
         let profile = secrets.remove("vpn.profile");
         let mut secret = |key| {
             let secret = secrets.remove(key);
@@ -351,7 +351,7 @@ impl Plan {
             program: VERSION.to_owned(),
             command: self.command.to_owned(),
             setup: Some(self.lab.setup.clone()),
-            url: self.url.clone(),
+            url: self.url.as_ref().map(Into::into),
             wanted: self.upgrade.as_ref().map(|upgrade| upgrade.wanted.to_string()),
             gateways: self.gateways().iter().map(|host| host.name.clone()).collect(),
             suites: self
@@ -361,8 +361,8 @@ impl Plan {
                 .collect(),
             steps: self.steps(),
             tag: Some(self.lab.feg.tag.clone()),
-            gate: self.gate.clone(),
-            compare: self.compare.clone(),
+            gate: self.gate.redacted(),
+            compare: self.compare.as_ref().map(Into::into),
         }
     }
 }

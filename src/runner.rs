@@ -63,7 +63,7 @@ impl Watch {
             let (events, stop, next) = (events.clone(), stop.clone(), signals::next());
             tokio::spawn(async move {
                 let signal = next.await;
-                events.say(EventKind::Interrupted { signal: signal.to_owned() });
+                events.say(EventKind::Interrupted { signal: signal.into() });
                 stop.now(Problem::new(Class::Interrupted, format!("stopped by {signal}")));
             })
         };

@@ -3,12 +3,14 @@
 //! Knows nothing of the lab. A [`Secret`] shows itself to nobody; a [`Redactor`] takes every known secret out of text that
 //! others have printed, also when it is base64 or URL-encoded, and also when it is cut in two by a read or a line end.
 
+mod text;
+
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock, RwLockReadGuard};
+use std::sync::{Arc, LazyLock, RwLock, RwLockReadGuard};
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
@@ -19,6 +21,8 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::hinted;
+
+pub(crate) use text::RedactedText;
 
 /// What stands where a secret stood.
 pub(crate) const MASK: &str = "***";
@@ -281,6 +285,12 @@ impl Redactor {
         known.search = Some(search.expect("secrets are far from what an automaton can hold"));
     }
 
+    /// The one of this process: all secrets that any part of the program has read, and what [`RedactedText`] goes by.
+    pub(crate) fn process() -> Redactor {
+        static PROCESS: LazyLock<Redactor> = LazyLock::new(Redactor::default);
+        PROCESS.clone()
+    }
+
     /// The text without secrets.
     pub(crate) fn text(&self, text: &str) -> String {
         match self.known().redacted(text.as_bytes()) {
@@ -289,9 +299,12 @@ impl Redactor {
         }
     }
 
-    /// Takes secrets out of every text of a document, but for the fields of these names. Returns whether there were any.
-    pub(crate) fn document(&self, value: &mut serde_json::Value, spared: &[&str]) -> bool {
-        redact(value, spared, &self.known())
+    /// The same of a text that is not needed any more; most have no secret, and none of those is copied.
+    fn owned(&self, text: String) -> String {
+        match self.known().redacted(text.as_bytes()) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(clean) => String::from_utf8_lossy(&clean).into_owned(),
+        }
     }
 
     /// A filter for bytes that come in pieces.
@@ -301,24 +314,6 @@ impl Redactor {
 
     fn known(&self) -> RwLockReadGuard<'_, Known> {
         self.known.read().expect("no thread panics while it holds this lock")
-    }
-}
-
-fn redact(value: &mut serde_json::Value, spared: &[&str], known: &Known) -> bool {
-    match value {
-        serde_json::Value::String(text) => {
-            let Cow::Owned(clean) = known.redacted(text.as_bytes()) else { return false };
-            *text = String::from_utf8_lossy(&clean).into_owned();
-            true
-        }
-        serde_json::Value::Array(values) => {
-            values.iter_mut().fold(false, |changed, value| redact(value, spared, known) | changed)
-        }
-        serde_json::Value::Object(fields) => fields
-            .iter_mut()
-            .filter(|(name, _)| !spared.contains(&name.as_str()))
-            .fold(false, |changed, (_, value)| redact(value, spared, known) | changed),
-        _ => false,
     }
 }
 

@@ -138,7 +138,7 @@ async fn newest_complete(
                 for (older, reason) in passed_over {
                     events.say(EventKind::ReleasePassedOver {
                         version: older.version().to_owned(),
-                        reason,
+                        reason: reason.into(),
                         age: older.age(),
                     });
                 }
@@ -408,7 +408,7 @@ impl<'g> Switch<'_, 'g> {
                         Ok(now) => leg.gateway.release_of(&now).unwrap_or_else(|| "nothing that is whole".to_owned()),
                         Err(_) => "not known what it runs".to_owned(),
                     };
-                    GatewayOutcome::Mixed { runs }
+                    GatewayOutcome::Mixed { runs: runs.into() }
                 }
             };
             self.is(leg, outcome);

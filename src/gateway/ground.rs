@@ -8,6 +8,7 @@ use crate::event::{Class, EventKind, Events, Problem, Step};
 use crate::limit::HeadTail;
 use crate::remote::turns::{PASSED, TOO_LATE, Turns};
 use crate::remote::{As, Host, Job, JobEnd, JobSpec, JobStatus, LogLimit, Output, Said, quote};
+use crate::secret::RedactedText;
 
 /// A host as a gateway stands on it: commands, with what they say as events.
 #[derive(Debug)]
@@ -73,14 +74,14 @@ impl Ground {
     }
 
     pub(super) fn commanded(&self, step: Step, command: &str) {
-        self.events.say(EventKind::Commanded { step, host: self.name.clone(), command: command.to_owned() });
+        self.events.say(EventKind::Commanded { step, host: self.name.clone(), command: command.into() });
     }
 
     pub(super) fn is_only_looked_at(&self) -> bool {
         self.run.is_none()
     }
 
-    pub(super) fn note(&self, step: Step, text: impl Into<String>) {
+    pub(super) fn note(&self, step: Step, text: impl Into<RedactedText>) {
         self.events.note(step, Some(&self.name), text);
     }
 
@@ -88,7 +89,7 @@ impl Ground {
         self.events.output(step, Some(&self.name), line);
     }
 
-    pub(super) fn warn(&self, step: Step, text: impl Into<String>) {
+    pub(super) fn warn(&self, step: Step, text: impl Into<RedactedText>) {
         self.events.warn(step, Some(&self.name), text);
     }
 

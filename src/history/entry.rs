@@ -134,7 +134,7 @@ impl Entry {
             setup: night.setup.clone(),
             command: night.command.clone(),
             program: night.program.clone(),
-            url: night.url.clone(),
+            url: night.url.clone().map(String::from),
             status: summary.status(),
             started: summary.started?,
             ended: summary.ended,
@@ -204,8 +204,8 @@ impl PastCase {
     fn attempt(number: usize, case: &Case) -> PastCase {
         let (judged, message) = match &case.judgement {
             Judgement::Passed => (Judged::Passed, None),
-            Judgement::Failed { message } => (Judged::Failed, Some(message.clone())),
-            Judgement::Error { message } => (Judged::Error, Some(message.clone())),
+            Judgement::Failed { message } => (Judged::Failed, Some(message.to_string())),
+            Judgement::Error { message } => (Judged::Error, Some(message.to_string())),
         };
         PastCase {
             case: case.name.clone(),

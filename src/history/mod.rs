@@ -197,7 +197,7 @@ pub(crate) async fn ask(config: &Config, global: &Global, args: &HistoryArgs) ->
 
 async fn answer(config: &Config, global: &Global, args: &HistoryArgs) -> anyhow::Result<u8> {
     // What was typed is judged before the password is asked for.
-    let place = || Place::new(&config.history, &Redactor::default());
+    let place = || Place::new(&config.history, &Redactor::process());
     match &args.action {
         HistoryAction::List(args) => {
             let filter = filter(global, args)?;
@@ -268,7 +268,7 @@ pub(crate) async fn gate(config: &Config, global: &Global, args: &GateArgs) -> a
     if global.setup.is_some() {
         config.setup(global.setup.as_deref())?;
     }
-    let place = Place::new(&config.history, &Redactor::default())?;
+    let place = Place::new(&config.history, &Redactor::process())?;
     let now = OffsetDateTime::now_utc();
     let question = Question {
         wanted: args.release.clone(),

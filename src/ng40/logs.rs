@@ -133,7 +133,7 @@ async fn fetch(tester: &Tester, (suite, attempt): (&str, u64), start: &Clock) ->
     let bytes = unpack(packed, &folder, tester)?;
     tester.events.say(EventKind::Collected {
         host: tester.host.name().to_owned(),
-        path: tester.results.name_of(&folder),
+        path: tester.results.name_of(&folder).into(),
         bytes,
     });
     Ok(folder)

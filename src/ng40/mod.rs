@@ -27,6 +27,7 @@ use crate::config::{self, Suite};
 use crate::event::{EventKind, Events, Problem, Step, SuiteEnd};
 use crate::remote::{self, As, Host, Job, JobEnd, JobSpec, LogLimit, Output, Turns, quote};
 use crate::results::Results;
+use crate::secret::RedactedText;
 use crate::stop::Stop;
 
 pub(crate) use logs::log_script;
@@ -119,7 +120,7 @@ impl Tester {
                     end: SuiteEnd {
                         verdict: None,
                         planned: None,
-                        exit: "it was not run".to_owned(),
+                        exit: "it was not run".into(),
                         took: started.elapsed(),
                         notes: Vec::new(),
                         problem: Some(problem),
@@ -175,7 +176,7 @@ impl Tester {
     }
 
     async fn command(&self, step: Step, line: &str, deadline: Duration) -> Result<Output, Problem> {
-        self.events.say(EventKind::Commanded { step, host: self.host.name().to_owned(), command: line.to_owned() });
+        self.events.say(EventKind::Commanded { step, host: self.host.name().to_owned(), command: line.into() });
         let run = || self.host.command(self.fenced(line)).deadline(deadline).run();
         let output = self.host.outlast(run).await.map_err(|error| error.problem())?;
         if self.fence.as_ref().is_some_and(|turns| turns.has_refused(output.status, &output.stderr)) {
@@ -205,7 +206,7 @@ impl Tester {
         let host = self.host.name();
         let note = |text: String| self.events.note(Step::Test, Some(host), text);
         let command = |command: String| {
-            self.events.say(EventKind::Commanded { step: Step::Test, host: host.to_owned(), command });
+            self.events.say(EventKind::Commanded { step: Step::Test, host: host.to_owned(), command: command.into() });
         };
         let in_shell = |words: &String| {
             if !words.is_empty() {
@@ -300,7 +301,7 @@ impl<'a> Run<'a> {
         if let Some(path) = path {
             tester.events.say(EventKind::Collected {
                 host: tester.host.name().to_owned(),
-                path: tester.results.name_of(&path),
+                path: tester.results.name_of(&path).into(),
                 bytes: console.bytes(),
             });
         }
@@ -332,7 +333,7 @@ impl<'a> Run<'a> {
         tester.events.say(EventKind::Commanded {
             step: Step::Test,
             host: tester.host.name().to_owned(),
-            command: script.clone(),
+            command: (&script).into(),
         });
         let spec = JobSpec {
             directory: self.directory(run),
@@ -479,7 +480,7 @@ impl<'a> Run<'a> {
             Heard::Finished(case) => EventKind::CaseFinished { suite, case },
             Heard::Revised(case) => EventKind::CaseExplained { suite, case },
             Heard::Unkept(error) => EventKind::ReportFailed {
-                report: format!("suites/{suite}/console.log"),
+                report: format!("suites/{suite}/console.log").into(),
                 problem: Trouble::ConsoleCut.problem().because(error),
             },
         });
@@ -518,9 +519,9 @@ impl Ran<'_> {
             end: SuiteEnd {
                 verdict: outcome.verdict,
                 planned: outcome.planned,
-                exit: words(end),
+                exit: words(end).into(),
                 took: run.started.elapsed(),
-                notes: outcome.notes.into_iter().chain(note).collect(),
+                notes: outcome.notes.into_iter().chain(note).map(RedactedText::from).collect(),
                 problem: match end {
                     End::Stopped => stop.reason(),
                     End::Lost => Some(Trouble::Lost.problem().because(why)),

@@ -13,7 +13,7 @@ use super::list::{Occurrence, Reading};
 use super::outcome::{self, End, Rules};
 use crate::config::{ExitStatusRule, Suite};
 use crate::event::{self, Judgement};
-use crate::secret::{RedactedStream, Redactor};
+use crate::secret::{RedactedStream, RedactedText, Redactor};
 
 /// How much of a console a report carries beside a case: so much of its head, and so much of its tail, in bytes.
 const MOST: (u64, u64) = (16 * 1024, 48 * 1024);
@@ -65,7 +65,7 @@ impl Failed {
         for clause in clauses {
             self.case.add_verification(clause);
         }
-        event::Case { judgement: judgement(&self.case), details: self.case.details(), ..self.told }
+        event::Case { judgement: judgement(&self.case), details: self.case.details().into(), ..self.told }
     }
 }
 
@@ -179,12 +179,12 @@ impl Console {
             hear(Heard::Finished(event::Case {
                 number: 0,
                 name: outcome::SUITE.to_owned(),
-                params: String::new(),
+                params: RedactedText::default(),
                 verdict: outcome.verdict.token().map(str::to_owned),
-                judgement: Judgement::Error { message: messages.join("; ") },
+                judgement: Judgement::Error { message: messages.join("; ").into() },
                 took: Duration::ZERO,
-                details: messages.join("\n"),
-                console: self.excerpt(&(0..self.kept), MOST),
+                details: messages.join("\n").into(),
+                console: self.excerpt(&(0..self.kept), MOST).into(),
                 is_missing: false,
             }));
         }
@@ -239,12 +239,12 @@ impl Console {
         event::Case {
             number: self.numbers.get(&case.full_name()).copied().unwrap_or_default(),
             name: case.full_name(),
-            params: case.params.clone().unwrap_or_default(),
+            params: case.params.as_deref().unwrap_or_default().into(),
             verdict: case.verdict.token().map(str::to_owned),
             judgement,
             took: case.took.unwrap_or_default(),
-            details: case.details(),
-            console: case.console.as_ref().map(|range| self.excerpt(range, most)).unwrap_or_default(),
+            details: case.details().into(),
+            console: case.console.as_ref().map(|range| self.excerpt(range, most).into()).unwrap_or_default(),
             is_missing: false,
         }
     }
@@ -284,7 +284,7 @@ fn read(file: &File, at: u64, length: u64) -> String {
 fn judgement(case: &Case) -> Judgement {
     match case.judgement() {
         case::Judgement::Passed => Judgement::Passed,
-        case::Judgement::Failed { message, .. } => Judgement::Failed { message },
-        case::Judgement::Error { message, .. } => Judgement::Error { message },
+        case::Judgement::Failed { message, .. } => Judgement::Failed { message: message.into() },
+        case::Judgement::Error { message, .. } => Judgement::Error { message: message.into() },
     }
 }

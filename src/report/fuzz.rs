@@ -305,7 +305,7 @@ impl Teller<'_> {
     }
 
     /// Whatever can be printed.
-    pub(super) fn text(&mut self) -> Result<String> {
+    pub(super) fn text<T: From<String>>(&mut self) -> Result<T> {
         let mut text = String::new();
         for _ in 0..self.0.int_in_range(0..=3)? {
             match self.0.int_in_range(0..=HOSTILE.len())? {
@@ -316,10 +316,10 @@ impl Teller<'_> {
                 known => text.push_str(HOSTILE[known - 1]),
             }
         }
-        Ok(text)
+        Ok(text.into())
     }
 
-    fn maybe(&mut self) -> Result<Option<String>> {
+    fn maybe<T: From<String>>(&mut self) -> Result<Option<T>> {
         if self.0.arbitrary()? { self.text().map(Some) } else { Ok(None) }
     }
 
@@ -339,7 +339,7 @@ impl Teller<'_> {
         self.name(&["agw", "feg1"])
     }
 
-    fn names(&mut self, name: impl Fn(&mut Self) -> Result<String>) -> Result<Vec<String>> {
+    fn names<T>(&mut self, name: impl Fn(&mut Self) -> Result<T>) -> Result<Vec<T>> {
         (0..self.0.int_in_range(0..=2)?).map(|_| name(self)).collect()
     }
 
@@ -363,8 +363,8 @@ impl Teller<'_> {
     fn problem(&mut self) -> Result<Problem> {
         use Class::{Inconclusive, Interrupted, Mixed, Report, Testbed, Upgrade};
         let class = self.one_of(&[Testbed, Upgrade, Mixed, Inconclusive, Interrupted, Report])?;
-        let problem = Problem::new(class, self.text()?).because(self.text()?);
-        Ok(match self.maybe()? {
+        let problem = Problem::new(class, self.text::<String>()?).because(self.text::<String>()?);
+        Ok(match self.maybe::<String>()? {
             Some(hint) => problem.hint(hint),
             None => problem,
         })

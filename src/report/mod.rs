@@ -164,7 +164,7 @@ impl Listener {
         if let Some(source) = std::error::Error::source(&error) {
             problem = problem.because_of(source);
         }
-        let kind = EventKind::ReportFailed { report: self.reporter.name().to_owned(), problem };
+        let kind = EventKind::ReportFailed { report: self.reporter.name().into(), problem };
         Some(Event { time: OffsetDateTime::now_utc(), kind })
     }
 }

@@ -119,7 +119,7 @@ impl Story {
             program: "0.1.0".to_owned(),
             command: command.to_owned(),
             setup: Some("setup_1".to_owned()),
-            url: Some("https://circleci.com/gh/magma/lab/4711".to_owned()),
+            url: Some("https://circleci.com/gh/magma/lab/4711".into()),
             wanted: (!gateways.is_empty()).then(|| "latest".to_owned()),
             gateways: gateways.iter().map(|&gateway| gateway.to_owned()).collect(),
             suites: suites
@@ -144,7 +144,7 @@ impl Story {
     }
 
     pub(crate) fn step(&mut self, step: Step, millis: u64, text: &str) -> &mut Self {
-        self.start(step, None).end(step, None, millis, StepOutcome::Done { text: text.to_owned() })
+        self.start(step, None).end(step, None, millis, StepOutcome::Done { text: text.into() })
     }
 
     pub(crate) fn fails(&mut self, step: Step, host: Option<&str>, millis: u64, problem: Problem) -> &mut Self {
@@ -157,7 +157,7 @@ impl Story {
         }
         self.after(millis);
         for gateway in gateways {
-            self.end(step, Some(gateway), 0, StepOutcome::Done { text: text.to_owned() });
+            self.end(step, Some(gateway), 0, StepOutcome::Done { text: text.into() });
         }
         self
     }
@@ -170,7 +170,7 @@ impl Story {
         };
         night.gate = gate;
         night.run = format!("night-{}", crate::gate::day::text(self.now.date()));
-        night.compare = Some("https://github.com/magma/magma/compare/{good}...{bad}".to_owned());
+        night.compare = Some("https://github.com/magma/magma/compare/{good}...{bad}".into());
         self
     }
 
@@ -191,8 +191,8 @@ impl Story {
         for (number, (name, verdict)) in (1..).zip(cases) {
             let judgement = match *verdict {
                 "PASS" => Judgement::Passed,
-                "FAIL" => Judgement::Failed { message: format!("{name} is wrong") },
-                _ => Judgement::Error { message: "no verdict".to_owned() },
+                "FAIL" => Judgement::Failed { message: format!("{name} is wrong").into() },
+                _ => Judgement::Error { message: "no verdict".into() },
             };
             let verdict = Some(*verdict).filter(|verdict| !verdict.is_empty());
             self.case(suite, number, name, verdict, judgement);
@@ -225,12 +225,12 @@ impl Story {
         let case = Case {
             number,
             name: name.to_owned(),
-            params: "$balance=300, $pktsize=500".to_owned(),
+            params: "$balance=300, $pktsize=500".into(),
             verdict: verdict.map(str::to_owned),
             judgement,
             took: Duration::from_millis(61_500),
-            details: String::new(),
-            console: format!("Run test case ({number}) on facebook: {name}()\n"),
+            details: "".into(),
+            console: format!("Run test case ({number}) on facebook: {name}()\n").into(),
             is_missing: false,
         };
         self.say(EventKind::CaseFinished { suite: suite.to_owned(), case })
@@ -244,7 +244,7 @@ impl Story {
         let end = SuiteEnd {
             verdict: verdict.map(str::to_owned),
             planned: None,
-            exit: "exit status 0".to_owned(),
+            exit: "exit status 0".into(),
             took: Duration::from_millis(192_400),
             notes: Vec::new(),
             problem,
@@ -264,13 +264,13 @@ impl Story {
     }
 
     pub(crate) fn note(&mut self, step: Step, host: Option<&str>, level: Level, text: &str) -> &mut Self {
-        self.say(EventKind::Noted { step, host: host.map(str::to_owned), level, text: text.to_owned() })
+        self.say(EventKind::Noted { step, host: host.map(str::to_owned), level, text: text.into() })
     }
 
     pub(crate) fn connects(&mut self) -> &mut Self {
         self.start(Step::Connect, None).after(7_900);
-        self.say(EventKind::TunnelUp { device: "tun0".to_owned(), address: "10.8.0.6".to_owned() });
-        self.end(Step::Connect, None, 0, StepOutcome::Done { text: "4 hosts are routed into the tunnel".to_owned() });
+        self.say(EventKind::TunnelUp { device: "tun0".into(), address: "10.8.0.6".into() });
+        self.end(Step::Connect, None, 0, StepOutcome::Done { text: "4 hosts are routed into the tunnel".into() });
         self.step(Step::Lock, 310, "the testbed is ours").step(Step::Recover, 420, "nothing was left behind")
     }
 
@@ -278,7 +278,7 @@ impl Story {
         self.start(Step::Resolve, None).after(9_000);
         self.say(EventKind::ReleasePassedOver {
             version: NEWER.to_owned(),
-            reason: "the registry has no `gateway_python:77c0ffee`".to_owned(),
+            reason: "the registry has no `gateway_python:77c0ffee`".into(),
             age: Duration::from_secs(5 * 3600 + 120),
         });
         self.say(EventKind::ReleaseResolved {
@@ -286,17 +286,17 @@ impl Story {
             version: NEW.to_owned(),
             tag: Some("5d2e8f90".to_owned()),
         });
-        self.end(Step::Resolve, None, 200, StepOutcome::Done { text: format!("release {NEW}") })
+        self.end(Step::Resolve, None, 200, StepOutcome::Done { text: format!("release {NEW}").into() })
     }
 
     pub(crate) fn gives_back(&mut self) -> &mut Self {
         self.start(Step::Collect, None).after(2_300);
         self.say(EventKind::Collected {
             host: "ng40".to_owned(),
-            path: "suites/gxgy/logs.tar.gz".to_owned(),
+            path: "suites/gxgy/logs.tar.gz".into(),
             bytes: 1_234_567,
         });
-        self.end(Step::Collect, None, 0, StepOutcome::Done { text: "1 file, 1.2 MB".to_owned() });
+        self.end(Step::Collect, None, 0, StepOutcome::Done { text: "1 file, 1.2 MB".into() });
         self.step(Step::Unlock, 240, "").step(Step::Disconnect, 1_100, "").say(EventKind::NightEnded)
     }
 }
@@ -312,7 +312,7 @@ pub(crate) fn green() -> Story {
     story.on_each(Step::Activate, &["agw", "feg1"], 42_000, "switched");
     story.note(Step::Activate, Some("agw"), Level::Info, "conffile `/etc/magma/mme.yml` was replaced:\n-old\n+new");
     let reason = "runs the release already, healthy".to_owned();
-    story.end(Step::Activate, Some("feg2"), 0, StepOutcome::Skipped { reason });
+    story.end(Step::Activate, Some("feg2"), 0, StepOutcome::Skipped { reason: reason.into() });
     story.on_each(Step::Verify, &ALL, 31_000, "healthy for 30 s");
     story.gateway("agw", GatewayOutcome::Upgraded { from: Some(OLD.to_owned()), to: to() });
     story.gateway("feg1", GatewayOutcome::Upgraded { from: Some(OLD.to_owned()), to: to() });
@@ -320,7 +320,7 @@ pub(crate) fn green() -> Story {
     story.start(Step::Test, None).suite("gxgy", 2);
     story.passes("gxgy", 1, "gx_gy_combined_05_capacity").passes("gxgy", 2, "gx_gy_combined_06");
     story.suite_ends("gxgy", Some("PASS"), None);
-    story.end(Step::Test, None, 0, StepOutcome::Done { text: "1 suite".to_owned() });
+    story.end(Step::Test, None, 0, StepOutcome::Done { text: "1 suite".into() });
     story.gives_back();
     story
 }
@@ -333,20 +333,14 @@ pub(crate) fn red() -> Story {
     story.passes("gxgy", 1, "gx_gy_combined_04");
     let message = "verification fail:  ((received_Attach_Acc_=27) >= 32)  => False\n\
                    verification fail:  ((received_Attach_Rej_=69) == 0)  => False";
-    story.case(
-        "gxgy",
-        2,
-        "gx_gy_combined_05_capacity",
-        Some("FAIL"),
-        Judgement::Failed { message: message.to_owned() },
-    );
-    story.say(EventKind::TunnelLost { reason: "ping-restart".to_owned() }).after(48_000);
+    story.case("gxgy", 2, "gx_gy_combined_05_capacity", Some("FAIL"), Judgement::Failed { message: message.into() });
+    story.say(EventKind::TunnelLost { reason: "ping-restart".into() }).after(48_000);
     story.say(EventKind::TunnelBack { after: Duration::from_secs(48) });
     let message = "`INCONC` is a verdict that we do not know".to_owned();
-    story.case("gxgy", 3, "gx_gy_combined_06", Some("INCONC"), Judgement::Error { message });
+    story.case("gxgy", 3, "gx_gy_combined_06", Some("INCONC"), Judgement::Error { message: message.into() });
     story.suite_ends("gxgy", Some("FAIL"), None);
     story.suite("roaming", 1).passes("roaming", 1, "inbound_roaming_08").suite_ends("roaming", Some("PASS"), None);
-    story.end(Step::Test, None, 0, StepOutcome::Done { text: "2 suites".to_owned() });
+    story.end(Step::Test, None, 0, StepOutcome::Done { text: "2 suites".into() });
     let problem = Problem::testbed("the journal of `feg2` could not be had").because("connection refused");
     story.fails(Step::Collect, Some("feg2"), 800, problem);
     story.gives_back();
@@ -360,7 +354,7 @@ pub(crate) fn restored() -> Story {
     story.begins("run", &gateways, &["gxgy"]).connects().found(&gateways).resolves();
     story.on_each(Step::Prepare, &gateways, 58_000, "ready").on_each(Step::Activate, &gateways, 20_000, "switched");
     story.start(Step::Verify, Some("agw")).start(Step::Verify, Some("feg1"));
-    let done = StepOutcome::Done { text: "healthy for 30 s".to_owned() };
+    let done = StepOutcome::Done { text: "healthy for 30 s".into() };
     story.end(Step::Verify, Some("feg1"), 30_000, done);
     let problem = Problem::upgrade("`magma@mme` does not stay up: 4 restarts in 30 s")
         .because("mme[812]: assertion failed\nmain process exited, code=killed, status=6/ABRT")
@@ -371,7 +365,7 @@ pub(crate) fn restored() -> Story {
         story.gateway(gateway, GatewayOutcome::Restored { to: OLD.to_owned() });
     }
     let reason = "the upgrade failed".to_owned();
-    story.end(Step::Test, None, 0, StepOutcome::Skipped { reason }).gives_back();
+    story.end(Step::Test, None, 0, StepOutcome::Skipped { reason: reason.into() }).gives_back();
     story
 }
 
@@ -419,7 +413,7 @@ pub(crate) fn morning() -> Story {
     let limit = MaxDuration { suite: Some(1.5), case: Some(2.0), exceeded: Exceeded::Warn };
     let mut story = Story::new();
     story.begins("run", &["agw"], &["gxgy"]).obeys(Gate {
-        known_failures: vec![KnownFailure { suite: "gxgy".to_owned(), case, reason, until }],
+        known_failures: vec![KnownFailure { suite: "gxgy".to_owned(), case, reason: reason.into(), until }],
         max_duration: [("gxgy".to_owned(), limit)].into(),
         ..Gate::default()
     });
@@ -431,7 +425,7 @@ pub(crate) fn morning() -> Story {
     story.start(Step::Test, None);
     story.attempt("gxgy", &verdicts(&["handover", "capacity", "roaming", "paging"]));
     story.attempt("gxgy", &verdicts(&["handover", "capacity", "roaming"]));
-    story.end(Step::Test, None, 0, StepOutcome::Done { text: "every suite has ended".to_owned() });
+    story.end(Step::Test, None, 0, StepOutcome::Done { text: "every suite has ended".into() });
     story.say(EventKind::NightEnded);
     story
 }
@@ -444,8 +438,14 @@ pub(crate) fn hostile() -> Story {
     story.begins("report", &[], &["so <called> | `suite`"]);
     let suite = "so <called> | `suite`";
     story.suite(suite, 2);
-    story.case(suite, 1, bad, Some("FAIL"), Judgement::Failed { message: format!("{bad}\r\n```\n</details># {bad}") });
-    story.case(suite, 2, bad, Some(bad), Judgement::Error { message: format!("{bad}\n]]>]]>") });
+    story.case(
+        suite,
+        1,
+        bad,
+        Some("FAIL"),
+        Judgement::Failed { message: format!("{bad}\r\n```\n</details># {bad}").into() },
+    );
+    story.case(suite, 2, bad, Some(bad), Judgement::Error { message: format!("{bad}\n]]>]]>").into() });
     story.note(Step::Test, Some("ng40"), Level::Warning, bad);
     story.note(Step::Test, None, Level::Info, "\u{1b}]0;title without an end");
     let problem = Problem::new(Class::Inconclusive, bad).because(bad).hint(bad);

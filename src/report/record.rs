@@ -91,7 +91,7 @@ impl Record {
         }
         let line =
             format!("[{missing} lines of output are left out of this file, which has {} bytes of them]", self.output);
-        let kind = EventKind::Output { step: Step::Disconnect, host: None, line };
+        let kind = EventKind::Output { step: Step::Disconnect, host: None, line: line.into() };
         self.write(&Event { time: end.time, kind })
     }
 

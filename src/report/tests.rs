@@ -87,12 +87,12 @@ fn commands_and_their_output_are_shown_only_to_those_who_ask() {
     story.say(EventKind::Commanded {
         step: Step::Prepare,
         host: "agw".to_owned(),
-        command: "sudo -n apt-get update".to_owned(),
+        command: "sudo -n apt-get update".into(),
     });
     story.say(EventKind::Output {
         step: Step::Prepare,
         host: Some("agw".to_owned()),
-        line: "Get:1  http://depot/\u{1b}[2J".to_owned(),
+        line: "Get:1  http://depot/\u{1b}[2J".into(),
     });
     let normal = watched(&story, &options(Path::new("results")));
     assert!(!normal.contains("apt-get") && !normal.contains("Get:1"), "{normal}");
@@ -259,8 +259,8 @@ fn a_record_that_is_large_leaves_out_lines_of_output_and_no_fact() {
     let mut say = |kind| record.report(&Event { time, kind }, &Summary::default()).unwrap();
     for number in 0..1000 {
         let line = format!("line {number}");
-        say(EventKind::Output { step: Step::Prepare, host: Some("agw".to_owned()), line });
-        say(EventKind::TunnelLost { reason: "a fact".to_owned() });
+        say(EventKind::Output { step: Step::Prepare, host: Some("agw".to_owned()), line: line.into() });
+        say(EventKind::TunnelLost { reason: "a fact".into() });
     }
     say(EventKind::NightEnded);
     let text = std::fs::read_to_string(folder.path().join("events.jsonl")).unwrap();

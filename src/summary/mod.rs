@@ -35,6 +35,7 @@ use crate::event::{
 };
 use crate::gate::Required;
 use crate::memory::Memory;
+use crate::secret::RedactedText;
 
 /// A night, as far as it has been heard.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -55,7 +56,7 @@ pub(crate) struct Summary {
     pub outages: Vec<Outage>,
     pub notes: Vec<Note>,
     pub collected: Vec<CollectedPath>,
-    pub interrupted: Option<String>,
+    pub interrupted: Option<RedactedText>,
     #[serde(with = "seconds::option")]
     pub deadline_passed: Option<Duration>,
     pub reports_failed: Vec<ReportFailure>,
@@ -75,7 +76,7 @@ pub(crate) struct ReleaseTaken {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct PassedOver {
     pub version: String,
-    pub reason: String,
+    pub reason: RedactedText,
     #[serde(with = "seconds")]
     pub age: Duration,
 }
@@ -125,7 +126,7 @@ impl StepRun {
 pub(crate) struct Outage {
     #[serde(with = "time::serde::rfc3339")]
     pub since: OffsetDateTime,
-    pub reason: String,
+    pub reason: RedactedText,
     /// None when the tunnel did not come back.
     #[serde(with = "seconds::option")]
     pub took: Option<Duration>,
@@ -138,19 +139,19 @@ pub(crate) struct Note {
     pub step: Step,
     pub host: Option<String>,
     pub level: Level,
-    pub text: String,
+    pub text: RedactedText,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct CollectedPath {
     pub host: String,
-    pub path: String,
+    pub path: RedactedText,
     pub bytes: u64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ReportFailure {
-    pub report: String,
+    pub report: RedactedText,
     pub problem: Problem,
 }
 
@@ -484,10 +485,10 @@ impl Summary {
             Judgement::Failed { .. } | Judgement::Error { .. } => (&mut self.taken.by_others, ROOM_FOR_OTHERS),
         };
         if let Judgement::Failed { message } | Judgement::Error { message } = &mut case.judgement {
-            keep(message, taken, room);
+            message.edit(|message| keep(message, taken, room));
         }
-        keep(&mut case.details, taken, room);
-        keep(&mut case.console, taken, room);
+        case.details.edit(|details| keep(details, taken, room));
+        case.console.edit(|console| keep(console, taken, room));
         let run = self.suite(suite);
         let is_it = |open: &OpenCase| open.number == case.number && open.case == case.name;
         let open = run.open.iter().position(is_it);

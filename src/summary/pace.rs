@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn a_step_took_what_it_took_from_its_first_host_to_its_last_and_only_where_it_is_done() {
         let took = |story: &Story, step| story.summary().took_of(step).map(|took| took.as_millis());
-        let done = || StepOutcome::Done { text: String::new() };
+        let done = || StepOutcome::Done { text: "".into() };
         let mut story = Story::new();
         story.start(Step::Prepare, Some("agw")).after(4_000).start(Step::Prepare, Some("feg1"));
         story.end(Step::Prepare, Some("feg1"), 3_000, done());

@@ -117,7 +117,7 @@ impl<'a> Judge<'a> {
         };
         let mut message = shown.and_then(|case| match &case.judgement {
             Judgement::Passed => None,
-            Judgement::Failed { message } | Judgement::Error { message } => Some(message.clone()),
+            Judgement::Failed { message } | Judgement::Error { message } => Some(message.to_string()),
         });
         let (known, lapsed) = self.known(&last.name);
         let is_flake_red = self.gate.is_some_and(|gate| gate.flaky == Flaky::Fail);

@@ -169,8 +169,8 @@ fn a_gateway_of_which_nothing_is_heard_is_inconclusive_and_mixed_once_its_switch
 fn a_mixed_gateway_comes_before_everything_else() {
     let mut story = upgrading();
     story.fails(Step::Verify, Some("agw"), 1, Problem::upgrade("unhealthy"));
-    story.gateway("agw", GatewayOutcome::Mixed { runs: "unknown".to_owned() });
-    story.say(EventKind::Interrupted { signal: "SIGTERM".to_owned() }).say(EventKind::NightEnded);
+    story.gateway("agw", GatewayOutcome::Mixed { runs: "unknown".into() });
+    story.say(EventKind::Interrupted { signal: "SIGTERM".into() }).say(EventKind::NightEnded);
     assert_eq!(codes(&story), [5, 4, 130]);
 }
 
@@ -190,7 +190,7 @@ fn a_signal_and_a_deadline_are_reasons_of_their_own() {
     story.begins("test", &[], &["gxgy"]);
     story.say(EventKind::DeadlinePassed { deadline: Duration::from_secs(9_900) }).say(EventKind::NightEnded);
     assert_eq!(texts(&story), ["cut off by the night's deadline of 2h45m"]);
-    story.say(EventKind::Interrupted { signal: "SIGINT".to_owned() });
+    story.say(EventKind::Interrupted { signal: "SIGINT".into() });
     story.fails(Step::Test, None, 1, Problem::new(Class::Interrupted, "interrupted"));
     assert_eq!(codes(&story), [130, 6]);
 }
@@ -215,7 +215,7 @@ fn a_deadline_that_passes_when_all_is_done_has_cut_nothing_off() {
 fn a_report_that_could_not_be_written_is_the_least_of_reasons() {
     let mut story = tested();
     let problem = Problem::new(Class::Report, "cannot write").because("no space left on device");
-    story.say(EventKind::ReportFailed { report: "junit.xml".to_owned(), problem }).say(EventKind::NightEnded);
+    story.say(EventKind::ReportFailed { report: "junit.xml".into(), problem }).say(EventKind::NightEnded);
     assert_eq!(codes(&story), [7]);
     assert_eq!(texts(&story), ["`junit.xml`: cannot write: no space left on device"]);
 }
@@ -226,17 +226,17 @@ fn the_consoles_of_very_many_cases_take_a_limited_room_and_every_case_keeps_its_
     for number in 0..5_000 {
         let judgement = match number % 2 {
             0 => Judgement::Passed,
-            _ => Judgement::Failed { message: "m".repeat(70_000) },
+            _ => Judgement::Failed { message: "m".repeat(70_000).into() },
         };
         let case = Case {
             number,
             name: "case".to_owned(),
-            params: String::new(),
+            params: "".into(),
             verdict: None,
             judgement,
             took: Duration::ZERO,
-            details: "d".repeat(70_000),
-            console: "ü".repeat(50_000),
+            details: "d".repeat(70_000).into(),
+            console: "ü".repeat(50_000).into(),
             is_missing: false,
         };
         summary.finish_case("gxgy", &case);

@@ -194,7 +194,7 @@ async fn bring_up(settings: Settings, program: Program, events: &Events) -> Resu
     let device = expected.device.clone();
     let before = expected.before.clone();
     let address = ends.tunnel.first().map(IpAddr::to_string).unwrap_or_default();
-    events.say(EventKind::TunnelUp { device: device.clone(), address });
+    events.say(EventKind::TunnelUp { device: (&device).into(), address: address.into() });
     let stop = CancellationToken::new();
     let (say, condition) = watch::channel(Condition::Up);
     let supervision = tokio::spawn(Supervision::new(session, expected, settings.outage, say).run(stop.clone()));

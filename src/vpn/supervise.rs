@@ -124,7 +124,7 @@ impl Supervision {
         if self.down_since.is_none() && !self.is_lost() {
             self.down_since = Some(Instant::now());
             self.condition.send_replace(Condition::Down);
-            self.session.events.say(EventKind::TunnelLost { reason: reason.to_owned() });
+            self.session.events.say(EventKind::TunnelLost { reason: reason.into() });
         }
     }
 

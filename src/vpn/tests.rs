@@ -132,7 +132,7 @@ async fn next_of(inbox: &mut Inbox) -> String {
         let event = timeout(LONG, inbox.recv()).await.expect("in time").expect("the tunnel speaks");
         match event.kind {
             EventKind::Output { .. } => {}
-            EventKind::Noted { text, .. } => return text,
+            EventKind::Noted { text, .. } => return text.into(),
             EventKind::TunnelUp { device, address } => return format!("up {device} {address}"),
             EventKind::TunnelLost { reason } => return format!("lost: {reason}"),
             EventKind::TunnelBack { .. } => return "back".to_owned(),

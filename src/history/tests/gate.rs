@@ -39,7 +39,7 @@ fn question(gate: Gate) -> Question {
 
 fn known(until: time::Date) -> Gate {
     let case = "b".parse().expect("it is a pattern");
-    let known = KnownFailure { suite: "s6a".to_owned(), case, reason: "magma#7".to_owned(), until };
+    let known = KnownFailure { suite: "s6a".to_owned(), case, reason: "magma#7".into(), until };
     Gate { known_failures: vec![known], ..Gate::default() }
 }
 

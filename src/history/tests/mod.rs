@@ -133,7 +133,7 @@ async fn steps_are_told_apart_by_what_was_switched(place: &Place) {
         let mut story = Story::new();
         story.begins("upgrade", &["agw"], &[]).step(Step::Connect, 8_000, "").resolves();
         story.say(EventKind::GatewayFound { gateway: "agw".to_owned(), runs: Some(runs.to_owned()) });
-        let done = StepOutcome::Done { text: String::new() };
+        let done = StepOutcome::Done { text: "".into() };
         story.start(Step::Prepare, Some("agw")).end(Step::Prepare, Some("agw"), prepare, done);
         let to = NEW.to_owned();
         story.gateway(

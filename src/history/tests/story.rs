@@ -73,7 +73,7 @@ fn gate(night: usize) -> Gate {
     let known = |case: &str, reason: &str| KnownFailure {
         suite: SUITE.to_owned(),
         case: case.parse().expect("it is a pattern"),
-        reason: reason.to_owned(),
+        reason: reason.into(),
         until: date!(2026 - 12 - 31),
     };
     let mut known_failures = Vec::new();

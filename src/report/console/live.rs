@@ -94,7 +94,7 @@ mod tests {
     }
 
     fn says(story: &mut Story, step: Step, host: Option<&str>, line: &str) {
-        story.say(EventKind::Output { step, host: host.map(str::to_owned), line: line.to_owned() });
+        story.say(EventKind::Output { step, host: host.map(str::to_owned), line: line.into() });
     }
 
     fn upgrading() -> Story {
@@ -106,7 +106,7 @@ mod tests {
         }
         says(&mut story, Step::Prepare, Some("agw"), "Get:3 http://192.168.60.10/apt ./ magma 1.9.1 [41.3 MB]");
         says(&mut story, Step::Prepare, Some("feg1"), "3f7c21ab: \u{1b}[2JPulling from gateway_go");
-        story.end(Step::Prepare, Some("feg2"), 9_800, StepOutcome::Done { text: "ready".to_owned() });
+        story.end(Step::Prepare, Some("feg2"), 9_800, StepOutcome::Done { text: "ready".into() });
         story
     }
 
@@ -176,7 +176,7 @@ mod tests {
           3 s so far, then usually 6 m 40 s of tests
         ");
         // It runs the release by its name, and may have to be made whole.
-        story.end(Step::Connect, None, 4_000, StepOutcome::Done { text: String::new() });
+        story.end(Step::Connect, None, 4_000, StepOutcome::Done { text: "".into() });
         story.say(EventKind::GatewayFound { gateway: "agw".to_owned(), runs: Some(NEW.to_owned()) }).resolves();
         story.start(Step::Prepare, Some("agw"));
         insta::assert_snapshot!(screen(&story, 3, (16, 120), true), @r"
@@ -186,7 +186,7 @@ mod tests {
           agw  ▸      3 s
           16 s so far, then usually 6 m 40 s of tests
         ");
-        story.end(Step::Prepare, Some("agw"), 4_000, StepOutcome::Done { text: "runs the release already".to_owned() });
+        story.end(Step::Prepare, Some("agw"), 4_000, StepOutcome::Done { text: "runs the release already".into() });
         story.gateway("agw", GatewayOutcome::Unchanged { at: NEW.to_owned() });
         insta::assert_snapshot!(screen(&story, 0, (16, 120), true), @r"
         23:05:08  ok    connect    every host answers
@@ -218,7 +218,7 @@ mod tests {
             ▸      3 s
           1 m 12 s so far
         ");
-        story.end(Step::Connect, None, 8_000, StepOutcome::Done { text: String::new() });
+        story.end(Step::Connect, None, 8_000, StepOutcome::Done { text: "".into() });
         story.step(Step::Lock, 300, "ours").start(Step::Recover, Some("agw"));
         insta::assert_snapshot!(screen(&story, 0, (16, 100), true), @r"
         23:05:08  ok    connect    every host answers
@@ -312,8 +312,8 @@ mod tests {
         story.begins("run", &["agw"], &[]).connects();
         story.fails(Step::Resolve, None, 900, Problem::testbed("the registry does not answer"));
         story.start(Step::Unlock, None);
-        story.say(EventKind::TunnelLost { reason: "ping-restart".to_owned() });
-        story.say(EventKind::Interrupted { signal: "SIGINT".to_owned() });
+        story.say(EventKind::TunnelLost { reason: "ping-restart".into() });
+        story.say(EventKind::Interrupted { signal: "SIGINT".into() });
         insta::assert_snapshot!(screen(&story, 7, (16, 100), true), @r"
         23:05:08  ok    connect    every host answers
 

@@ -127,7 +127,7 @@ impl Grid {
             release: summary.tested(),
             status: summary.ended.map(|_| summary.status()),
             counts: summary.counts(),
-            url: night.url.clone(),
+            url: night.url.clone().map(String::from),
             upgrade: summary.upgrade_took(),
         });
         grid.suites.iter_mut().for_each(|suite| suite.took.push(None));

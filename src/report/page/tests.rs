@@ -103,11 +103,11 @@ fn full() -> Story {
     let mut story = Story::new();
     story.begins("run", &all, &["gxgy", "s6a", "roaming"]);
     if let Some(EventKind::NightStarted(night)) = story.events.last_mut().map(|event| &mut event.kind) {
-        night.compare = Some("https://github.com/magma/magma/compare/{good}...{bad}".to_owned());
+        night.compare = Some("https://github.com/magma/magma/compare/{good}...{bad}".into());
         night.gate.known_failures.push(crate::gate::KnownFailure {
             suite: "gxgy".to_owned(),
             case: "gx_gy_combined_10".parse().unwrap(),
-            reason: "https://github.com/magma/magma/issues/1234".to_owned(),
+            reason: "https://github.com/magma/magma/issues/1234".into(),
             until: time::macros::date!(2026 - 12 - 31),
         });
     }
@@ -157,9 +157,9 @@ fn full() -> Story {
     let failed = |number: u64, name: &str, message: &str| Case {
         number,
         name: name.to_owned(),
-        params: "$balance=300, $pktsize=500".to_owned(),
+        params: "$balance=300, $pktsize=500".into(),
         verdict: Some("FAIL".to_owned()),
-        judgement: Judgement::Failed { message: message.to_owned() },
+        judgement: Judgement::Failed { message: message.into() },
         took: Duration::from_millis(61_500),
         details: [
             "verification fail:  ((received_Attach_Acc_=27) >= 32)  => False",
@@ -170,11 +170,13 @@ fn full() -> Story {
             "  received_Attach_Rej        69",
             "  packet loss             1.20 %",
         ]
-        .join("\n"),
+        .join("\n")
+        .into(),
         console: format!(
             "Run test case ({number}) on facebook: {name}()\nStarting 32 UEs\n\u{1b}[31mattach \
          rejected: cause 15\u{1b}[0m\nVerdict({name}) = VERDICT_FAIL\n"
-        ),
+        )
+        .into(),
         is_missing: false,
     };
     let judged = [
@@ -193,7 +195,7 @@ fn full() -> Story {
         1,
         "attach_combined_01",
         Some("FAIL"),
-        Judgement::Failed { message: "verification fail:  ((detach=31) == 32)  => False".to_owned() },
+        Judgement::Failed { message: "verification fail:  ((detach=31) == 32)  => False".into() },
     );
     for number in 2..=14 {
         story.passes("s6a", number, &format!("attach_combined_{number:02}"));
@@ -204,16 +206,22 @@ fn full() -> Story {
         story.passes("s6a", number, &format!("attach_combined_{number:02}"));
     }
     story.suite_ends("s6a", Some("PASS"), None);
-    story.say(EventKind::TunnelLost { reason: "ping-restart".to_owned() }).after(48_000);
+    story.say(EventKind::TunnelLost { reason: "ping-restart".into() }).after(48_000);
     story.say(EventKind::TunnelBack { after: Duration::from_secs(48) });
     story.suite("roaming", 8);
     for number in 1..=7 {
         story.passes("roaming", number, &format!("inbound_roaming_combined_{number:02}"));
     }
     let message = "`INCONC` is a verdict that we do not know".to_owned();
-    story.case("roaming", 8, "inbound_roaming_combined_08", Some("INCONC"), Judgement::Error { message });
+    story.case(
+        "roaming",
+        8,
+        "inbound_roaming_combined_08",
+        Some("INCONC"),
+        Judgement::Error { message: message.into() },
+    );
     story.suite_ends("roaming", Some("FAIL"), None);
-    story.end(Step::Test, None, 0, StepOutcome::Done { text: "3 suites".to_owned() });
+    story.end(Step::Test, None, 0, StepOutcome::Done { text: "3 suites".into() });
     let problem =
         crate::event::Problem::testbed("the journal of `feg2` could not be had").because("connection refused");
     story.fails(Step::Collect, Some("feg2"), 800, problem);

@@ -23,7 +23,7 @@ fn night(gate: Gate, attempts: &[&[(&str, &str)]]) -> Story {
 
 fn known(case: &str, until: time::Date) -> Gate {
     let case = case.parse().expect("it is a pattern");
-    let known = KnownFailure { suite: "gxgy".to_owned(), case, reason: "magma#7".to_owned(), until };
+    let known = KnownFailure { suite: "gxgy".to_owned(), case, reason: "magma#7".into(), until };
     Gate { known_failures: vec![known], ..Gate::default() }
 }
 
@@ -126,7 +126,7 @@ fn a_whole_attempt_settles_nothing_that_went_wrong_after_it_or_that_it_did_not_h
 fn a_case_that_hung_is_not_one_that_is_missing_whatever_its_number() {
     let mut story = Story::new();
     story.begins("test", &[], &["gxgy"]).obeys(known("*", date!(2026 - 12 - 31))).suite("gxgy", 2);
-    story.case("gxgy", 0, "a", None, crate::event::Judgement::Error { message: "no verdict".to_owned() });
+    story.case("gxgy", 0, "a", None, crate::event::Judgement::Error { message: "no verdict".into() });
     story.passes("gxgy", 1, "b").suite_ends("gxgy", Some("PASS"), None).say(EventKind::NightEnded);
     assert_eq!(story.summary().status(), Status::Inconclusive);
 }
