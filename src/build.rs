@@ -6,7 +6,7 @@ use std::env;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What goes into the program. `.circleci/config.yml` names the program that it keeps by the same.
+/// What goes into the program.
 const SOURCES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "src"];
 
 fn main() {
