@@ -1,7 +1,9 @@
 //! What is brought home from the gateways: journals, what they ran and run, conffile differences. Limited in size, never a reason
 //! to fail.
 
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
@@ -9,7 +11,9 @@ use futures_util::future::{join, join_all};
 use crate::config;
 use crate::event::{EventKind, Events, Step};
 use crate::gateway::{Found, Gateway};
+use crate::remote::Error;
 use crate::results::Results;
+use crate::secret::RedactedStream;
 
 /// What of a gateway's night is brought home.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +30,7 @@ impl Traces<'_> {
     pub(crate) async fn of(&self, gateway: &Gateway, before: &Found) {
         let since = (self.window.as_secs() + 1).to_string();
         let traces = join_all(gateway.traces(before, &since).into_iter().map(|(file, script)| async move {
-            self.kept(gateway, file, self.printed(gateway, script).await);
+            self.say(gateway, file, self.printed(gateway, file, script).await);
         }));
         let versions = async {
             let after = gateway.found(Step::Collect).await.map_err(|problem| anyhow::anyhow!(problem.line()));
@@ -34,39 +38,86 @@ impl Traces<'_> {
                 let versions = serde_json::json!({ "before": before, "after": after });
                 Ok(serde_json::to_vec_pretty(&versions)?)
             });
-            self.kept(gateway, "versions.json", versions);
+            self.say(
+                gateway,
+                "versions.json",
+                versions.and_then(|content| self.kept(gateway, "versions.json", &content)),
+            );
         };
         join(traces, versions).await;
     }
 
-    async fn printed(&self, gateway: &Gateway, script: String) -> anyhow::Result<Vec<u8>> {
+    /// Keeps what a script prints on the gateway, as it comes, up to the limit. Returns the bytes that were kept.
+    async fn printed(&self, gateway: &Gateway, file: &str, script: String) -> anyhow::Result<u64> {
         let limit = self.config.limit_mb * 1024 * 1024;
-        let mut printed = Vec::new();
+        let path = self.results.host(gateway.name())?.join(file);
+        let mut kept = Kept { file: None, stream: self.events.redactor().stream(), path: &path, bytes: 0 };
         let command = gateway.host().command(script).sudo().deadline(self.config.timeout);
-        command.stream(limit, |bytes| printed.write_all(bytes)).await?;
-        Ok(printed)
+        let streamed = command.stream(limit, |bytes| kept.push(bytes)).await;
+        kept.finish()?;
+        match streamed {
+            Err(Error::TooMuch { .. }) => {
+                let text =
+                    format!("{file} is cut at {} MB, which is the limit (`collect.limit_mb`)", self.config.limit_mb);
+                self.events.warn(Step::Collect, Some(gateway.name()), text);
+            }
+            other => drop(other?),
+        }
+        Ok(kept.bytes)
     }
 
-    fn kept(&self, gateway: &Gateway, file: &str, content: anyhow::Result<Vec<u8>>) {
-        let keep = || -> anyhow::Result<()> {
-            let content = content?;
-            if content.is_empty() {
-                return Ok(());
+    fn kept(&self, gateway: &Gateway, file: &str, content: &[u8]) -> anyhow::Result<u64> {
+        let path = self.results.host(gateway.name())?.join(file);
+        let mut kept = Kept { file: None, stream: self.events.redactor().stream(), path: &path, bytes: 0 };
+        kept.push(content)?;
+        kept.finish()?;
+        Ok(kept.bytes)
+    }
+
+    /// Says what was collected; nothing of a file that would be empty.
+    fn say(&self, gateway: &Gateway, file: &str, collected: anyhow::Result<u64>) {
+        let say = || -> anyhow::Result<()> {
+            let bytes = collected?;
+            if bytes > 0 {
+                let path = self.results.name_of(&self.results.host(gateway.name())?.join(file)).into();
+                self.events.say(EventKind::Collected { host: gateway.name().to_owned(), path, bytes });
             }
-            let mut stream = self.events.redactor().stream();
-            let mut clean = stream.push(&content);
-            clean.extend(stream.finish());
-            let path = self.results.host(gateway.name())?.join(file);
-            std::fs::write(&path, &clean)?;
-            self.events.say(EventKind::Collected {
-                host: gateway.name().to_owned(),
-                path: self.results.name_of(&path).into(),
-                bytes: clean.len() as u64,
-            });
             Ok(())
         };
-        if let Err(error) = keep() {
+        if let Err(error) = say() {
             self.events.warn(Step::Collect, Some(gateway.name()), format!("{file} was not collected: {error:#}"));
         }
+    }
+}
+
+/// A file that is written without secrets, and is there only when something is in it.
+struct Kept<'a> {
+    file: Option<File>,
+    stream: RedactedStream,
+    path: &'a Path,
+    bytes: u64,
+}
+
+impl Kept<'_> {
+    fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let clean = self.stream.push(bytes);
+        self.write(&clean)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        let clean = self.stream.finish();
+        self.write(&clean)
+    }
+
+    fn write(&mut self, clean: &[u8]) -> io::Result<()> {
+        if clean.is_empty() {
+            return Ok(());
+        }
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(File::create(self.path)?),
+        };
+        self.bytes += clean.len() as u64;
+        file.write_all(clean)
     }
 }

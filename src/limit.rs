@@ -1,8 +1,12 @@
 //! Limits on what comes from outside: of a stream the beginning and the end are kept, of lines so many as a reader can follow. What
 //! is left out is counted and said in its place. Knows neither hosts nor events.
 
+mod file;
+
 use std::collections::VecDeque;
 use std::time::Instant;
+
+pub(crate) use file::HeadTailFile;
 
 /// The beginning and the end of a stream of any length.
 #[derive(Debug)]

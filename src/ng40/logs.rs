@@ -3,16 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read as _, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::Path;
 
-use super::console::clean;
+use super::archive::{LeftOut, Target, Unpacked, Wanted, safe_name, unpack};
+use super::console::{Line, Lines};
 use super::parser::{Said, parse_line};
 use super::reading::Failed;
 use super::{JOBS, Tester};
 use crate::config;
 use crate::event::{self, EventKind, Step};
 use crate::remote::quote;
+use crate::secret::Redactor;
 use crate::window::Window;
 
 /// A moment by a host's own clock, in the forms in which its files tell time.
@@ -25,7 +27,13 @@ pub(super) struct Clock {
 }
 
 /// Packs the files whose names come on standard input.
-pub(super) const PACK: &str = "cd || exit 1\nexec tar --null --no-recursion -czf - -T - 2>/dev/null";
+pub(super) const PACK: &str = "cd || exit 1\nexec tar --format=gnu --null --no-recursion -czf - -T - 2>/dev/null";
+
+/// So many files of a run are brought home; a list has one or two for each case.
+const MOST_FILES: usize = 2000;
+
+/// So many clauses of one log are read.
+const MOST_CLAUSES: usize = 64;
 
 impl Clock {
     /// Reads when a job was started.
@@ -77,7 +85,7 @@ pub(super) async fn of_run(
 ) -> Vec<event::Case> {
     let host = tester.host.name();
     match fetch(tester, (suite, attempt), &Clock::parse(since)).await {
-        Ok(folder) => explain(&folder, failed),
+        Ok(files) => explain(&files, failed),
         Err(problem) => {
             tester.events.warn(
                 Step::Collect,
@@ -89,60 +97,75 @@ pub(super) async fn of_run(
     }
 }
 
-/// A file on the tester.
-struct Remote {
-    path: Vec<u8>,
-    size: u64,
-}
-
-async fn fetch(tester: &Tester, (suite, attempt): (&str, u64), start: &Clock) -> anyhow::Result<PathBuf> {
+async fn fetch(tester: &Tester, (suite, attempt): (&str, u64), start: &Clock) -> anyhow::Result<Vec<Unpacked>> {
+    let redactor = tester.events.redactor();
     let script = tester.files_script();
     let list = || tester.host.command(script.as_str()).deadline(tester.collect.timeout).run();
     let listed = tester.host.outlast(list).await?;
-    let mut files: Vec<Remote> =
+    let mut files: Vec<Wanted> =
         listed.stdout.split(|&byte| byte == 0).filter_map(|row| made_since(row, start)).collect();
-    let is_capture = |file: &Remote| !file.path.ends_with(b".log");
+    let is_capture = |file: &Wanted| !file.path.ends_with(b".log");
     files.sort_by_key(is_capture);
 
     let limit = tester.collect.limit_mb * 1024 * 1024;
-    let mut room = limit;
-    let mut names = Vec::new();
-    let mut left = Vec::new();
-    for file in files {
-        match room.checked_sub(file.size) {
-            Some(rest) => {
-                room = rest;
-                names.extend_from_slice(&file.path);
-                names.push(0);
-            }
-            None => left.push(String::from_utf8_lossy(&file.path).into_owned()),
-        }
-    }
-    if !left.is_empty() {
-        let text = format!("left on the host, over {} MB: {}", tester.collect.limit_mb, left.join(", "));
+    let (files, left) = chosen(files, limit, redactor);
+    if let Some(left) = left.line() {
+        let text = format!("left on the host, over {} MB or {MOST_FILES} files: {left}", tester.collect.limit_mb);
         tester.events.warn(Step::Collect, Some(tester.host.name()), text);
     }
     let folder = tester.results.suite(suite, attempt)?.join("logs");
-    if names.is_empty() {
-        return Ok(folder);
+    if files.is_empty() {
+        return Ok(Vec::new());
     }
-    std::fs::create_dir_all(&folder)?;
+    let names: Vec<u8> = files.iter().flat_map(|file| file.path.iter().copied().chain([0])).collect();
     let mut packed = tempfile::tempfile()?;
     let command = tester.host.command(PACK).stdin(names).deadline(tester.collect.timeout);
     command.stream(limit, |bytes| packed.write_all(bytes)).await?;
-    let bytes = unpack(packed, &folder, tester)?;
+    packed.rewind()?;
+    let target = Target { folder: &folder, limit, redactor };
+    let contents = unpack(packed, &files, &target)?;
+    let host = tester.host.name();
+    if let Some(left) = contents.left_out.line() {
+        tester.events.warn(
+            Step::Collect,
+            Some(host),
+            format!("of the logs of `{suite}` these are missing or not whole: {left}"),
+        );
+    }
+    if contents.not_redacted > 0 {
+        let text = format!(
+            "{} captures or compressed files of `{suite}` are kept as they are: secrets are taken out of text only",
+            contents.not_redacted
+        );
+        tester.events.note(Step::Collect, Some(host), text);
+    }
     tester.events.say(EventKind::Collected {
-        host: tester.host.name().to_owned(),
+        host: host.to_owned(),
         path: tester.results.name_of(&folder).into(),
-        bytes,
+        bytes: contents.bytes,
     });
-    Ok(folder)
+    Ok(contents.files)
+}
+
+/// The files that there is room for, the first ones first, and what is left on the host.
+fn chosen(files: Vec<Wanted>, limit: u64, redactor: &Redactor) -> (Vec<Wanted>, LeftOut) {
+    let (mut room, mut chosen, mut left) = (limit, Vec::new(), LeftOut::default());
+    for file in files {
+        match room.checked_sub(file.size).filter(|_| chosen.len() < MOST_FILES) {
+            Some(rest) => {
+                room = rest;
+                chosen.push(file);
+            }
+            None => left.push(&safe_name(&file.path, redactor), &format!("{} bytes", file.size)),
+        }
+    }
+    (chosen, left)
 }
 
 /// Whether a row of `find` is a file of the run that began at `start`. A name with a stamp tells by its stamp, because files
 /// are touched by others; one without, or of the very second in which the run began (`ng40test state.ntl` comes just before
 /// it), by its time of change.
-fn made_since(row: &[u8], start: &Clock) -> Option<Remote> {
+fn made_since(row: &[u8], start: &Clock) -> Option<Wanted> {
     let mut parts = row.splitn(3, |&byte| byte == b' ');
     let text = |part: Option<&[u8]>| String::from_utf8_lossy(part.unwrap_or_default()).into_owned();
     let size = text(parts.next()).parse().ok()?;
@@ -155,7 +178,7 @@ fn made_since(row: &[u8], start: &Clock) -> Option<Remote> {
         Some((_, stamp)) => stamp > start.stamp,
         None => is_later,
     };
-    is_ours.then_some(Remote { path, size })
+    is_ours.then_some(Wanted { path, size })
 }
 
 /// Reads `<name>_<YYMMDD>_<HHMMSS>-<id>[-<n>].<ext>`: the name and the stamp.
@@ -171,64 +194,57 @@ fn stamp(file: &str) -> Option<(&str, String)> {
     })
 }
 
-/// Unpacks what came, each file by its bare name, texts without secrets. Returns the bytes written.
-fn unpack(mut packed: File, folder: &Path, tester: &Tester) -> anyhow::Result<u64> {
-    packed.rewind()?;
-    let mut total = 0;
-    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(packed));
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        let path = entry.path()?.into_owned();
-        let Some(name) = path.file_name() else { continue };
-        let is_capture = path.extension().is_some_and(|extension| extension == "pcap" || extension == "pcapng");
-        let into = if is_capture { folder.with_file_name("captures") } else { folder.to_owned() };
-        std::fs::create_dir_all(&into)?;
-        let mut file = File::create(into.join(name))?;
-        let mut stream = tester.events.redactor().stream();
-        let mut piece = vec![0; 64 * 1024];
-        loop {
-            let count = entry.read(&mut piece)?;
-            if count == 0 {
-                break;
-            }
-            let clean = if is_capture { piece[..count].to_vec() } else { stream.push(&piece[..count]) };
-            file.write_all(&clean)?;
-            total += clean.len() as u64;
-        }
-        file.write_all(&stream.finish())?;
-    }
-    Ok(total)
-}
+/// The logs of one case, in the order of its repeats: those of one name from several folders are of one repeat.
+type Repeats<'a> = BTreeMap<(String, u32, &'a str), Vec<&'a Path>>;
 
-/// Finds each failed case's own log, by its name and by which repeat it is, and reads from it why NG40 failed it.
-fn explain(folder: &Path, failed: Vec<Failed>) -> Vec<event::Case> {
-    let mut logs: BTreeMap<String, Vec<(String, PathBuf)>> = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let file = entry.file_name().to_string_lossy().into_owned();
-        if let Some((case, _)) = stamp(&file) {
-            logs.entry(case.to_owned()).or_default().push((file.clone(), entry.path()));
+/// Finds each failed case's own logs, by its name and by which repeat it is, and reads from them why NG40 failed it.
+fn explain(files: &[Unpacked], failed: Vec<Failed>) -> Vec<event::Case> {
+    let mut logs: BTreeMap<&str, Repeats<'_>> = BTreeMap::new();
+    for file in files {
+        if let Some((case, _)) = stamp(&file.name) {
+            let (stamp, number) = in_order(&file.name);
+            let of_case = logs.entry(case).or_default();
+            of_case.entry((stamp, number, &file.name)).or_default().push(&file.path);
         }
     }
     let mut explained = Vec::new();
     for case in failed {
         let (name, occurrence) = case.name();
-        let Some(of_case) = logs.get_mut(name) else { continue };
-        of_case.sort_by_key(|(file, _)| in_order(file));
-        let Some((_, path)) = of_case.get(occurrence as usize - 1) else { continue };
-        let Ok(bytes) = std::fs::read(path) else { continue };
-        let text = String::from_utf8_lossy(&bytes);
-        let clauses: Vec<String> = text
-            .lines()
-            .filter_map(|line| match parse_line(&clean(line.as_bytes())) {
-                Said::VerificationFail { clause, .. } => Some(clause.to_owned()),
-                _ => None,
-            })
-            .collect();
+        let repeats = logs.get(name).into_iter().flat_map(BTreeMap::values);
+        let Some(paths) = repeats.into_iter().nth(occurrence as usize - 1) else { continue };
+        let mut clauses = Vec::new();
+        for path in paths {
+            // A log that cannot be read explains nothing.
+            let _ = read_clauses(path, &mut clauses);
+        }
         if !clauses.is_empty() {
             explained.push(case.explained(clauses.iter().map(String::as_str)));
         }
     }
     explained
+}
+
+/// Reads a log line by line, and adds the clauses of the verifications that failed, as many as a case keeps.
+fn read_clauses(path: &Path, clauses: &mut Vec<String>) -> io::Result<()> {
+    let mut each = |line: Line<'_>| {
+        if let Said::VerificationFail { clause, .. } = parse_line(&line.text())
+            && clauses.len() < MOST_CLAUSES
+            && !clauses.iter().any(|known| known == clause)
+        {
+            clauses.push(clause.to_owned());
+        }
+    };
+    let mut file = File::open(path)?;
+    let mut lines = Lines::new();
+    let mut piece = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut piece)? {
+            0 => break,
+            count => lines.push(&piece[..count], &mut each),
+        }
+    }
+    lines.finish(each);
+    Ok(())
 }
 
 /// What sorts the logs of one case by their time: the stamp, then the number that tells those of one second apart.
@@ -265,6 +281,28 @@ mod tests {
         assert!(made_since(b"10 1612191986.6 ./ran/log/attach_210201_070626-1.log", &start).is_some());
         assert!(made_since(b"10 1612191999.0 ./ran/log/other.log", &start).is_some());
         assert!(made_since(b"10 1612191900.0 ./ran/log/other.log", &start).is_none());
+    }
+
+    #[test]
+    fn what_is_over_the_limit_is_left_and_a_few_of_it_named() {
+        let files = (0..30).map(|number| Wanted { path: format!("./log/{number}\x1b[2J.log").into_bytes(), size: 40 });
+        let (chosen, left) = chosen(files.collect(), 100, &Redactor::default());
+        assert_eq!(chosen.len(), 2);
+        let left = left.line().expect("much is left");
+        assert!(left.starts_with("`2__2J.log` (40 bytes), `3__2J.log`") && left.ends_with(", and 18 more"), "{left}");
+    }
+
+    #[test]
+    fn a_log_of_any_length_is_read_line_by_line_and_few_of_its_clauses_are_kept() {
+        let mut log = tempfile::NamedTempFile::new().expect("a file");
+        log.write_all(&vec![b'x'; 1024 * 1024]).expect("room");
+        for number in 0..1000 {
+            writeln!(log, "\nverification fail: clause {number} @ 12").expect("room");
+        }
+        let mut clauses = Vec::new();
+        read_clauses(log.path(), &mut clauses).expect("it is there");
+        assert_eq!(clauses.len(), 64);
+        assert!(clauses[0].contains("clause 0"), "{}", clauses[0]);
     }
 
     #[test]

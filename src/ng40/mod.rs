@@ -3,6 +3,7 @@
 //! What a line means is the parser's business, what lines come to is the list's; this room starts, follows and ends runs, and
 //! never touches a run that is somebody else's.
 
+mod archive;
 pub(crate) mod case;
 pub(crate) mod console;
 #[cfg(any(test, fuzzing))]

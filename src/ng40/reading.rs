@@ -1,9 +1,9 @@
 //! A console on its way in: to the file without secrets, through the parser, and out as cases. Used live and for saved
 //! consoles alike.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
@@ -13,12 +13,22 @@ use super::list::{Occurrence, Reading};
 use super::outcome::{self, End, Rules};
 use crate::config::{ExitStatusRule, Suite};
 use crate::event::{self, Judgement};
+use crate::limit::HeadTailFile;
 use crate::secret::{RedactedStream, RedactedText, Redactor};
 
 /// How much of a console a report carries beside a case: so much of its head, and so much of its tail, in bytes.
 const MOST: (u64, u64) = (16 * 1024, 48 * 1024);
 /// The same of a case that has passed, of which few want to know more.
 const MOST_OF_PASSED: (u64, u64) = (2 * 1024, 6 * 1024);
+
+/// How much of a console's beginning and end is kept in its file, in bytes. Every byte is read, whatever is kept: a list prints a few MB.
+const KEPT: (u64, u64) = (64 * 1024 * 1024, 4 * 1024 * 1024);
+
+/// How much the excerpts of all cases of a console have together, in bytes; a case beyond that has none.
+const MOST_EXCERPTS: u64 = 16 * 1024 * 1024;
+
+/// So often news of a case that had finished are told at once; then the last of them when the console ends.
+const MOST_REVISIONS: u32 = 16;
 
 /// What is heard while a console comes in.
 #[derive(Debug)]
@@ -72,9 +82,7 @@ impl Failed {
 /// A console that is coming in.
 #[derive(Debug)]
 pub(crate) struct Console {
-    file: Option<File>,
-    /// Whether the console is written there, and not read from there.
-    is_kept: bool,
+    file: Option<Kept>,
     stream: RedactedStream,
     reading: Option<Reading>,
     /// Bytes that came, secrets included.
@@ -84,6 +92,21 @@ pub(crate) struct Console {
     is_broken: bool,
     count: u64,
     numbers: HashMap<String, u64>,
+    /// The cases that have an excerpt, and what is left for others.
+    with_excerpt: HashSet<String>,
+    excerpts_left: u64,
+    /// How often news of a case were told, and the last of those that were not.
+    revised: HashMap<String, u32>,
+    revisions: BTreeMap<String, Case>,
+}
+
+/// Where the console's bytes are.
+#[derive(Debug)]
+enum Kept {
+    /// They are written there as they come.
+    Written(HeadTailFile),
+    /// They stand there already.
+    Saved(File),
 }
 
 /// What a suite of the configuration asks of its consoles.
@@ -98,18 +121,26 @@ pub(crate) fn rules(suite: &Suite) -> Rules {
 impl Console {
     /// A console that is kept in `file`; without one it is only read.
     pub(crate) fn new(file: Option<File>, suite: &Suite, redactor: &Redactor) -> Console {
+        let file = file.map(|file| Kept::Written(HeadTailFile::new(file, KEPT.0, KEPT.1)));
         Console::with(file, rules(suite), redactor)
+    }
+
+    /// A console of which `file` keeps so much of the beginning and of the end, and the cases so much together.
+    #[cfg(test)]
+    pub(crate) fn keeping(file: File, (head, tail): (u64, u64), excerpts: u64) -> Console {
+        let file = Kept::Written(HeadTailFile::new(file, head, tail));
+        let console = Console::with(Some(file), Rules::default(), &Redactor::default());
+        Console { excerpts_left: excerpts, ..console }
     }
 
     /// A console that stands in `file` already.
     pub(crate) fn saved(file: &File, rules: Rules) -> Console {
-        Console { is_kept: false, ..Console::with(file.try_clone().ok(), rules, &Redactor::default()) }
+        Console::with(file.try_clone().ok().map(Kept::Saved), rules, &Redactor::default())
     }
 
-    fn with(file: Option<File>, rules: Rules, redactor: &Redactor) -> Console {
+    fn with(file: Option<Kept>, rules: Rules, redactor: &Redactor) -> Console {
         Console {
             file,
-            is_kept: true,
             stream: redactor.stream(),
             reading: Some(Reading::new(rules)),
             raw: 0,
@@ -117,6 +148,10 @@ impl Console {
             is_broken: false,
             count: 0,
             numbers: HashMap::new(),
+            with_excerpt: HashSet::new(),
+            excerpts_left: MOST_EXCERPTS,
+            revised: HashMap::new(),
+            revisions: BTreeMap::new(),
         }
     }
 
@@ -127,7 +162,7 @@ impl Console {
 
     /// How many bytes were kept.
     pub(crate) fn bytes(&self) -> u64 {
-        self.kept
+        self.kept.min(KEPT.0 + KEPT.1)
     }
 
     /// Takes the next bytes, cut anywhere, and returns what may be shown by now: without secrets.
@@ -149,12 +184,12 @@ impl Console {
         if self.is_broken {
             return;
         }
-        if !self.is_kept {
-            self.kept += clean.len() as u64;
-            return;
-        }
-        let Some(file) = &mut self.file else { return };
-        match file.write_all(clean) {
+        let kept = match &mut self.file {
+            None => return,
+            Some(Kept::Saved(_)) => Ok(()),
+            Some(Kept::Written(file)) => file.write_all(clean),
+        };
+        match kept {
             Ok(()) => self.kept += clean.len() as u64,
             Err(error) => {
                 self.is_broken = true;
@@ -167,13 +202,11 @@ impl Console {
     pub(crate) fn finish(mut self, end: End, at: Duration, mut hear: impl FnMut(Heard)) -> Outcome {
         let rest = self.stream.finish();
         self.take(&rest, Some(at), &mut hear);
-        if let Some(file) = self.file.as_mut().filter(|_| self.is_kept)
-            && let Err(error) = file.flush().and_then(|()| file.sync_data())
-        {
-            hear(Heard::Unkept(error.to_string()));
-        }
         let reading = self.reading.take().expect("a console is finished once");
-        let outcome = reading.finish(end, Some(at), |occurrence| self.tell(occurrence, &mut hear));
+        let mut outcome = reading.finish(end, Some(at), |occurrence| self.tell(occurrence, &mut hear));
+        for case in std::mem::take(&mut self.revisions).into_values() {
+            hear(Heard::Revised(self.told(&case)));
+        }
         if !outcome.problems.is_empty() {
             let messages: Vec<&str> = outcome.problems.iter().map(|problem| problem.message.as_str()).collect();
             hear(Heard::Finished(event::Case {
@@ -188,12 +221,18 @@ impl Console {
                 is_missing: false,
             }));
         }
-        let failed = outcome
-            .cases
-            .iter()
-            .filter(|case| matches!(case.judgement(), case::Judgement::Failed { .. }))
-            .map(|case| Failed { case: case.clone(), told: self.told(case) })
-            .collect();
+        let has_failed = |case: &&Case| matches!(case.judgement(), case::Judgement::Failed { .. });
+        let failed: Vec<Case> = outcome.cases.iter().filter(has_failed).cloned().collect();
+        let failed = failed.into_iter().map(|case| Failed { told: self.told(&case), case }).collect();
+        // The excerpts have been read: the end of the file is put in order.
+        if let Some(Kept::Written(file)) = &mut self.file {
+            if file.is_shortened() {
+                outcome.notes.push(format!("{} bytes of its console were read and not kept", file.missing()));
+            }
+            if let Err(error) = file.finish() {
+                hear(Heard::Unkept(error.to_string()));
+            }
+        }
         let bad = outcome.cases.iter().filter(|case| case.judgement() != case::Judgement::Passed).map(Case::full_name);
         let whole = (!outcome.problems.is_empty()).then(|| outcome::SUITE.to_owned());
         let not_passed = bad.chain(whole).collect();
@@ -216,7 +255,16 @@ impl Console {
                 self.number(&case);
                 hear(Heard::Finished(self.told(&case)));
             }
-            Occurrence::CaseRevised(case) => hear(Heard::Revised(self.told(&case))),
+            Occurrence::CaseRevised(case) => {
+                let name = case.full_name();
+                let times = self.revised.entry(name.clone()).or_default();
+                *times = times.saturating_add(1);
+                if *times > MOST_REVISIONS {
+                    self.revisions.insert(name, case);
+                } else {
+                    hear(Heard::Revised(self.told(&case)));
+                }
+            }
             // Problems and notes are told together, at the end.
             Occurrence::Problem(_) | Occurrence::Note(_) => {}
         }
@@ -233,9 +281,10 @@ impl Console {
         number
     }
 
-    fn told(&self, case: &Case) -> event::Case {
+    fn told(&mut self, case: &Case) -> event::Case {
         let judgement = judgement(case);
         let most = if judgement == Judgement::Passed { MOST_OF_PASSED } else { MOST };
+        let console = case.console.as_ref().map(|range| self.excerpt_of(case, range, most)).unwrap_or_default();
         event::Case {
             number: self.numbers.get(&case.full_name()).copied().unwrap_or_default(),
             name: case.full_name(),
@@ -244,15 +293,42 @@ impl Console {
             judgement,
             took: case.took.unwrap_or_default(),
             details: case.details().into(),
-            console: case.console.as_ref().map(|range| self.excerpt(range, most).into()).unwrap_or_default(),
+            console: console.into(),
             is_missing: false,
         }
+    }
+
+    /// The excerpt of a case, as long as there is room for it; of a case that has one, always.
+    fn excerpt_of(&mut self, case: &Case, range: &Range<u64>, most: (u64, u64)) -> String {
+        let name = case.full_name();
+        if !self.with_excerpt.contains(&name) {
+            let cost = range.end.saturating_sub(range.start).min(most.0 + most.1);
+            let Some(left) = self.excerpts_left.checked_sub(cost) else {
+                return "[left out: there is much of other cases]".to_owned();
+            };
+            self.excerpts_left = left;
+            self.with_excerpt.insert(name);
+        }
+        self.excerpt(range, most)
     }
 
     /// A part of the console as it was kept: all of it, or its head and its tail.
     fn excerpt(&self, range: &Range<u64>, (head, tail): (u64, u64)) -> String {
         let Some(file) = &self.file else { return String::new() };
         let length = range.end.saturating_sub(range.start);
+        if let Kept::Written(kept) = file
+            && kept.is_shortened()
+        {
+            let [first, last] = kept.kept(range);
+            let first = first.start..first.end.min(first.start.saturating_add(head));
+            let last = last.start.max(last.end.saturating_sub(tail))..last.end;
+            let missing = length.saturating_sub(first.end - first.start + last.end - last.start);
+            let text = |part: Range<u64>| read(file, part.start, part.end - part.start);
+            if missing == 0 {
+                return text(first) + &text(last);
+            }
+            return format!("{}\n[{missing} bytes left out]\n{}", text(first), text(last));
+        }
         if length <= head + tail {
             return read(file, range.start, length);
         }
@@ -266,11 +342,15 @@ impl Console {
 }
 
 /// Reads what can be read of a part of a file. An excerpt that cannot be had is no reason to lose a verdict.
-fn read(file: &File, at: u64, length: u64) -> String {
+fn read(file: &Kept, at: u64, length: u64) -> String {
+    let read_at = |buffer: &mut [u8], at| match file {
+        Kept::Written(file) => file.read_at(buffer, at),
+        Kept::Saved(file) => file.read_at(buffer, at),
+    };
     let mut bytes = vec![0; usize::try_from(length).expect("an excerpt is small")];
     let mut filled = 0;
     while filled < bytes.len() {
-        match file.read_at(&mut bytes[filled..], at + filled as u64) {
+        match read_at(&mut bytes[filled..], at + filled as u64) {
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

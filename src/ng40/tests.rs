@@ -13,7 +13,8 @@ use super::fuzz::{assert_counted, read};
 use super::list::{Occurrence, Reading};
 use super::outcome::{End, ExitStatus, Outcome, ProblemKind, Rules};
 use super::parser::{Said, parse_line};
-use super::reading::{Console, Heard};
+use super::reading::{self, Console, Heard};
+use crate::event;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/ng40");
 
@@ -389,4 +390,71 @@ fn a_case_that_has_passed_carries_less_of_its_console_than_one_that_has_not() {
     console.push(text.as_bytes(), Duration::ZERO, &mut hear);
     console.finish(End::Offline, Duration::ZERO, &mut hear);
     assert_eq!(carried[..2], [("good".to_owned(), 8, true), ("bad".to_owned(), 64, true)]);
+}
+
+/// A console whose file has room for so little, what was heard of its cases, and the file.
+fn heard_with(limits: (u64, u64), excerpts: u64, text: &str) -> (Vec<event::Case>, reading::Outcome, String) {
+    let mut file = tempfile::tempfile().expect("a temporary file");
+    let mut console = Console::keeping(file.try_clone().expect("it is open"), limits, excerpts);
+    let mut cases = Vec::new();
+    let mut hear = |heard| match heard {
+        Heard::Finished(case) | Heard::Revised(case) => cases.push(case),
+        _ => {}
+    };
+    text.as_bytes().chunks(1000).for_each(|piece| drop(console.push(piece, Duration::ZERO, &mut hear)));
+    let outcome = console.finish(End::Exited(0), Duration::ZERO, &mut hear);
+    let mut kept = String::new();
+    std::io::Seek::rewind(&mut file).and_then(|()| std::io::Read::read_to_string(&mut file, &mut kept)).expect("text");
+    (cases, outcome, kept)
+}
+
+#[test]
+fn no_verdict_is_lost_of_a_console_of_which_little_is_kept() {
+    let filler = "a word of the system\n".repeat(1000);
+    let case = |number: u32, token: &str| {
+        format!(
+            "Run test case ({number}) on facebook: case_{number}()\n{filler}last of {number}\n\
+             Verdict(case_{number}) = VERDICT_{token}\n"
+        )
+    };
+    let cases: String = (1..=5).map(|number| case(number, if number == 3 { "FAIL" } else { "PASS" })).collect();
+    let text = format!("**** TOTAL number of test cases:5\n{cases}Testlist verdict = VERDICT_FAIL\n");
+    let (cases, outcome, kept) = heard_with((1000, 2000), u64::MAX, &text);
+    let verdicts: Vec<_> = cases.iter().map(|case| case.verdict.as_deref().unwrap_or_default()).collect();
+    assert_eq!(verdicts, ["PASS", "PASS", "FAIL", "PASS", "PASS"]);
+    assert_eq!(outcome.verdict.as_deref(), Some("FAIL"));
+    assert!(kept.starts_with("**** TOTAL number of test cases:5\n") && kept.ends_with("VERDICT_FAIL\n"), "{kept}");
+    let missing = text.len() - 3000;
+    assert!(kept.contains(&format!("\n[{missing} bytes are left out here]\n")), "{kept}");
+    assert_eq!(outcome.notes, [format!("{missing} bytes of its console were read and not kept")]);
+    // The end of each case was there when it ended.
+    assert!(cases[2].console.ends_with("last of 3\nVerdict(case_3) = VERDICT_FAIL\n"), "{}", cases[2].console);
+    assert!(cases[2].console.contains(" bytes left out]\n"), "{}", cases[2].console);
+}
+
+#[test]
+fn all_cases_together_carry_no_more_of_their_console_than_there_is_room_for() {
+    let case = |number: u32| {
+        format!(
+            "Run test case ({number}) on facebook: case_{number}()\n{}Verdict(case_{number}) = VERDICT_FAIL\n",
+            "x\n".repeat(500)
+        )
+    };
+    let text: String = (1..=20).map(case).collect();
+    let (cases, outcome, _) = heard_with((u64::MAX / 4, 1000), 5000, &text);
+    let carried = cases[..20].iter().filter(|case| case.console.contains("x\nx\n")).count();
+    assert_eq!((carried, cases[19].console.as_str()), (4, "[left out: there is much of other cases]"));
+    assert_eq!(outcome.failed.len(), 20);
+}
+
+#[test]
+fn news_of_one_case_that_do_not_end_are_told_a_few_times_and_then_the_last() {
+    let loss = "DL Loss= AS_PktTx-S1uPktRx=     620(pkts); 12.50(%)\n";
+    let text = format!(
+        "Run test case (1) on facebook: a()\nVerdict(a) = VERDICT_PASS\nTestlist verdict = VERDICT_PASS\nClose\n{}",
+        loss.repeat(1000)
+    );
+    let (cases, _, _) = heard_with((u64::MAX / 4, 1000), u64::MAX, &text);
+    assert!(cases.len() <= 20, "{} times", cases.len());
+    assert!(cases.len() > 2 && cases.last().is_some_and(|case| case.name == "a"), "{cases:?}");
 }
