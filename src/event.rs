@@ -60,8 +60,8 @@ pub(crate) enum EventKind {
         level: Level,
         text: RedactedText,
     },
-    /// A line that a program printed while it worked for us. There are limits to how many of them become events; a line in brackets
-    /// counts those that are missing in its place.
+    /// A line that a program printed while it worked for us. There are limits to how many of them become events; a line
+    /// in brackets counts those that are missing in its place.
     Output {
         step: Step,
         host: Option<String>,
@@ -469,8 +469,8 @@ pub(crate) struct SuiteEnd {
     pub problem: Option<Problem>,
 }
 
-/// What of a host's output becomes events, for each step: all of an upgrade's, and of a program that prints without end what a person
-/// can follow.
+/// What of a host's output becomes events, for each step: all of an upgrade's, and of a program that prints without end
+/// what a person can follow.
 const OUTPUT: LineRate = LineRate { burst: 512 * 1024, per_second: 8 * 1024, total: 2 * 1024 * 1024 };
 
 /// So many bytes of output may wait for the reporters; what comes beyond that is counted.
@@ -498,8 +498,8 @@ pub(crate) struct Inbox {
 
 /// Returns the two ends of a night's events. What passes carries no secret that `redactor` knows.
 ///
-/// Memory has a limit when the reporters are slower than a host: output is left out and counted. Facts are never left out; whoever says
-/// them says no more of them than it has work to do.
+/// Memory has a limit when the reporters are slower than a host: output is left out and counted. Facts are never left
+/// out; whoever says them says no more of them than it has work to do.
 pub(crate) fn channel(redactor: Redactor) -> (Events, Inbox) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let waiting = Arc::default();

@@ -7,6 +7,7 @@ use arbitrary::{Result, Unstructured};
 
 pub use crate::config::fuzz::config;
 pub use crate::gateway::fuzz::versions;
+pub use crate::ng40::archive::fuzz::archive;
 pub use crate::ng40::fuzz::console;
 pub use crate::report::fuzz::reports;
 pub use crate::vpn::fuzz::{management, profile};
@@ -107,5 +108,5 @@ mod tests {
         )*};
     }
 
-    still_hold!(config, console, management, profile, reports, versions);
+    still_hold!(archive, config, console, management, profile, reports, versions);
 }

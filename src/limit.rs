@@ -1,5 +1,5 @@
-//! Limits on what comes from outside: of a stream the beginning and the end are kept, of lines so many as a reader can follow. What
-//! is left out is counted and said in its place. Knows neither hosts nor events.
+//! Limits on what comes from outside: of a stream the beginning and the end are kept, of lines so many as a reader can
+//! follow. What is left out is counted and said in its place. Knows neither hosts nor events.
 
 mod file;
 
@@ -52,7 +52,8 @@ pub(crate) struct LineRate {
     pub(crate) burst: u64,
     /// In each second after that.
     pub(crate) per_second: u64,
-    /// In total. Beyond it only a [`LineRate::SLOWER`]th of the rate passes, so that a reader still sees that something goes on.
+    /// In total. Beyond it only a [`LineRate::SLOWER`]th of the rate passes, so that a reader still sees that something
+    /// goes on.
     pub(crate) total: u64,
 }
 
@@ -63,12 +64,13 @@ impl LineRate {
     const SLOWER: u64 = 16;
 }
 
-/// Lines that somebody reads while they come. When there are more than the rate allows, the newest are kept and told as soon as it
-/// allows more, after a line that says how many are missing.
+/// Lines that somebody reads while they come. When there are more than the rate allows, the newest are kept and told as
+/// soon as it allows more, after a line that says how many are missing.
 #[derive(Debug)]
 pub(crate) struct LineLimit {
     rate: LineRate,
-    /// What may pass now, as it was at `since`; below zero when more has passed, because what was kept is told together.
+    /// What may pass now, as it was at `since`; below zero when more has passed, because what was kept is told
+    /// together.
     credit: i64,
     since: Option<Instant>,
     told: u64,
@@ -148,7 +150,8 @@ fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// The text, or as much of its beginning and its end as fits into `limit` bytes, with a word on what is missing between them.
+/// The text, or as much of its beginning and its end as fits into `limit` bytes, with a word on what is missing between
+/// them.
 pub(crate) fn shortened(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();

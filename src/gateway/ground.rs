@@ -308,8 +308,9 @@ impl Ground {
         Ok(())
     }
 
-    /// Follows a job to its end, through dropped connections, and returns how it ended and what it printed; of very much, the beginning
-    /// and the end. The host ends it at its deadline; that it says so is not waited for without end.
+    /// Follows a job to its end, through dropped connections, and returns how it ended and what it printed; of very
+    /// much, the beginning and the end. The host ends it at its deadline; that it says so is not waited for without
+    /// end.
     pub(super) async fn end_of(
         &self,
         step: Step,

@@ -5,8 +5,8 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 
-/// A file that keeps so much of the beginning and so much of the end of what is written to it. Behind the beginning the end is written
-/// round and round; [`HeadTailFile::finish`] puts it in order.
+/// A file that keeps so much of the beginning and so much of the end of what is written to it. Behind the beginning the
+/// end is written round and round; [`HeadTailFile::finish`] puts it in order.
 #[derive(Debug)]
 pub(crate) struct HeadTailFile {
     file: File,
@@ -71,7 +71,8 @@ impl HeadTailFile {
         self.file.read_at(&mut buffer[..most], self.head_limit + round)
     }
 
-    /// Puts the end in order behind the beginning, with a line between them that says how much is missing, and has the disk keep it.
+    /// Puts the end in order behind the beginning, with a line between them that says how much is missing, and has the
+    /// disk keep it.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         if self.is_shortened() {
             let start = self.written - self.tail_limit;

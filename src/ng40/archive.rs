@@ -1,5 +1,9 @@
-//! An archive that a tester has sent, unpacked: what was asked for and nothing else, under names that are harmless everywhere, and no more
-//! bytes than there is room for. Whatever stands in it, it costs no more than that; what is left out is said.
+//! An archive that a tester has sent, unpacked: what was asked for and nothing else, under names that are harmless
+//! everywhere, and no more bytes than there is room for. Whatever stands in it, it costs no more than that; what is
+//! left out is said.
+
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -93,8 +97,8 @@ impl LeftOut {
     }
 }
 
-/// Unpacks an archive as far as it can be read. What is wrong with an entry costs that entry; an end before its time, what would have
-/// followed. Only what this machine cannot keep is an error.
+/// Unpacks an archive as far as it can be read. What is wrong with an entry costs that entry; an end before its time,
+/// what would have followed. Only what this machine cannot keep is an error.
 pub(super) fn unpack(packed: impl Read, wanted: &[Wanted], target: &Target<'_>) -> io::Result<Contents> {
     let asked: u64 = wanted.iter().map(|file| file.size).sum();
     let unpacking = Unpacking {
@@ -236,7 +240,8 @@ impl Unpacking<'_> {
     }
 }
 
-/// Reads the path that an entry of its own says for the next one. One that is too long names nothing that was asked for.
+/// Reads the path that an entry of its own says for the next one. One that is too long names nothing that was asked
+/// for.
 fn read_path(entry: &mut impl Read) -> Vec<u8> {
     let mut path = Vec::new();
     if entry.take(LONGEST_PATH as u64).read_to_end(&mut path).is_err() {
@@ -251,7 +256,8 @@ fn bare(path: &[u8]) -> &[u8] {
     path.strip_prefix(b"./").unwrap_or(path)
 }
 
-/// A file's bare name as it is harmless on a terminal, in a page, and in every file system: letters, digits and few signs, no secret.
+/// A file's bare name as it is harmless on a terminal, in a page, and in every file system: letters, digits and few
+/// signs, no secret.
 pub(super) fn safe_name(path: &[u8], redactor: &Redactor) -> String {
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
     let mut stream = redactor.stream();

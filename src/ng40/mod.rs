@@ -3,7 +3,7 @@
 //! What a line means is the parser's business, what lines come to is the list's; this room starts, follows and ends runs, and
 //! never touches a run that is somebody else's.
 
-mod archive;
+pub(crate) mod archive;
 pub(crate) mod case;
 pub(crate) mod console;
 #[cfg(any(test, fuzzing))]
@@ -79,7 +79,8 @@ const LAST_WORDS: usize = 256;
 const THERE: &str = "there";
 const NOT_THERE: i32 = 1;
 
-/// What NG40 keeps of what a run prints, until we have it: every verdict is read from it, so it is far more than any list prints.
+/// What NG40 keeps of what a run prints, until we have it: every verdict is read from it, so it is far more than any
+/// list prints.
 const JOB_LOG: LogLimit = LogLimit { head: 1024 * 1024 * 1024, tail: 16 * 1024 * 1024 };
 
 /// Where the runs of suites live, in the home of the user.

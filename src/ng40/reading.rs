@@ -21,7 +21,8 @@ const MOST: (u64, u64) = (16 * 1024, 48 * 1024);
 /// The same of a case that has passed, of which few want to know more.
 const MOST_OF_PASSED: (u64, u64) = (2 * 1024, 6 * 1024);
 
-/// How much of a console's beginning and end is kept in its file, in bytes. Every byte is read, whatever is kept: a list prints a few MB.
+/// How much of a console's beginning and end is kept in its file, in bytes. Every byte is read, whatever is kept: a
+/// list prints a few MB.
 const KEPT: (u64, u64) = (64 * 1024 * 1024, 4 * 1024 * 1024);
 
 /// How much the excerpts of all cases of a console have together, in bytes; a case beyond that has none.

@@ -52,8 +52,8 @@ pub(crate) struct JobSpec {
     pub(crate) run_as: As,
 }
 
-/// How much the log of a job keeps of what the job prints, in bytes. The beginning is there as it comes; of what is more than that the end,
-/// when the job has ended, after a line that says how much is missing.
+/// How much the log of a job keeps of what the job prints, in bytes. The beginning is there as it comes; of what is
+/// more than that the end, when the job has ended, after a line that says how much is missing.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LogLimit {
     pub(crate) head: u64,

@@ -15,8 +15,8 @@ use crate::summary::{Counts, JudgedSuite, Reason, Since, Standing, Status, Summa
 /// What the programs of the hosts have printed takes so many bytes of the record at most. Facts are never left out.
 const MOST_OUTPUT: u64 = 16 * 1024 * 1024;
 
-/// `events.jsonl`: one event a line, each there as soon as it is heard. When it is large, lines of output are left out, and counted by
-/// the last line of output.
+/// `events.jsonl`: one event a line, each there as soon as it is heard. When it is large, lines of output are left out,
+/// and counted by the last line of output.
 pub(super) struct Record {
     path: PathBuf,
     file: File,

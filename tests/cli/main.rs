@@ -12,6 +12,7 @@ mod history;
 mod junit;
 mod machine;
 mod manual;
+mod noisy;
 mod package;
 mod pages;
 mod report;

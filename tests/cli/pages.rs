@@ -112,7 +112,7 @@ fn every_call_of_the_fabric_script_has_its_night() {
 type Place = (&'static str, &'static str);
 
 /// Commands that are not the program's, and that no test here runs: why, and a place where these very words are run.
-const ELSEWHERE: [(&str, &str, Option<Place>); 30] = [
+const ELSEWHERE: [(&str, &str, Option<Place>); 31] = [
     (
         "tests/lab/nightly",
         "builds everything anew: by hand",
@@ -135,6 +135,11 @@ const ELSEWHERE: [(&str, &str, Option<Place>); 30] = [
     ("tests/bench/history", "takes minutes: by hand", None),
     ("tests/bench/hosts", "takes minutes: by hand", None),
     ("tests/bench/nights", "takes minutes: by hand", None),
+    (
+        "tests/bench/noisy",
+        "takes minutes: by hand; a test of the program runs it for seconds",
+        Some(("tests/cli/noisy.rs", "tests/bench/noisy")),
+    ),
     ("tests/bench/output", "takes minutes: by hand", None),
     ("tests/bench/live", "takes minutes: by hand", None),
     ("tests/bench/rooms", "takes minutes: by hand", None),

@@ -1,6 +1,6 @@
-# Runs compose and returns its exit status; what it says goes on its way and is kept.
+# Runs compose and returns its exit status; what it says goes on its way, and the end of it is kept.
 said_by() {
-    { masked "$@"; echo $? >BACKUP/status; } | tee BACKUP/said
+    { masked "$@"; echo $? >BACKUP/status; } | { tee -a /dev/fd/3 | tail -c 65536 >BACKUP/said; } 3>&1
     return "$(cat BACKUP/status)"
 }
 

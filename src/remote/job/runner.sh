@@ -1,5 +1,5 @@
-# Runs one job of teravm-ci, once: `sh runner DIRECTORY DEADLINE GRACE HEAD TAIL`. Whoever has `lock` locked is the runner. HEAD and
-# TAIL are what the log keeps, in bytes.
+# Runs one job of teravm-ci, once: `sh runner DIRECTORY DEADLINE GRACE HEAD TAIL`. Whoever has `lock` locked is the
+# runner. HEAD and TAIL are what the log keeps, in bytes.
 d=$1
 
 if [ "$2" = script ]; then

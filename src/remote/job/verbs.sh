@@ -1,7 +1,7 @@
 # What can be asked of a job: each verb is sent to the host anew. `$d` is the job's directory.
 
-# Starts it, unless it was started before, and prints when that was: RUNNER-SIZE DEADLINE GRACE HEAD TAIL, runner and script on
-# standard input.
+# Starts it, unless it was started before, and prints when that was: RUNNER-SIZE DEADLINE GRACE HEAD TAIL, runner and
+# script on standard input.
 start() {
     mkdir -p "${d%/*}" || return
     if [ ! -d "$d" ]; then

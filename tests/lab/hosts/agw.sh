@@ -42,3 +42,12 @@ fault_dpkg_lock() {
     wait_for 30 "lock of dpkg" inside agw test -e /run/teravm-lab-dpkg-lock
 }
 heal_dpkg_lock() { inside agw sh -c 'systemctl stop teravm-lab-dpkg-lock 2>/dev/null; rm -f /run/teravm-lab-dpkg-lock'; }
+
+# Something that apt runs before dpkg prints without end, once: as a debconf question that nobody answers is asked again
+# and again.
+fault_apt_prints() {
+    inside agw sh -c ': >/run/teravm-lab-noise; cat >/etc/apt/apt.conf.d/99teravm-lab-noise' <<'HOOK'
+DPkg::Pre-Invoke {"[ ! -e /run/teravm-lab-noise ] || { rm /run/teravm-lab-noise; exec yes 'What do you want to do about modified configuration file magmad.yml?'; }";};
+HOOK
+}
+heal_apt_prints() { inside agw rm -f /run/teravm-lab-noise /etc/apt/apt.conf.d/99teravm-lab-noise; }

@@ -105,3 +105,21 @@ fault_ng40test_killed() { inside ng40 sh -c 'pgrep -u ng40 -f "python3.*/ng40tes
 
 # The list that runs says nothing more and never ends by itself. Ends with it.
 fault_ng40test_hangs() { inside ng40 sh -c 'pgrep -u ng40 -f "python3.*/ng40test .*[.]ntl" | xargs -r kill -STOP'; }
+
+# Whoever asks NG40's tar for files gets 150 bytes that unpack to a file of one PB.
+fault_ng40_archive_bomb() {
+    inside ng40 sh -c 'cat >/usr/local/bin/tar; chmod +x /usr/local/bin/tar' <<'TAR'
+#!/usr/bin/env python3
+import gzip, sys
+header = bytearray(512)
+header[0:14], header[100:107], header[124:135], header[156:157] = b"log/bigger.log", b"0000644", b"00000001000", b"S"
+header[257:265] = b"ustar  \0"
+# One block at the end of all that nothing: where it begins, its length, and the size of the whole file.
+header[386:398] = b"\x80\0\0\0\0" + (2**50 - 512).to_bytes(7, "big")
+header[398:409], header[483:495] = b"00000001000", b"\x80\0\0\0\0" + (2**50).to_bytes(7, "big")
+header[148:156] = b" " * 8
+header[148:155] = b"%06o\0" % sum(header)
+sys.stdout.buffer.write(gzip.compress(bytes(header) + b"x" * 512 + bytes(1024)))
+TAR
+}
+heal_ng40_archive_bomb() { inside ng40 rm -f /usr/local/bin/tar; }

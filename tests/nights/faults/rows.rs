@@ -292,6 +292,14 @@ fn surroundings(rows: &mut Vec<Row>) {
             .leaves(Leaves::Old)
             .within(400),
     );
+    // It prints in the switch, which its deadline ends.
+    let soon = |night: Night| night.with("agw.activate_timeout", "15s");
+    rows.push(
+        row("apt-prints", "prepare", upgrading, Strike::Fault(&["apt-prints"]))
+            .altered(soon)
+            .ends(&[Some(3), Some(4)])
+            .leaves(Leaves::Old),
+    );
     for step in ["prepare", "activate"] {
         let briefly = Strike::FaultFor(&["dpkg-lock"], Duration::from_secs(15));
         rows.push(row("dpkg-locked-briefly", step, upgrading, briefly));
@@ -319,6 +327,8 @@ fn tester(rows: &mut Vec<Row>) {
     }
     rows.push(row("reboot-ng40", "test", testing, Strike::Fault(&["reboot", "ng40"])).ends(TESTBED));
     rows.push(row("disk-full-ng40", "test", testing, Strike::Fault(&["disk-full", "ng40"])).ends(&[Some(3), Some(6)]));
+    // What comes home is a bomb: the night has its verdicts, and the logs are missing.
+    rows.push(row("ng40-archive-bomb", "test", testing, Strike::Fault(&["ng40-archive-bomb"])).quick());
     rows.push(row("clock-ng40", "test", testing, Strike::Fault(&["clock", "ng40"])));
     rows.push(row("clock-ng40-slow", "test", testing, Strike::Fault(&["clock", "ng40", "-1h"])));
 }
