@@ -131,7 +131,7 @@ async fn open_tunnel(
     let tunnel = stop.or(Tunnel::up(settings.clone(), events)).await?.map_err(|error| error.problem())?;
     let (lost, stop, impatience) = (tunnel.lost(), stop.clone(), access.impatience());
     let guard = tokio::spawn(async move {
-        stop.now(lost.await);
+        stop.out_of_reach(lost.await);
         // No host comes back without it.
         impatience.cancel();
     });

@@ -13,6 +13,8 @@ pub(crate) struct Stop {
     token: CancellationToken,
     /// Cancelled by the first reason that is urgent, which need not be the one that stands.
     urgent: CancellationToken,
+    /// Cancelled when the lab is out of reach.
+    out_of_reach: CancellationToken,
     reason: Arc<OnceLock<Problem>>,
 }
 
@@ -26,6 +28,17 @@ impl Stop {
         if is_urgent {
             self.urgent.cancel();
         }
+    }
+
+    /// The same, because the lab is out of reach: what runs there goes on, and nobody sees how it ends.
+    pub(crate) fn out_of_reach(&self, reason: Problem) {
+        self.out_of_reach.cancel();
+        self.now(reason);
+    }
+
+    /// Whether the lab is out of reach.
+    pub(crate) fn is_out_of_reach(&self) -> bool {
+        self.out_of_reach.is_cancelled()
     }
 
     pub(crate) fn reason(&self) -> Option<Problem> {

@@ -86,6 +86,8 @@ impl Reading {
 #[derive(Debug)]
 pub(crate) struct List {
     rules: Rules,
+    /// Whether the console ends because the host was lost, so that what is missing may have run.
+    is_lost: bool,
     cases: Vec<Case>,
     /// How often each name has been given, full names included.
     names: HashMap<String, u32>,
@@ -145,6 +147,7 @@ impl List {
     pub(crate) fn new(rules: Rules) -> Self {
         Self {
             rules,
+            is_lost: false,
             cases: Vec::new(),
             names: HashMap::new(),
             latest: HashMap::new(),
@@ -239,6 +242,7 @@ impl List {
 
     /// Ends the text, and closes what is open.
     pub(crate) fn finish(mut self, end: End, place: &Place, tell: Tell<'_>) -> Outcome {
+        self.is_lost = end == End::Lost;
         let why = match end {
             End::Exited(status) => format!("no verdict: the run ended without it (exit status {status})"),
             End::Signaled(signal) => format!("no verdict: the run was ended by signal {signal}"),
@@ -590,11 +594,16 @@ impl List {
             let Some(index) = self.new_case(&format!("(case {number} of {planned})")) else { break };
             let case = &mut self.cases[index];
             case.number = Some(*number);
-            case.error = Some(format!("never started: the list announced {planned} test cases, and {ran} ran"));
+            case.error = Some(if self.is_lost {
+                format!("unknown: the connection was lost after {ran} of {planned} test cases had begun")
+            } else {
+                format!("never started: the list announced {planned} test cases, and {ran} ran")
+            });
             tell(Occurrence::CaseFinished(case.clone()));
         }
         if all > never.len() {
-            let message = format!("{} more of the {planned} announced test cases never started", all - never.len());
+            let fate = if self.is_lost { "are unknown: the connection was lost" } else { "never started" };
+            let message = format!("{} more of the {planned} announced test cases {fate}", all - never.len());
             self.problem(ProblemKind::NeverStarted, Some(self.current.number), message, tell);
         }
     }

@@ -370,6 +370,11 @@ impl<'a> Run<'a> {
                 () = tokio::time::sleep_until(limit) => return (End::DeadlineReached, String::new()),
             };
             let lost = |why: &str| (End::Lost, why.to_owned());
+            // What is out of reach goes on: it is not known which cases it runs.
+            let stopped = |reason: &Problem| match stop.is_out_of_reach() {
+                true => lost(&reason.line()),
+                false => (End::Stopped, String::new()),
+            };
             match followed {
                 Ok(Ok(end)) => {
                     return match end {
@@ -411,10 +416,10 @@ impl<'a> Run<'a> {
                             tester.events.note(Step::Test, Some(tester.host.name()), text);
                         }
                         Ok(Err(error)) => return lost(&error.problem().line()),
-                        Err(_) => return (End::Stopped, String::new()),
+                        Err(reason) => return stopped(&reason),
                     }
                 }
-                Err(_) => return (End::Stopped, String::new()),
+                Err(reason) => return stopped(&reason),
             }
         }
     }

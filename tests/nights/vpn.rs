@@ -20,6 +20,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("the_node_keeps_its_routes_while_the_tunnel_is_up", the_node_keeps_its_routes_while_the_tunnel_is_up),
     ("a_user_who_may_sudo_gets_a_tunnel", a_user_who_may_sudo_gets_a_tunnel),
     ("openvpn_dies_with_a_program_that_is_killed", openvpn_dies_with_a_program_that_is_killed),
+    (
+        "a_tunnel_that_is_lost_for_good_leaves_the_cases_unknown",
+        a_tunnel_that_is_lost_for_good_leaves_the_cases_unknown,
+    ),
     ("check_finds_a_testbed_that_is_ready", check_finds_a_testbed_that_is_ready),
 ];
 
@@ -132,6 +136,18 @@ fn openvpn_dies_with_a_program_that_is_killed() {
     teravm("lock status").in_the_place_of(&told).run().exits(0);
     assert_eq!(told.left_behind(), "");
     lab::reset();
+}
+
+/// NG40 goes on with its list, and nobody sees it.
+fn a_tunnel_that_is_lost_for_good_leaves_the_cases_unknown() {
+    let mut night = teravm("test").list("steady.ntl").with("vpn.outage", "2s").may_leave_things().start();
+    night.until("case_started");
+    let fault = lab::fault(&["vpn-silent"]);
+    let told = night.end().exits(3).says("the tunnel is lost");
+    drop(fault);
+    lab::reset();
+    let last = told.case("(case 10 of 10)");
+    assert!(last.starts_with("error: unknown: the connection was lost after "), "{last}\n{told}");
 }
 
 fn check_finds_a_testbed_that_is_ready() {
