@@ -48,10 +48,17 @@ pub(super) enum Cause {
     OtherLogin(String),
     #[error("the server's certificate is not accepted: {0}")]
     ServerCertificate(String),
-    #[error("the server does not accept our certificate: {0}")]
+    #[error("the server does not accept our certificate: {}", or_silent(.0))]
     ClientCertificate(String),
-    #[error("the TLS handshake fails: {0}")]
+    #[error(
+        "the server ends the handshake once it has seen our certificate and no login: it asks for a user name and a password, \
+         or it does not accept the certificate"
+    )]
+    LoginOrCertificate,
+    #[error("the TLS handshake fails: {}", or_silent(.0))]
     Handshake(String),
+    #[error("the two ends do not agree on compression: {0}")]
+    Compression(String),
     #[error("the server does not answer")]
     Silent,
     #[error("nothing listens there: {0}")]
@@ -88,12 +95,21 @@ pub(super) enum Cause {
     UnaskedRoute(String),
     #[error(transparent)]
     Routes(RouteError),
-    #[error("it was not up within {}; the last state was `{state}`", format_duration(*.after))]
-    Deadline { state: String, after: Duration },
+    #[error("it was not up within {}; the last state was `{state}`{}", format_duration(*.after), said(.error.as_ref()))]
+    Deadline { state: String, after: Duration, error: Option<String> },
     #[error("`openvpn` ended: {0}")]
     Died(String),
     #[error("cannot {what}")]
     System { what: &'static str, source: std::io::Error },
+}
+
+/// The server's own words, if there are any.
+fn or_silent(words: &str) -> &str {
+    if words.is_empty() { "the server says no more" } else { words }
+}
+
+fn said(error: Option<&String>) -> String {
+    error.map_or_else(String::new, |error| format!(", and OpenVPN said: {error}"))
 }
 
 fn left_by(device: Option<&String>) -> String {
@@ -138,8 +154,17 @@ impl Cause {
             Cause::ClientCertificate(_) => {
                 "ask the VPN's operators whether the profile's certificate has lapsed or was revoked"
             }
+            Cause::LoginOrCertificate => {
+                "if this VPN asks for a login, set `vpn.username` and `vpn.password` in the config; if not, ask its operators \
+                 whether the profile's certificate has expired or was revoked"
+            }
             Cause::Handshake(_) => {
-                "compare `tls-auth` or `tls-crypt` and the certificates in the profile with the server's, and the clocks"
+                "compare `tls-auth` or `tls-crypt`, `tls-version-min`, ciphers and certificates in the profile with the \
+                 server's, and the clocks"
+            }
+            Cause::Compression(_) => {
+                "take `comp-lzo` or `compress` out of the profile if the server does not have it, and have the VPN's \
+                 operators take it out of what the server pushes"
             }
             Cause::Silent => {
                 "check the address and the protocol of `remote` in the profile, a firewall in between, and `tls-auth` or \
@@ -198,10 +223,17 @@ impl Cause {
 pub(super) struct Diagnosis {
     state: Option<String>,
     suspicion: Option<Cause>,
-    last_error: Option<String>,
+    /// What comes after it is a consequence, as a rule.
+    first_error: Option<String>,
+    /// Whether we have a user name and a password for the server.
+    has_login: bool,
 }
 
 impl Diagnosis {
+    pub(super) fn new(has_login: bool) -> Self {
+        Diagnosis { has_login, ..Diagnosis::default() }
+    }
+
     /// Takes one message. Returns the cause when it is certain that no later attempt will do better.
     pub(super) fn hear(&mut self, message: &Message) -> Option<Cause> {
         match message {
@@ -215,7 +247,7 @@ impl Diagnosis {
                 }
             }
             Message::Person(text) => return Some(Cause::OneTimeCode(text.clone())),
-            Message::Error(text) => self.last_error = Some(text.clone()),
+            Message::Error(text) => drop(self.first_error.get_or_insert_with(|| text.clone())),
             Message::Hold | Message::Other => {}
         }
         None
@@ -225,15 +257,13 @@ impl Diagnosis {
         match (state.name.as_str(), state.detail.as_str()) {
             ("EXITING", "auth-failure") => return Some(Cause::WrongCredentials),
             ("EXITING", detail) => return Some(self.at_end(detail)),
-            ("CONNECTED", "SUCCESS") => *self = Diagnosis::default(),
+            ("CONNECTED", "SUCCESS") => *self = Diagnosis::new(self.has_login),
             ("CONNECTED", detail) => {
-                return Some(Cause::RouteFailed(self.last_error.take().unwrap_or_else(|| detail.to_owned())));
+                return Some(Cause::RouteFailed(self.first_error.take().unwrap_or_else(|| detail.to_owned())));
             }
             ("AUTH_PENDING", _) => return Some(Cause::OneTimeCode("a confirmation elsewhere".to_owned())),
-            ("RECONNECTING", "server_poll") => self.suspicion = Some(Cause::Silent),
-            ("RECONNECTING", "tls-error") if self.suspicion.is_none() => {
-                self.suspicion = Some(Cause::Handshake("no more is known".to_owned()));
-            }
+            ("RECONNECTING", "server_poll") => self.suspect(Cause::Silent),
+            ("RECONNECTING", "tls-error") => self.suspect(Cause::Handshake(String::new())),
             _ => {}
         }
         self.state = Some(state.name.clone());
@@ -253,13 +283,24 @@ impl Diagnosis {
         if text.starts_with("Certificate does not have") || text.contains("certificate verify failed") {
             return Some(Cause::ServerCertificate(text.to_owned()));
         }
+        // 2.6.14, of `push "compress lzo"`; and of a `comp-lzo` in the profile that the server does not have, once it sends.
+        if text.contains("server pushed compression settings that are not allowed")
+            || text.starts_with("Bad LZO decompression header byte")
+            || text.starts_with("Bad compression stub decompression header byte")
+            || text.starts_with("Bad compression stub (swap) decompression header byte")
+        {
+            return Some(Cause::Compression(text.to_owned()));
+        }
         // "Control Channel: TLSv1.3, cipher …": the server has accepted our certificate.
         if text.starts_with("Control Channel: ") {
             self.suspicion = None;
             return None;
         }
         let suspicion = if text.starts_with("VERIFY OK: depth=0") {
-            Cause::ClientCertificate("it says no more once it has seen it".to_owned())
+            match self.has_login {
+                true => Cause::ClientCertificate(String::new()),
+                false => Cause::LoginOrCertificate,
+            }
         } else if text.contains("alert unknown ca")
             || text.contains("alert certificate")
             || text.contains("alert bad certificate")
@@ -273,18 +314,33 @@ impl Diagnosis {
             Cause::Unresolvable(text.to_owned())
         } else if text.contains("TLS key negotiation failed to occur") {
             Cause::Silent
+        } else if let Some(reason) = text.strip_prefix("OpenSSL: error:") {
+            // `OpenSSL: error:0A00042E:SSL routines::tlsv1 alert protocol version`
+            Cause::Handshake(reason.rsplit(':').next().unwrap_or(reason).to_owned())
         } else {
             // What the server pushes and we do not take is an error to OpenVPN, and to nobody else.
             if text.to_lowercase().contains("error:") && !text.contains("[PUSH-OPTIONS]") {
-                self.last_error = Some(text.to_owned());
+                self.first_error.get_or_insert_with(|| text.to_owned());
             }
             return None;
         };
-        // What tells more stays: the silence after a refusal is a consequence of it.
-        if !matches!((&self.suspicion, &suspicion), (Some(Cause::ClientCertificate(_)), _)) {
-            self.suspicion = Some(suspicion);
-        }
+        self.suspect(suspicion);
         None
+    }
+
+    /// Of two suspicions the one that tells more stays, or the first: what comes later is a consequence of it, as a rule.
+    fn suspect(&mut self, cause: Cause) {
+        let telling = |cause: &Cause| match cause {
+            Cause::Silent => 1,
+            Cause::Handshake(words) if words.is_empty() => 0,
+            Cause::ClientCertificate(words) if words.is_empty() => 3,
+            Cause::LoginOrCertificate => 3,
+            Cause::ClientCertificate(_) | Cause::Handshake(_) => 4,
+            _ => 2,
+        };
+        if self.suspicion.as_ref().is_none_or(|known| telling(known) < telling(&cause)) {
+            self.suspicion = Some(cause);
+        }
     }
 
     /// What explains best why OpenVPN is not connected, if anything does.
@@ -296,15 +352,21 @@ impl Diagnosis {
     pub(super) fn at_deadline(&mut self, after: Duration) -> Cause {
         match (self.suspicion.take(), self.state.take()) {
             (Some(suspicion), _) => suspicion,
+            (None, _) if self.first_error.as_deref().is_some_and(|error| !matches!(fatal(error), Cause::Died(_))) => {
+                fatal(&self.first_error.take().unwrap_or_default())
+            }
             (None, Some(state)) if matches!(state.as_str(), "WAIT" | "TCP_CONNECT") => Cause::Silent,
             (None, Some(state)) if state == "RESOLVE" => Cause::Unresolvable("no answer from the resolver".to_owned()),
-            (None, state) => Cause::Deadline { state: state.unwrap_or_else(|| "none".to_owned()), after },
+            (None, state) => {
+                let error = self.first_error.take();
+                Cause::Deadline { state: state.unwrap_or_else(|| "none".to_owned()), after, error }
+            }
         }
     }
 
     /// The cause when OpenVPN has ended; `last_words` is the last that it printed, or the reason it gave.
     pub(super) fn at_end(&mut self, last_words: &str) -> Cause {
-        let error = self.last_error.take();
+        let error = self.first_error.take();
         // The error explains more than what is said last: "Exiting due to fatal error".
         let mut causes = [error.as_deref(), Some(last_words)].into_iter().flatten().map(fatal);
         let known = causes.find(|cause| !matches!(cause, Cause::Died(_)));
@@ -438,7 +500,7 @@ mod tests {
             ),
             (
                 &[">STATE:1,AUTH,,,,,,", ">LOG:1,,VERIFY OK: depth=0, CN=server"],
-                "the server does not accept our certificate: it says no more once it has seen it",
+                "the server ends the handshake once it has seen our certificate and no login: it asks for a user name and a password, or it does not accept the certificate",
             ),
             (
                 &[
@@ -447,6 +509,35 @@ mod tests {
                     ">LOG:1,,Control Channel: TLSv1.3, cipher TLSv1.3 TLS_AES_256_GCM_SHA384",
                 ],
                 "it was not up within 1m; the last state was `AUTH`",
+            ),
+            // The first error is the cause, and it is looked at when time is up.
+            (
+                &[
+                    ">STATE:1,AUTH,,,,,,",
+                    ">LOG:1,N,OpenSSL: error:0A00042E:SSL routines::tlsv1 alert protocol version",
+                    ">LOG:1,N,TLS_ERROR: BIO read tls_read_plaintext error",
+                    ">LOG:1,N,TLS Error: TLS key negotiation failed to occur within 60 seconds",
+                    ">STATE:1,RECONNECTING,tls-error,,,,,",
+                    ">LOG:1,N,read UDPv4 [ECONNREFUSED]: Connection refused (fd=4,code=111)",
+                ],
+                "the TLS handshake fails: tlsv1 alert protocol version",
+            ),
+            (
+                &[
+                    ">STATE:1,GET_CONFIG,,,,,,",
+                    ">LOG:1,N,ERROR: the first",
+                    ">LOG:1,N,ERROR: its consequence",
+                    ">STATE:1,RECONNECTING,process-push-msg-failed,,,,,",
+                ],
+                "it was not up within 1m; the last state was `RECONNECTING`, and OpenVPN said: ERROR: the first",
+            ),
+            (
+                &[
+                    ">LOG:1,N,OPTIONS ERROR: server pushed compression settings that are not allowed and will result in a \
+                      non-working connection.",
+                ],
+                "the two ends do not agree on compression: OPTIONS ERROR: server pushed compression settings that are not \
+                 allowed and will result in a non-working connection.",
             ),
             (&[">STATE:1,GET_CONFIG,,,,,,"], "it was not up within 1m; the last state was `GET_CONFIG`"),
             (&[], "it was not up within 1m; the last state was `none`"),
@@ -495,7 +586,9 @@ mod tests {
             Cause::OtherLogin(_) => Cause::OtherLogin("HTTP Proxy".to_owned()),
             Cause::ServerCertificate(_) => Cause::ServerCertificate(said()),
             Cause::ClientCertificate(_) => Cause::ClientCertificate(said()),
+            Cause::LoginOrCertificate => Cause::LoginOrCertificate,
             Cause::Handshake(_) => Cause::Handshake(said()),
+            Cause::Compression(_) => Cause::Compression(said()),
             Cause::Silent => Cause::Silent,
             Cause::Refused(_) => Cause::Refused(said()),
             Cause::Unreachable(_) => Cause::Unreachable(said()),
@@ -525,7 +618,11 @@ mod tests {
             },
             Cause::UnaskedRoute(_) => Cause::UnaskedRoute("10.0.0.0/8 dev tun-ci-1".to_owned()),
             Cause::Routes(_) => Cause::Routes(RouteError::NoIp),
-            Cause::Deadline { .. } => Cause::Deadline { state: "WAIT".to_owned(), after: Duration::from_secs(60) },
+            Cause::Deadline { .. } => Cause::Deadline {
+                state: "WAIT".to_owned(),
+                after: Duration::from_secs(60),
+                error: Some(said()),
+            },
             Cause::Died(_) => Cause::Died("exit status: 1".to_owned()),
             Cause::System { .. } => Cause::System { what: "start `openvpn`", source: failed("no memory") },
         };

@@ -167,7 +167,7 @@ async fn bring_up(settings: Settings, program: Program, events: &Events) -> Resu
     if let Some(note) = settings.profile.note() {
         events.note(Step::Connect, None, note);
     }
-    let late = |_| Cause::Deadline { state: "not started".to_owned(), after: settings.connect_timeout };
+    let late = |_| Cause::Deadline { state: "not started".to_owned(), after: settings.connect_timeout, error: None };
     let places = timeout_at(deadline, places(&settings.hosts)).await.map_err(late)??;
     let inside = Inside::new(&settings.routes, &places);
     let before = look().await?;
@@ -315,7 +315,7 @@ impl Session {
             device,
             program,
             credentials: settings.profile.credentials.clone(),
-            diagnosis: Diagnosis::default(),
+            diagnosis: Diagnosis::new(settings.profile.credentials.username.is_some()),
             last_words: String::new(),
             events: events.clone(),
         })

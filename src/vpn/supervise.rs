@@ -89,6 +89,12 @@ impl Supervision {
                 let reason = self.reason(&detail);
                 self.drop_out(&reason);
             }
+            // It is up, and nothing that is sent through it arrives.
+            _ if matches!(certain, Some(Cause::Compression(_))) => {
+                if let Some(cause) = certain {
+                    self.fail(&cause);
+                }
+            }
             // OpenVPN ends after the other certain causes, or tries again; both are heard.
             _ => {
                 if let Some(cause) = certain {

@@ -25,6 +25,7 @@ vpn:
   outage: 20s
 ssh:
   known_hosts: known_hosts
+  connect_timeout: 1s
 suites:
   attach:
     list: attach.ntl

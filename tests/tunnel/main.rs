@@ -5,6 +5,7 @@
 //! environment that is a failure.
 
 mod boundary;
+mod causes;
 mod machines;
 
 use std::io::Write as _;
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
         // What `cargo test` shows beside the names of the tests.
         let _ = writeln!(std::io::stderr(), "no tunnel can be tested: {why}");
     }
-    let topics: [(&str, &[Test]); 1] = [("boundary", boundary::TESTS)];
+    let topics: [(&str, &[Test]); 2] = [("boundary", boundary::TESTS), ("causes", causes::TESTS)];
     let tests = topics.iter().flat_map(|(topic, tests)| tests.iter().map(move |test| (topic, test)));
     let trials = tests.map(|(topic, &(name, test))| {
         let why = missing.clone();
