@@ -37,6 +37,9 @@ impl Row {
 /// Makes every check and prints the table. Returns the exit code.
 pub(crate) async fn check(config: &Config, global: &Global, args: &CheckArgs) -> anyhow::Result<u8> {
     let lab = Lab::new(config, global, &args.reach)?;
+    if let Some(vpn) = &lab.vpn {
+        vpn.profile.check().await?;
+    }
     vpn::sweep();
     crate::remote::sweep();
     let (events, inbox) = event::channel(lab.redactor.clone());

@@ -228,7 +228,7 @@ fn testbed(problem: &Problem) -> u8 {
 }
 
 /// Makes, checks or shows the config.
-pub(crate) fn config(global: &Global, args: &ConfigArgs) -> anyhow::Result<u8> {
+pub(crate) async fn config(global: &Global, args: &ConfigArgs) -> anyhow::Result<u8> {
     match &args.action {
         ConfigAction::Init => init(&global.config)?,
         ConfigAction::ImportFabfile { file } => {
@@ -245,7 +245,7 @@ pub(crate) fn config(global: &Global, args: &ConfigArgs) -> anyhow::Result<u8> {
             let config = Config::load(&global.config)?;
             print(&serde_yaml::to_string(&config).context("the config cannot be shown")?);
         }
-        ConfigAction::Check => check(&Config::load(&global.config)?, global)?,
+        ConfigAction::Check => check(&Config::load(&global.config)?, global).await?,
     }
     Ok(Status::Passed.code())
 }
@@ -278,7 +278,7 @@ pub(crate) fn completions(args: &CompletionsArgs) -> u8 {
 }
 
 /// Whether a config is right, and every secret is there.
-fn check(config: &Config, global: &Global) -> anyhow::Result<()> {
+async fn check(config: &Config, global: &Global) -> anyhow::Result<()> {
     let names: Vec<&String> = match &global.setup {
         Some(name) => vec![name],
         None => config.setups.keys().collect(),
@@ -288,6 +288,10 @@ fn check(config: &Config, global: &Global) -> anyhow::Result<()> {
         let global = Global { setup: Some((*name).clone()), ..global.clone() };
         let lab = Lab::new(config, &global, &Reach { no_vpn: false })
             .with_context(|| format!("the setup `{name}` cannot be used"))?;
+        // One tunnel for all setups.
+        if let Some(vpn) = lab.vpn.as_ref().filter(|_| name == &names[0]) {
+            vpn.profile.check().await?;
+        }
         if let Some(key) = &lab.ssh_key {
             drop(Access::open(&lab.ssh, Some(key), lab.outage).map_err(AccessError::hinted)?);
         }

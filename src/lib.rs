@@ -87,7 +87,7 @@ async fn carry_out(cli: Cli) -> anyhow::Result<u8> {
         Command::Lock(args) => desk::lock(&config()?, global, args).await,
         Command::Gate(args) => history::gate(&config()?, global, args).await,
         Command::History(args) => history::ask(&config()?, global, args).await,
-        Command::Config(args) => desk::config(global, args),
+        Command::Config(args) => desk::config(global, args).await,
         Command::Completions(args) => Ok(desk::completions(args)),
         Command::Man(args) => manual::man(args),
     }

@@ -128,6 +128,9 @@ impl Lab {
             _ => false,
         }))?;
         let redactor = Redactor::process();
+        if !has_tunnel {
+            learn_what_is_not_used(config, &redactor);
+        }
         let profile = secrets.remove("vpn.profile");
         let mut secret = |key| {
             let secret = secrets.remove(key);
@@ -178,6 +181,18 @@ impl Lab {
     }
 }
 
+/// Whoever goes without the tunnel may have its secrets all the same, and a host may print them.
+fn learn_what_is_not_used(config: &Config, redactor: &Redactor) {
+    for (key, of) in config.secrets().filter(|(key, _)| key.starts_with("vpn.")) {
+        // One that is not there is not missed.
+        if key == "vpn.profile" {
+            of.read_profile().iter().for_each(|profile| redactor.learn_profile(profile));
+        } else {
+            of.read().iter().for_each(|secret| redactor.learn(secret));
+        }
+    }
+}
+
 /// Reads secrets, each by its key in the config. Whoever sets them up is told at once of all that are missing.
 fn read_all<'a>(
     wanted: impl Iterator<Item = (&'static str, &'a SecretRef)>,
@@ -185,7 +200,7 @@ fn read_all<'a>(
     let mut secrets = BTreeMap::new();
     let mut missing: Vec<(&str, SecretError)> = Vec::new();
     for (key, secret) in wanted {
-        match secret.read() {
+        match if key == "vpn.profile" { secret.read_profile() } else { secret.read() } {
             Ok(secret) => drop(secrets.insert(key, secret)),
             Err(error) => missing.push((key, error)),
         }

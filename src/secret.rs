@@ -30,6 +30,10 @@ pub(crate) const MASK: &str = "***";
 /// Shorter values are not redacted: they would be found in half of all text.
 const SHORTEST: usize = 6;
 
+/// The blocks of an OpenVPN profile whose content is secret.
+const PRIVATE_BLOCKS: [&str; 8] =
+    ["key", "tls-auth", "tls-crypt", "tls-crypt-v2", "secret", "pkcs12", "auth-user-pass", "http-proxy-user-pass"];
+
 /// A value that is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Secret(String);
@@ -197,6 +201,15 @@ impl SecretRef {
 
     /// Reads the secret from its variable or file. A final line end does not belong to it when it is one line.
     pub(crate) fn read(&self) -> Result<Secret, SecretError> {
+        self.read_as(|bytes| String::from_utf8(bytes).ok())
+    }
+
+    /// Reads an OpenVPN profile. Its comments may be Latin-1, as those of older programs are.
+    pub(crate) fn read_profile(&self) -> Result<Secret, SecretError> {
+        self.read_as(|bytes| String::from_utf8(bytes).or_else(|error| with_latin1_comments(error.as_bytes())).ok())
+    }
+
+    fn read_as(&self, text_of: impl FnOnce(Vec<u8>) -> Option<String>) -> Result<Secret, SecretError> {
         let (name, raw) = match &self.source {
             Source::Env(name) => match std::env::var(name) {
                 Ok(value) if value.trim().is_empty() => return Err(SecretError::Empty(name.clone())),
@@ -216,12 +229,28 @@ impl SecretRef {
                 STANDARD.decode(packed).map_err(|_| SecretError::NotBase64(name.clone()))?
             }
         };
-        let mut text = String::from_utf8(bytes).map_err(|_| SecretError::NotText(name))?;
+        let mut text = text_of(bytes).ok_or(SecretError::NotText(name))?;
         if text.trim_end_matches(['\r', '\n']).lines().count() == 1 {
             text.truncate(text.trim_end_matches(['\r', '\n']).len());
         }
         Ok(Secret(text))
     }
+}
+
+/// Text whose comments, from a `#` or `;` where a word would begin, are Latin-1, and the rest UTF-8.
+fn with_latin1_comments(bytes: &[u8]) -> Result<String, std::str::Utf8Error> {
+    let mut text = String::new();
+    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+        let begins_comment = |at: &usize| {
+            matches!(line[*at], b'#' | b';')
+                && at.checked_sub(1).is_none_or(|before| line[before].is_ascii_whitespace())
+        };
+        let (said, comment) = line.split_at((0..line.len()).find(begins_comment).unwrap_or(line.len()));
+        text.push_str(std::str::from_utf8(said)?);
+        // Each byte of Latin-1 is the character of its number.
+        text.extend(comment.iter().map(|&byte| char::from(byte)));
+    }
+    Ok(text)
 }
 
 /// Takes known secrets out of text. Clones share what they know.
@@ -257,11 +286,21 @@ impl Redactor {
         let mut private = Vec::new();
         for line in profile.expose().lines().map(str::trim) {
             match &inside {
-                Some(end) if line == end => inside = None,
+                Some(end) if line.starts_with(end) => inside = None,
                 Some(_) => private.push(line),
                 None => {
-                    let tags = ["key", "tls-auth", "tls-crypt", "tls-crypt-v2", "secret", "pkcs12", "auth-user-pass"];
-                    inside = tags.iter().find(|tag| line == format!("<{tag}>")).map(|tag| format!("</{tag}>"));
+                    // As OpenVPN reads it: a comment or a quotation mark may stand beside the tag, and `--` before an option.
+                    let mut words = line.split([' ', '\t', '"', '\'']).filter(|word| !word.is_empty());
+                    let first = words.next().unwrap_or_default();
+                    inside =
+                        PRIVATE_BLOCKS.iter().find(|tag| first == format!("<{tag}>")).map(|tag| format!("</{tag}>"));
+                    if first.trim_start_matches("--") == "setenv" {
+                        words.next();
+                        words.next();
+                    }
+                    if line.contains("auth-token") {
+                        private.extend(words);
+                    }
                 }
             }
         }
@@ -618,6 +657,25 @@ mod tests {
     #[test]
     fn a_short_value_is_not_redacted() {
         assert_eq!(knowing(&["ng40"]).text("ng40test"), "ng40test");
+    }
+
+    #[test]
+    fn the_secrets_of_a_profile_are_learned_however_openvpn_lets_them_be_written() {
+        let redactor = Redactor::default();
+        redactor.learn_profile(&Secret::new(
+            "auth-token SESS_ID_1\nsetenv opt auth-token SESS_ID_2\n<key> # ours\nkeykeykey\n</key>\n \"<tls-auth>\"\n\
+             authauth\n</tls-auth> x\n<http-proxy-user-pass>\nproxyuser\nproxypass\n</http-proxy-user-pass>\n<ca>\npublic\n</ca>",
+        ));
+        let text = "SESS_ID_1 SESS_ID_2 keykeykey authauth proxyuser proxypass public auth-token";
+        assert_eq!(redactor.text(text), "*** *** *** *** *** *** public auth-token");
+    }
+
+    #[test]
+    fn a_profile_may_have_comments_of_latin1_and_nothing_else_of_it() {
+        let text = |bytes: &[u8]| with_latin1_comments(bytes).ok();
+        assert_eq!(text(b"# B\xfcro\nremote a ; \xe9\n").as_deref(), Some("# B\u{fc}ro\nremote a ; \u{e9}\n"));
+        assert_eq!(text(b"remote b\xfcro\n"), None);
+        assert_eq!(text(b"remote b#\xfcro\n"), None);
     }
 
     #[test]

@@ -218,6 +218,10 @@ impl Cause {
     }
 }
 
+/// A server that allows none of our TLS versions says nothing of it over UDP (2.6.14).
+const NO_COMMON_GROUND: &str =
+    "the server answers, and does not go on; do both ends allow the same TLS versions and ciphers?";
+
 /// What OpenVPN has said so far, as far as it explains a failure.
 #[derive(Debug, Default)]
 pub(super) struct Diagnosis {
@@ -227,6 +231,8 @@ pub(super) struct Diagnosis {
     first_error: Option<String>,
     /// Whether we have a user name and a password for the server.
     has_login: bool,
+    /// Whether the server has answered, and the handshake is not over.
+    has_answered: bool,
 }
 
 impl Diagnosis {
@@ -248,7 +254,7 @@ impl Diagnosis {
             }
             Message::Person(text) => return Some(Cause::OneTimeCode(text.clone())),
             Message::Error(text) => drop(self.first_error.get_or_insert_with(|| text.clone())),
-            Message::Hold | Message::Other => {}
+            Message::Token(_) | Message::Hold | Message::Other => {}
         }
         None
     }
@@ -262,8 +268,14 @@ impl Diagnosis {
                 return Some(Cause::RouteFailed(self.first_error.take().unwrap_or_else(|| detail.to_owned())));
             }
             ("AUTH_PENDING", _) => return Some(Cause::OneTimeCode("a confirmation elsewhere".to_owned())),
-            ("RECONNECTING", "server_poll") => self.suspect(Cause::Silent),
-            ("RECONNECTING", "tls-error") => self.suspect(Cause::Handshake(String::new())),
+            ("RECONNECTING", why) => {
+                match why {
+                    "server_poll" => self.suspect(Cause::Silent),
+                    "tls-error" => self.suspect(Cause::Handshake(String::new())),
+                    _ => {}
+                }
+                self.has_answered = false;
+            }
             _ => {}
         }
         self.state = Some(state.name.clone());
@@ -294,9 +306,15 @@ impl Diagnosis {
         // "Control Channel: TLSv1.3, cipher …": the server has accepted our certificate.
         if text.starts_with("Control Channel: ") {
             self.suspicion = None;
+            self.has_answered = false;
+            return None;
+        }
+        if text.starts_with("TLS: Initial packet from ") {
+            self.has_answered = true;
             return None;
         }
         let suspicion = if text.starts_with("VERIFY OK: depth=0") {
+            self.has_answered = false;
             match self.has_login {
                 true => Cause::ClientCertificate(String::new()),
                 false => Cause::LoginOrCertificate,
@@ -330,6 +348,10 @@ impl Diagnosis {
 
     /// Of two suspicions the one that tells more stays, or the first: what comes later is a consequence of it, as a rule.
     fn suspect(&mut self, cause: Cause) {
+        let cause = match cause {
+            Cause::Silent if self.has_answered => Cause::Handshake(NO_COMMON_GROUND.to_owned()),
+            cause => cause,
+        };
         let telling = |cause: &Cause| match cause {
             Cause::Silent => 1,
             Cause::Handshake(words) if words.is_empty() => 0,
@@ -355,6 +377,7 @@ impl Diagnosis {
             (None, _) if self.first_error.as_deref().is_some_and(|error| !matches!(fatal(error), Cause::Died(_))) => {
                 fatal(&self.first_error.take().unwrap_or_default())
             }
+            (None, _) if self.has_answered => Cause::Handshake(NO_COMMON_GROUND.to_owned()),
             (None, Some(state)) if matches!(state.as_str(), "WAIT" | "TCP_CONNECT") => Cause::Silent,
             (None, Some(state)) if state == "RESOLVE" => Cause::Unresolvable("no answer from the resolver".to_owned()),
             (None, state) => {
@@ -538,6 +561,11 @@ mod tests {
                 ],
                 "the two ends do not agree on compression: OPTIONS ERROR: server pushed compression settings that are not \
                  allowed and will result in a non-working connection.",
+            ),
+            (
+                &[">STATE:1,AUTH,,,,,,", ">LOG:1,,TLS: Initial packet from [AF_INET]10.250.0.1:1194, sid=a7d5501a"],
+                "the TLS handshake fails: the server answers, and does not go on; do both ends allow the same TLS versions \
+                 and ciphers?",
             ),
             (&[">STATE:1,GET_CONFIG,,,,,,"], "it was not up within 1m; the last state was `GET_CONFIG`"),
             (&[], "it was not up within 1m; the last state was `none`"),

@@ -22,6 +22,8 @@ pub(super) enum Message {
     State(State),
     /// `>PASSWORD:Need '…' …`
     Ask(Ask),
+    /// `>PASSWORD:Auth-Token:…`: what the server takes for the password from now on.
+    Token(Secret),
     /// `>PASSWORD:Verification Failed: '…' […]`
     Refused { realm: String, reason: Option<String> },
     /// `>HOLD:`: it waits to be released.
@@ -107,6 +109,9 @@ fn parse_password(text: &str) -> Message {
         let (realm, rest) = quoted(rest);
         let reason = rest.trim().strip_prefix("['").and_then(|reason| reason.strip_suffix("']"));
         return Message::Refused { realm, reason: reason.map(str::to_owned) };
+    }
+    if let Some(token) = text.strip_prefix("Auth-Token:") {
+        return Message::Token(Secret::new(token));
     }
     if let Some(rest) = text.strip_prefix("Need ") {
         let (realm, rest) = quoted(rest);
@@ -240,7 +245,7 @@ mod tests {
                 ">PASSWORD:Verification Failed: 'Auth' ['CRV1:R,E:abc:dXNlcg==:Code?']",
                 refused("Auth", Some("CRV1:R,E:abc:dXNlcg==:Code?")),
             ),
-            (">PASSWORD:Auth-Token:abc", Message::Other),
+            (">PASSWORD:Auth-Token:abc", Message::Token(Secret::new("abc"))),
         ] {
             assert_eq!(parse_line(line.as_bytes()), message, "{line}");
         }

@@ -390,6 +390,9 @@ impl Session {
 
     /// Answers what OpenVPN asks, and returns the cause when the message says that it will not work.
     async fn take(&mut self, message: &Message) -> Result<Option<Cause>, Cause> {
+        if let Message::Token(token) = message {
+            self.events.redactor().learn(token);
+        }
         let certain = self.diagnosis.hear(message);
         if certain.is_none()
             && let Some(management) = &mut self.management

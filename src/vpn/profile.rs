@@ -39,6 +39,8 @@ pub(crate) struct Credentials {
 /// A profile that can be run.
 #[derive(Debug, Clone)]
 pub(crate) struct Prepared {
+    /// Where the profile comes from, for messages.
+    source: String,
     /// What OpenVPN reads. Its lines have the numbers that they have in the user's profile.
     pub(super) text: Secret,
     pub(super) credentials: Credentials,
@@ -100,7 +102,37 @@ impl std::error::Error for ProfileError {}
 /// Makes the profile ours. `source` is where it comes from, for messages.
 pub(crate) fn prepare(profile: &Secret, source: &str, credentials: Credentials) -> Result<Prepared, ProfileError> {
     let mut reader = Reader::new(credentials);
-    reader.read(profile.expose()).map_err(|(at, problem)| ProfileError { source: source.to_owned(), at, problem })
+    let prepared = reader.read(profile.expose());
+    let refused = |(at, problem)| ProfileError { source: source.to_owned(), at, problem };
+    prepared.map(|prepared| Prepared { source: source.to_owned(), ..prepared }).map_err(refused)
+}
+
+impl Prepared {
+    /// Asks the OpenVPN of this machine whether it accepts the profile. Connects to nobody.
+    pub(crate) async fn check(&self) -> Result<(), ProfileError> {
+        match super::openvpn::refusal_of(self).await {
+            None => Ok(()),
+            Some(refusal) => Err(self.refused_by_openvpn(&refusal)),
+        }
+    }
+
+    /// `Unrecognized option or missing or extra parameter(s) in stdin:4: foobar (2.6.14)`: the lines of what is run have the numbers
+    /// of those in the profile.
+    fn refused_by_openvpn(&self, refusal: &str) -> ProfileError {
+        let place = refusal.split_once(" in stdin:").and_then(|(what, rest)| {
+            let (line, rest) = rest.split_once(": ")?;
+            Some((line.parse().ok()?, format!("{what}: {rest}")))
+        });
+        let (at, refusal) = match place {
+            Some((line, refusal)) => (Some((line, 1)), refusal),
+            None => (None, refusal.replace("[CMD-LINE]:1", "the command line of teravm-ci")),
+        };
+        ProfileError {
+            source: self.source.clone(),
+            at,
+            problem: format!("the OpenVPN of this machine does not accept it: {refusal}"),
+        }
+    }
 }
 
 type Refusal = (Option<(usize, usize)>, String);
@@ -262,6 +294,7 @@ impl Reader {
             .iter()
             .map(|remote| if remote.ends_with(':') { format!("{remote}{port}") } else { remote.clone() });
         Ok(Prepared {
+            source: String::new(),
             text: Secret::new(std::mem::take(&mut self.text)),
             remotes: remotes.collect(),
             credentials: std::mem::take(&mut self.credentials),
@@ -808,6 +841,45 @@ mod tests {
         assert_eq!(prepared.text.expose(), "remote a\n\n\n\n\nnobind\n");
         assert_eq!(prepared.credentials.username, Some(Secret::new("ci")));
         assert_eq!(prepared.credentials.password, Some(Secret::new("hunter2")));
+    }
+
+    #[test]
+    fn what_openvpn_itself_refuses_is_told_with_its_place_in_the_profile() {
+        let profile = prepared("remote a");
+        for (refusal, told) in [
+            (
+                "Unrecognized option or missing or extra parameter(s) in stdin:4: foobar (2.6.14)",
+                "$VPN_PROFILE:4:1: the OpenVPN of this machine does not accept it: Unrecognized option or missing or extra \
+                 parameter(s): foobar (2.6.14)",
+            ),
+            (
+                "You must define CA file (--ca) or CA path (--capath)",
+                "$VPN_PROFILE: the OpenVPN of this machine does not accept it: You must define CA file (--ca) or CA path \
+                 (--capath)",
+            ),
+        ] {
+            assert_eq!(profile.refused_by_openvpn(refusal).to_string(), told);
+        }
+    }
+
+    #[test]
+    fn a_login_may_be_asked_for_before_the_block_that_has_it() {
+        let block = "<auth-user-pass>\nci\nhunter2\n</auth-user-pass>";
+        let profile = Secret::new(format!("auth-user-pass\nremote a\n{block}"));
+        let prepared = prepare(&profile, "p", Credentials::default()).expect("a good profile");
+        assert_eq!(prepared.credentials.username, Some(Secret::new("ci")));
+        assert_eq!(prepared.note(), None);
+    }
+
+    #[test]
+    fn a_login_for_a_proxy_is_inline_or_refused() {
+        let block = "http-proxy p 3128\n<http-proxy-user-pass>\nci\nhunter2\n</http-proxy-user-pass>";
+        assert_eq!(run(block), block);
+        for line in ["socks-proxy h 1080 auto", "socks-proxy h 1080 none", "http-proxy h 3128 login.txt"] {
+            let error = refusal(&format!("remote a\n{line}"));
+            assert!(error.contains("names a file with a login"), "{line}: {error}");
+        }
+        assert_eq!(run("socks-proxy h 1080"), "socks-proxy h 1080");
     }
 
     #[test]

@@ -61,6 +61,7 @@ fn a_config_that_is_right_is_said_to_be_right() {
           setups: `lab`
           suites: `attach`, `handover`
         --- called
+        openvpn --ping
         ssh-keygen -y
         ");
     assert_snapshot!(Desk::with_config(BARE_LAB).run("config check"), @"
@@ -309,6 +310,7 @@ fn the_config_of_the_tiplab_is_right_and_takes_every_secret_from_the_environment
           setups: `setup_1`, `setup_2`
           suites: `s6a`, `gxgy`
         --- called
+        openvpn --ping
         ssh-keygen -y
         ssh-keygen -y
         ");

@@ -547,6 +547,7 @@ fn a_key_that_ssh_cannot_read_is_refused() {
         error: `ssh.key` is not a private key that we can use: it is broken, cut off, or no private key
           try: write the key as `ssh-keygen` made it, whole and without a passphrase
         --- called
+        openvpn --ping
         ssh-keygen -y
         ");
 }

@@ -260,6 +260,7 @@ fn every_command_that_needs_the_tunnel_says_why_there_is_none() {
 
         5 checks, 1 failed: a night would not run.
         --- called
+        openvpn --ping
         ssh-keygen -y
         openvpn --version
         ip -json
