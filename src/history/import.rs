@@ -289,7 +289,8 @@ struct StatedOutcome {
     came_to: CameTo,
 }
 
-fn run_json(bytes: &[u8]) -> anyhow::Result<Entry> {
+/// Reads a `run.json`, and judges it again by what it records.
+pub(super) fn run_json(bytes: &[u8]) -> anyhow::Result<Entry> {
     let stated: Stated = serde_json::from_slice(bytes).context("it is not what `teravm-ci` writes as `run.json`")?;
     if stated.format > FORMAT {
         return Err(anyhow!("it has the format {}, and this program knows {FORMAT}", stated.format))

@@ -71,28 +71,32 @@ impl Store {
             rows.iter().map(Line::read).collect::<sqlx::Result<Vec<_>>>().map_err(|error| self.unread(error))?;
         nights.reverse();
         let places: HashMap<String, usize> = nights.iter().map(|night| night.run.clone()).zip(0..).collect();
-        let place = |row: &AnyRow| -> sqlx::Result<usize> { Ok(places[&row.try_get::<String, _>(0)?]) };
+        // A run that was kept since they were listed has no place among them.
+        let place =
+            |row: &AnyRow| -> sqlx::Result<Option<usize>> { Ok(places.get(&row.try_get::<String, _>(0)?).copied()) };
 
         let sql = format!("SELECT run, suite, status, took FROM night_suite WHERE run IN (SELECT run {chosen})");
         let rows = self.of_setup(sql, setup, limit).await?;
-        let suite = |row: &AnyRow| -> sqlx::Result<SuiteOutcome> {
-            Ok(SuiteOutcome {
-                night: place(row)?,
+        let suite = |row: &AnyRow| -> sqlx::Result<Option<SuiteOutcome>> {
+            let Some(night) = place(row)? else { return Ok(None) };
+            Ok(Some(SuiteOutcome {
+                night,
                 suite: row.try_get(1)?,
                 status: super::rows::status(row)?,
                 took: row.try_get::<Option<i64>, _>(3)?.map(took),
-            })
+            }))
         };
-        let suites = rows.iter().map(suite).collect::<sqlx::Result<Vec<_>>>().map_err(|error| self.unread(error))?;
+        let suites = rows.iter().filter_map(|row| suite(row).transpose());
+        let suites = suites.collect::<sqlx::Result<Vec<_>>>().map_err(|error| self.unread(error))?;
 
         let sql = format!(
             "SELECT run, suite, name, came_to, took, judged FROM night_case WHERE came_to IS NOT NULL AND run IN (SELECT run {chosen})"
         );
         let rows = self.of_setup(sql, setup, limit).await?;
         let case = |row: &AnyRow| -> sqlx::Result<Option<Outcome>> {
-            let Some(came_to) = came_to(row.try_get(3)?)? else { return Ok(None) };
+            let (Some(night), Some(came_to)) = (place(row)?, came_to(row.try_get(3)?)?) else { return Ok(None) };
             Ok(Some(Outcome {
-                night: place(row)?,
+                night,
                 suite: row.try_get(1)?,
                 case: row.try_get(2)?,
                 came_to,

@@ -274,7 +274,11 @@ pub(super) fn came_to(word: Option<String>) -> sqlx::Result<Option<CameTo>> {
 }
 
 fn counts(row: &AnyRow) -> sqlx::Result<Counts> {
-    let count = |column| -> sqlx::Result<usize> { Ok(usize::try_from(row.try_get::<i64, _>(column)?).unwrap_or(0)) };
+    // Five of them are added up.
+    const MOST: i64 = u32::MAX as i64;
+    let count = |column| -> sqlx::Result<usize> {
+        Ok(usize::try_from(row.try_get::<i64, _>(column)?.clamp(0, MOST)).unwrap_or(0))
+    };
     Ok(Counts {
         passed: count("passed")?,
         failed: count("failed")?,
@@ -309,6 +313,9 @@ pub(super) fn millis(time: OffsetDateTime) -> i64 {
     i64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
 }
 
+/// A time that is kept. One that no run can have had, because something else wrote it, is as good as none: 1970.
 pub(super) fn time_of(millis: i64) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000);
+    // RFC 3339 has years of four digits.
+    time.ok().filter(|time| (1970..=9999).contains(&time.year())).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

@@ -166,9 +166,10 @@ fn section(page: &mut String, heading: &[&str], rows: &[Vec<String>]) {
     }
 }
 
-/// Columns as wide as what stands in them.
+/// Columns as wide as what stands in them, each cell on one line: a table with a text of any length is still one.
 fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
-    let shown = rows.iter().map(|row| row.iter().map(|cell| text::visible(cell)).collect::<Vec<_>>());
+    let cell = |cell: &String| text::one_line(cell, text::LONGEST_LINE);
+    let shown = rows.iter().map(|row| row.iter().map(cell).collect::<Vec<_>>());
     let heading: Vec<String> = heading.iter().map(|&word| word.to_owned()).collect();
     let rows: Vec<Vec<String>> = std::iter::once(heading).chain(shown).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);

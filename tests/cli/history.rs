@@ -527,3 +527,36 @@ fn what_cannot_be_a_release_or_a_time_is_refused_by_an_import() {
         ");
     assert_eq!(desk.run("history import old.xml --started 2026-11-01T00:00:00Z").code, "0");
 }
+
+/// A history that somebody else has filled costs no run: it is asked, or said not to be readable, and the run is kept.
+#[test]
+fn a_run_goes_on_beside_a_history_that_somebody_else_has_filled() {
+    let poisons = [
+        ("UPDATE night SET started = -99999999999999, release = char(27) || '[2J'", "0"),
+        ("UPDATE night SET started = 9223372036854775807, url = char(27) || ']0;owned' || char(7)", "0"),
+        ("UPDATE night SET passed = 9223372036854775807, failed = 1, run = printf('%.70000c', 'x')", "0"),
+        ("UPDATE night SET status = 'fine'", "2"),
+    ];
+    for (sql, listed) in poisons {
+        let desk = after_a_night();
+        let change =
+            format!("import sqlite3, sys; base = sqlite3.connect(sys.argv[1]); base.execute(\"{sql}\"); base.commit()");
+        let database = desk.path("config/history.sqlite");
+        let python = std::process::Command::new("python3").args(["-c", &change]).arg(&database).status();
+        assert!(python.expect("python3 is there").success(), "{sql}");
+        for (words, expected) in [
+            ("history list", listed),
+            ("history list --format json", listed),
+            ("history show", listed),
+            ("history page --out site", "0"),
+            ("gate latest", "6"),
+            ("test -q", "3"),
+            ("history list", listed),
+        ] {
+            let ended = desk.run(words);
+            assert_eq!(ended.code, expected, "{sql}: {words}: {ended}");
+            let harmful = |char: char| char.is_control() && char != '\n';
+            assert!(!ended.stdout.contains(harmful) && !ended.stderr.contains(harmful), "{sql}: {words}: {ended}");
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 mod gate;
 mod older;
+mod poisoned;
 mod postgres;
 mod story;
 #[expect(dead_code, reason = "no program of ours is run here")]
