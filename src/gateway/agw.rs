@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BACKUP, Found, Ground, Health, NEXT, Target, Trouble, Unit, blamed};
+use super::foreign_messages::{APT as MESSAGES, SYSTEM, Seen, class_of, packages_of_install, seen_in};
+use super::host_state::{self, Fact, Kind, lacks_of_room, parse_facts};
+use super::{BACKUP, Found, Ground, Health, NEXT, Target, Trouble, Unit};
 use crate::cause;
 use crate::config::{self, Conffiles};
 use crate::event::{Class, Problem, Step};
@@ -158,10 +160,48 @@ impl Agw {
         !target.is_forced && self.is_target(found, found, target).is_ok()
     }
 
+    /// What of the host would make any upgrade fail.
+    async fn obstacles(&self, step: Step) -> Result<Vec<Fact>, Problem> {
+        let text = self.ground.ask_root(step, "read the state of its packages", &self.state_script()).await?;
+        Ok(parse_facts(&text))
+    }
+
+    fn state_script(&self) -> String {
+        let packages = self.packages().map(quote).join(" ");
+        format!("set -- {packages}\n{}", host_state::BEFORE)
+    }
+
+    /// Refuses a host on which the upgrade would fail, whatever the release. A held package is in the way only where it is to change.
+    fn has_no_obstacle(&self, facts: Vec<Fact>, target: &Target, found: &AgwFound) -> Result<(), Problem> {
+        let is_changed = |name: &str| {
+            self.wanted(target)
+                .iter()
+                .any(|(wanted, version)| wanted == name && found.packages.get(name) != Some(version))
+        };
+        let in_the_way = facts.into_iter().filter(|fact| fact.kind != Kind::Held || is_changed(&fact.text));
+        self.refuse(&in_the_way.collect::<Vec<_>>())
+    }
+
+    fn refuse(&self, facts: &[Fact]) -> Result<(), Problem> {
+        let Some(first) = facts.first() else { return Ok(()) };
+        let causes: Vec<String> = facts.iter().map(Fact::cause).collect();
+        let hint = format!("{}; nothing was touched", first.hint());
+        Err(Trouble::NotUpgradable.on(&self.ground.name).because(causes.join("\n")).hint(hint))
+    }
+
+    /// Whose fault it is that apt or dpkg failed, by what they said.
+    pub(super) fn class_of(&self, said: &str) -> Class {
+        let brought = packages_of_install(said);
+        let own = |name: &str| self.packages().contains(&name) || brought.contains(&name);
+        class_of(&seen_in(said, &[SYSTEM, MESSAGES]), &own)
+    }
+
     /// Downloads the packages and secures the way back. Touches no service.
     pub(super) async fn secure(&self, target: &Target, found: &AgwFound) -> Result<(), Problem> {
         let step = Step::Prepare;
         self.ground.room(step, FOLDER).await?;
+        self.ground.room(step, "/var/lib").await?;
+        self.has_no_obstacle(self.obstacles(step).await?, target, found)?;
         for package in self.packages() {
             if found.broken.contains(package) {
                 self.ground.warn(step, format!("`{package}` is not properly installed: there is no way back for it"));
@@ -169,20 +209,29 @@ impl Agw {
                 self.ground.warn(step, format!("`{package}` is not installed"));
             }
         }
-        let [simulate, download, way_back] = self.prepare_scripts(target, found);
+        let [simulate, download, room, way_back] = self.prepare_scripts(target, found);
         let (release, gateway) = (target.release.version(), &self.ground.name);
-        let class = |said: &str| if is_about_the_release(said) { Class::Upgrade } else { Class::Testbed };
-        let impossible =
-            |said: String| Trouble::Uninstallable { release, class: class(&said) }.on(gateway).because(said);
-        let not_fetched = |said: String| Trouble::Unfetched { release, class: class(&said) }.on(gateway).because(said);
-        self.ground.must_root(step, &simulate, self.config.prepare_timeout, impossible).await?;
-        self.ground.must_root(step, &download, self.config.prepare_timeout, not_fetched).await?;
+        let told = |problem: Problem, said: &str| match hint_for(&seen_in(said, &[SYSTEM, MESSAGES])) {
+            Some(hint) => problem.hint(format!("{hint}; nothing was touched")),
+            None => problem,
+        };
+        let impossible = |said: &str, why: String| {
+            told(Trouble::Uninstallable { release, class: self.class_of(said) }.on(gateway).because(why), said)
+        };
+        let not_fetched = |said: &str, why: String| {
+            told(Trouble::Unfetched { release, class: self.class_of(said) }.on(gateway).because(why), said)
+        };
+        self.ground.must_root_judged(step, &simulate, self.config.prepare_timeout, impossible).await?;
+        self.ground.must_root_judged(step, &download, self.config.prepare_timeout, not_fetched).await?;
         let no_way_back = |said: String| Trouble::NoWayBack.on(gateway).because(said);
+        let room = self.ground.must_root(step, &room, self.config.prepare_timeout, no_way_back).await?;
+        self.refuse(&lacks_of_room(&room.text()))?;
         self.ground.must_root(step, &way_back, self.config.prepare_timeout, no_way_back).await.map(drop)
     }
 
-    /// What `prepare` does on the host: asks apt what it would do, downloads it, then secures the way back from it.
-    fn prepare_scripts(&self, target: &Target, found: &AgwFound) -> [String; 3] {
+    /// What `prepare` does on the host: asks apt what it would do, downloads it, looks for the room that it needs, then secures the
+    /// way back from it.
+    fn prepare_scripts(&self, target: &Target, found: &AgwFound) -> [String; 4] {
         let install = self.install(target);
         let simulate = format!(
             "{ENVIRONMENT}set -eu\numask 077\nrm -rf {BACKUP} {NEXT}\nmkdir -p {BACKUP}/packages\n\
@@ -190,7 +239,9 @@ impl Agw {
              grep '^Inst ' {BACKUP}/simulated || true"
         );
         let download = format!("{ENVIRONMENT}{APT} --download-only {install} 2>&1");
-        [simulate, download, self.way_back_script(found)]
+        let room =
+            format!("set -eu\ncd {BACKUP}/packages\n{}", include_str!("room_for_packages.sh").replace("CACHE", FOLDER));
+        [simulate, download, room, self.way_back_script(found)]
     }
 
     /// Keeps the packages that the switch replaces (from apt's cache, from the repository, or made from what is installed), their
@@ -290,6 +341,11 @@ impl Agw {
             }
         }
         now.health.has(before.health.running().map(str::to_owned))
+    }
+
+    /// What says whether the packages and their files are as they were before the switch.
+    pub(super) fn as_before_script() -> String {
+        include_str!("as_before.sh").replace("BACKUP", BACKUP)
     }
 
     /// What the failing units wrote last, for the report.
@@ -428,28 +484,25 @@ pub(super) fn apt_failures(said: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Whether apt's complaint is about the release itself and not about the surroundings.
-fn is_about_the_release(said: &str) -> bool {
-    [
-        "unmet dependencies",
-        "held broken packages",
-        "was not found",
-        "has no installation candidate",
-        "Unable to locate package",
-        "Packages need to be removed but remove is disabled",
-    ]
-    .iter()
-    .any(|sign| said.contains(sign))
+/// What to try where apt or dpkg said something that is about the host.
+fn hint_for(seen: &[Seen]) -> Option<&'static str> {
+    use super::foreign_messages::Meaning;
+    seen.iter().find_map(|seen| match seen.meaning {
+        Meaning::Held => {
+            Some("`apt-mark showhold` on the host lists the held packages, `apt-mark unhold` releases them")
+        }
+        Meaning::Interrupted => Some("run `dpkg --configure -a` on the host"),
+        Meaning::BrokenBefore => Some("run `apt-get --fix-broken install` on the host"),
+        Meaning::Locked => Some("another program has the lock of apt or dpkg; wait until it has ended, or stop it"),
+        Meaning::DiskFull => Some("free some space on the host"),
+        Meaning::ReadOnly | Meaning::DiskError => Some("look for disk errors in the host's kernel log"),
+        _ => None,
+    })
 }
 
 pub(super) fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
-}
-
-/// Why the switch failed: dpkg's lock and a full disk are the surroundings, all else is the release.
-pub(super) fn activation_class(said: &str) -> Class {
-    blamed(said, &["Could not get lock", "No space left on device", "is locked by another process", "Failed to fetch"])
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::host_state::{self, Fact, parse_facts};
 use super::{GUARD, JOB_GRACE, LEAST_ROOM_MB, MINUTE, RUN, STATE, TURN, Trouble};
 use crate::cause::known_and_said;
 use crate::event::{Class, EventKind, Events, Problem, Step};
@@ -239,6 +240,17 @@ impl Ground {
         deadline: Duration,
         problem: impl FnOnce(String) -> Problem,
     ) -> Result<Output, Problem> {
+        self.must_root_judged(step, script, deadline, |_, why| problem(why)).await
+    }
+
+    /// The same, where the problem depends on all that the script said, and not only on its last lines.
+    pub(super) async fn must_root_judged(
+        &self,
+        step: Step,
+        script: &str,
+        deadline: Duration,
+        problem: impl FnOnce(&str, String) -> Problem,
+    ) -> Result<Output, Problem> {
         self.commanded(step, script);
         if self.is_only_looked_at() {
             return Ok(Output::default());
@@ -247,7 +259,8 @@ impl Ground {
         if output.status == 0 {
             return Ok(output);
         }
-        Err(problem(known_and_said(&format!("exit status {}", output.status), &all_said(&output), 8)))
+        let said = all_said(&output);
+        Err(problem(&said, known_and_said(&format!("exit status {}", output.status), &said, 8)))
     }
 
     /// Runs a script as a job of the host's own, and waits for its end through dropped connections.
@@ -292,6 +305,16 @@ impl Ground {
             JobEnd::Rebooted => "the host rebooted meanwhile".to_owned(),
         };
         Err(Trouble::Failed { step, class }.on(&self.name).because(known_and_said(&how, &said, 8)))
+    }
+
+    /// Says what of the host explains that a step failed, by the state in which it is now. Says nothing where it does not answer.
+    pub(super) async fn explanations(&self, step: Step, within: Duration) -> Vec<Fact> {
+        let script = format!("since={}\n{}", within.as_secs(), host_state::AFTER);
+        self.commanded(step, &script);
+        match self.host.command(&script).sudo().deadline(MINUTE).run().await {
+            Ok(output) => parse_facts(&output.text()),
+            Err(_) => Vec::new(),
+        }
     }
 
     /// Waits until a job that was started before, if it is still at work, has ended.

@@ -4,10 +4,12 @@
 
 mod agw;
 mod feg;
+mod foreign_messages;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod ground;
 mod health;
+mod host_state;
 mod registry;
 mod settling;
 mod trouble;
@@ -54,6 +56,8 @@ const RUN: &str = "/var/lib/teravm-ci/run";
 const TURN: &str = "/var/lib/teravm-ci/turn";
 /// Locked by the command that changes something.
 const GUARD: &str = "/var/lib/teravm-ci/guard";
+/// Which run could not bring the gateway back, and why: two lines.
+const NOT_RESTORED: &str = "/var/lib/teravm-ci/not_restored";
 
 /// The release that the gateways shall run.
 #[derive(Debug, Clone)]
@@ -112,6 +116,8 @@ struct Intent {
 pub(crate) struct Left {
     /// Of the switch that it has not closed here.
     intent: Option<Intent>,
+    /// Why that run could not bring it back, where it has tried to.
+    not_restored: Option<String>,
     /// The run whose switch was the last that was closed here with its release kept.
     kept: String,
     found: Found,
@@ -324,14 +330,30 @@ impl Gateway {
         ground
             .must_root(Step::Activate, &record, MINUTE, |said| Trouble::NoIntent.on(&ground.name).because(said))
             .await?;
-        ground
+        let switched = ground
             .job(Step::Activate, &format!("{run}-activate"), &script, deadline, |end, said| match self {
                 // What came to the host from outside is not the release's fault.
                 _ if matches!(end, JobEnd::Rebooted | JobEnd::Vanished | JobEnd::Stopped) => Class::Testbed,
-                Gateway::Agw(_) => agw::activation_class(said),
+                Gateway::Agw(agw) => agw.class_of(said),
                 Gateway::Feg(_) => feg::activation_class(said),
             })
-            .await
+            .await;
+        match switched {
+            Err(problem) => Err(self.explained(Step::Activate, problem).await),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// The problem with what the state of the host explains of it: then it is not the release's fault.
+    async fn explained(&self, step: Step, mut problem: Problem) -> Problem {
+        if let Some(fact) = self.ground().explanations(step, self.activate_timeout()).await.first() {
+            if problem.class == Class::Upgrade {
+                problem.class = Class::Testbed;
+            }
+            problem.causes.insert(0, fact.cause().into());
+            return problem.hint(fact.hint());
+        }
+        problem
     }
 
     /// Asks until everything is as it shall be and nothing has started anew for `verify.stable`, or the deadline has passed.
@@ -438,21 +460,78 @@ impl Gateway {
         let done = async {
             // A switch that we have lost sight of may still be at work.
             ground.outlive_job(step, &format!("{run}-activate"), deadline).await?;
-            ground.job(step, &format!("{run}-restore"), &script, deadline, |_, _| Class::Mixed).await?;
-            let fine = |now: &Found| match (self, now, before) {
-                (Gateway::Agw(agw), Found::Agw(now), Found::Agw(before)) => agw.is_as_before(now, before),
-                (Gateway::Feg(_), Found::Feg(now), Found::Feg(before)) => Feg::is_as_before(now, before),
-                _ => Err("it is of another kind".to_owned()),
-            };
-            // What the release brought and has left behind is not held against the way back.
-            let watched = Watched::Only(before.health().running().map(str::to_owned).collect());
-            let settling = Settling::new(verify.clone(), &fine, watched);
-            let settled = self.settle(step, settling, None).await;
-            settled.map_err(|why| why.unless(|why| Problem::testbed("it is not as it was").because(why)))
+            if self.difference(step, before, verify).await.is_none() {
+                ground.note(step, "everything is as it was before the switch: nothing is installed anew");
+                return Ok(());
+            }
+            if let Err(problem) =
+                ground.job(step, &format!("{run}-restore"), &script, deadline, |_, _| Class::Mixed).await
+            {
+                // What breaks one direction often breaks both, and apt and dpkg undo by themselves what they could not finish.
+                let Some(difference) = self.difference(step, before, verify).await else {
+                    ground.warn(step, format!("{}; everything is as it was all the same", problem.line()));
+                    return Ok(());
+                };
+                return Err(self.explained(step, problem).await.because(difference));
+            }
+            self.settled_as_before(step, before, verify)
+                .await
+                .map_err(|unsettled| unsettled.unless(|why| Problem::testbed("it is not as it was").because(why)))
         };
         let Err(problem) = done.await else { return Ok(()) };
         self.resume(step).await;
-        Err(self.not_brought_back(problem))
+        let problem = self.not_brought_back(problem);
+        // The next run tells it.
+        let record = format!("umask 077\nprintf '%s\\n' {} {} > {NOT_RESTORED}", quote(run), quote(&problem.line()));
+        if let Err(error) = ground.change(step, &record, MINUTE).await {
+            ground.warn(step, format!("could not record on the host that it was not restored: {}", error.line()));
+        }
+        Err(problem)
+    }
+
+    /// Asks until the gateway is what it was before, and stays so.
+    async fn settled_as_before(&self, step: Step, before: &Found, verify: &Verify) -> Result<(), Unsettled> {
+        let fine = |now: &Found| self.is_as_before(now, before);
+        // What the release brought and has left behind is not held against the way back.
+        let watched = Watched::Only(before.health().running().map(str::to_owned).collect());
+        self.settle(step, Settling::new(verify.clone(), &fine, watched), None).await
+    }
+
+    fn is_as_before(&self, now: &Found, before: &Found) -> Result<(), String> {
+        match (self, now, before) {
+            (Gateway::Agw(agw), Found::Agw(now), Found::Agw(before)) => agw.is_as_before(now, before),
+            (Gateway::Feg(_), Found::Feg(now), Found::Feg(before)) => Feg::is_as_before(now, before),
+            _ => Err("it is of another kind".to_owned()),
+        }
+    }
+
+    /// In what the gateway differs from what it was before the switch; none where it is the same, files included, and stays up.
+    async fn difference(&self, step: Step, before: &Found, verify: &Verify) -> Option<String> {
+        let script = match (self, before) {
+            (Gateway::Agw(_), _) => Agw::as_before_script(),
+            (Gateway::Feg(feg), Found::Feg(before)) => feg.as_before_script(before),
+            (Gateway::Feg(_), Found::Agw(_)) => return Some("it is of another kind".to_owned()),
+        };
+        let differences = match self.ground().run_root(step, &script, FIVE_MINUTES).await {
+            Ok(output) => all_said(&output),
+            Err(problem) => problem.line(),
+        };
+        if !differences.trim().is_empty() {
+            return Some(agw::last_lines(&differences, 8));
+        }
+        // What is down now is not waited for: the restore starts it.
+        let difference = match self.found(step).await {
+            Ok(now) => self.is_as_before(&now, before).err(),
+            Err(problem) => Some(problem.line()),
+        };
+        if difference.is_some() {
+            return difference;
+        }
+        match self.settled_as_before(step, before, verify).await {
+            Ok(()) => None,
+            Err(Unsettled::Why { why, .. }) => Some(why),
+            Err(Unsettled::Problem(problem)) => Some(problem.line()),
+        }
     }
 
     fn not_brought_back(&self, problem: Problem) -> Problem {
@@ -475,7 +554,7 @@ impl Gateway {
         if let Gateway::Feg(feg) = self {
             script.push_str(&feg.finish_script());
         }
-        script.push_str(&format!("rm -f {INTENT} {INTENT}.new\nrm -rf {NEXT} {STATE}/jobs\nsync\n"));
+        script.push_str(&format!("rm -f {INTENT} {INTENT}.new {NOT_RESTORED}\nrm -rf {NEXT} {STATE}/jobs\nsync\n"));
         let ground = self.ground();
         if ground.is_only_looked_at() {
             ground.note(step, "once that is well:");
@@ -529,18 +608,22 @@ impl Gateway {
     /// Makes the gateway its run's, and reads what an earlier run has left here and what it runs.
     pub(crate) async fn take_over(&self) -> Result<Left, Problem> {
         let ground = self.ground();
-        let questions =
-            format!("cat {INTENT} 2>/dev/null\necho ---\ncat {KEPT} 2>/dev/null\necho ---\n{}", self.found_script());
+        let questions = format!(
+            "cat {INTENT} 2>/dev/null\necho ---\ncat {KEPT} 2>/dev/null\necho ---\ncat {NOT_RESTORED} 2>/dev/null\necho ---\n{}",
+            self.found_script()
+        );
         let output = ground.claim(Step::Recover, &questions).await?;
         let said = output.text();
-        let mut parts = said.splitn(3, "---\n");
-        let (Some(intent), Some(kept), Some(found)) = (parts.next(), parts.next(), parts.next()) else {
+        let mut parts = said.splitn(4, "---\n");
+        let (Some(intent), Some(kept), Some(not_restored), Some(found)) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
             return Err(ground.answer("write down whose it is", &output).err().unwrap_or_else(|| {
                 let why = cause::said(&all_said(&output), 5);
                 Trouble::Unanswered { what: "write down whose it is" }.on(self.name()).because(why)
             }));
         };
-        let intent = match intent.trim() {
+        let intent: Option<Intent> = match intent.trim() {
             "" => {
                 ground.answer("read what the gateway runs", &output)?;
                 None
@@ -550,7 +633,11 @@ impl Gateway {
                     .map_err(|error| Trouble::IntentUnreadable.on(self.name()).because_of(&error))?,
             ),
         };
-        Ok(Left { intent, kept: kept.trim().to_owned(), found: self.parse_found(found) })
+        let not_restored = not_restored.split_once('\n').and_then(|(run, why)| {
+            let is_of_it = intent.as_ref().is_some_and(|intent| intent.run == run);
+            is_of_it.then(|| why.trim().to_owned())
+        });
+        Ok(Left { intent, not_restored, kept: kept.trim().to_owned(), found: self.parse_found(found) })
     }
 
     /// Ends the switch that an earlier run has left here: closes it where its release `is_kept`, and else goes back to what ran
@@ -564,7 +651,7 @@ impl Gateway {
     ) -> Result<(Recovered, Found), Problem> {
         let Some(intent) = left.intent else { return Ok((Recovered::Nothing, left.found)) };
         let ground = self.ground();
-        ground.warn(Step::Recover, format!("run {} died while it switched this gateway to {}", intent.run, intent.to));
+        ground.warn(Step::Recover, how_it_was_left(&intent, left.not_restored.as_deref()));
         let recovered = match is_kept {
             None => return Err(Trouble::Undecided.on(self.name())),
             Some(true) => {
@@ -715,7 +802,17 @@ const LEAST_ROOM_MB: u64 = 200;
 /// What a host may take beyond a job's deadline to end it: it asks, waits half a minute, and kills.
 const JOB_GRACE: Duration = Duration::from_secs(120);
 
+/// How an earlier run left a gateway.
+fn how_it_was_left(intent: &Intent, not_restored: Option<&str>) -> String {
+    let Intent { run, to, .. } = intent;
+    match not_restored {
+        Some(why) => format!("run {run} ended with this gateway not restored after its switch to {to}: {why}"),
+        None => format!("run {run} ended, or was ended, while it switched this gateway to {to}"),
+    }
+}
+
 const MINUTE: Duration = Duration::from_secs(60);
+const FIVE_MINUTES: Duration = Duration::from_secs(300);
 /// An answer that takes longer than this has waited for a lost connection.
 const SLOW: Duration = Duration::from_secs(15);
 /// How often a gateway is asked while it settles.
@@ -735,9 +832,22 @@ mod tests {
     #[test]
     fn a_full_disk_is_the_surroundings_however_it_is_written() {
         for said in ["tar: No space left on device", "write /var/lib/docker: no space left on device"] {
-            assert_eq!(agw::activation_class(said), Class::Testbed);
             assert_eq!(feg::activation_class(said), Class::Testbed);
         }
-        assert_eq!(agw::activation_class("postinst returned 1"), Class::Upgrade);
+    }
+
+    #[test]
+    fn what_is_told_of_an_earlier_run_is_what_is_known_of_it() {
+        let found = Agw::parse_found("").into();
+        let intent = Intent { run: "r1".to_owned(), to: "1.9.1-1668500000-5d2e8f90".to_owned(), found };
+        assert_eq!(
+            how_it_was_left(&intent, None),
+            "run r1 ended, or was ended, while it switched this gateway to 1.9.1-1668500000-5d2e8f90"
+        );
+        assert_eq!(
+            how_it_was_left(&intent, Some("`agw` could not be brought back: the disk is full")),
+            "run r1 ended with this gateway not restored after its switch to 1.9.1-1668500000-5d2e8f90: `agw` could not be \
+             brought back: the disk is full"
+        );
     }
 }

@@ -11,6 +11,8 @@ pub(crate) enum Trouble<'a> {
         what: &'a str,
     },
     NoRoom,
+    /// Whatever the release: something of the host is in the way.
+    NotUpgradable,
     OfAnotherRun,
     /// What a step runs as a job of the host's own.
     Failed {
@@ -83,6 +85,7 @@ impl Trouble<'_> {
             | Trouble::OfAnotherKind => Class::Mixed,
             Trouble::Unanswered { .. }
             | Trouble::NoRoom
+            | Trouble::NotUpgradable
             | Trouble::OfAnotherRun
             | Trouble::JobGoesOn { .. }
             | Trouble::AptUnasked
@@ -101,6 +104,7 @@ impl Trouble<'_> {
         match self {
             Trouble::Unanswered { what } => format!("could not {what} on `{gateway}`"),
             Trouble::NoRoom => format!("there is no room for an upgrade on `{gateway}`"),
+            Trouble::NotUpgradable => format!("`{gateway}` is not in a state to be upgraded"),
             Trouble::OfAnotherRun => format!("`{gateway}` does not take our command"),
             Trouble::Failed { step, .. } => format!("{step} failed on `{gateway}`"),
             Trouble::JobGoesOn { id } => format!("the job `{id}` on `{gateway}` does not end"),
@@ -143,6 +147,7 @@ impl Trouble<'_> {
         let hint = match self {
             Trouble::Unanswered { .. } => "run it there by hand: `-v` shows the command",
             Trouble::NoRoom => "make room there first; nothing was touched",
+            Trouble::NotUpgradable => "nothing was touched; look at the host",
             Trouble::OfAnotherRun => "`teravm-ci lock` says who has the testbed",
             Trouble::Failed { .. } => "all that it said is in `events.jsonl`",
             Trouble::JobGoesOn { .. } => "look at the load and the disks of the host",
@@ -209,6 +214,7 @@ mod tests {
         let troubles = one_of_each! {
             Trouble::Unanswered { .. } => Trouble::Unanswered { what: "read the image IDs" },
             Trouble::NoRoom => Trouble::NoRoom,
+            Trouble::NotUpgradable => Trouble::NotUpgradable,
             Trouble::OfAnotherRun => Trouble::OfAnotherRun,
             Trouble::Failed { .. } => Trouble::Failed { step: Step::Activate, class },
             Trouble::JobGoesOn { .. } => Trouble::JobGoesOn { id: "20261123T000831-bf30-activate" },

@@ -59,4 +59,10 @@ sort -u ../brought | comm -23 - ../owned.sorted | while read -r path; do
     if [ ! -d "/$path" ] && { [ -e "/$path" ] || [ -L "/$path" ]; }; then printf '%s\n' "$path"; fi
 done >> ../overwritten
 tar -C / -cf ../overwritten.tar -T ../overwritten
+# When each of the packages was unpacked, by the list of its files.
+while read -r package _; do
+    for list in "/var/lib/dpkg/info/$package.list" "/var/lib/dpkg/info/${package%:*}:"*.list; do
+        if [ -e "$list" ]; then stat -c '%Y %n' "$list"; fi
+    done
+done < ../versions > ../unpacked
 sync

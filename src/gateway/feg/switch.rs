@@ -53,6 +53,26 @@ impl Feg {
         include_str!("resume.sh").replace("QUIESCED", QUIESCED)
     }
 
+    /// What says whether the files and the tags of the images are as they were before the switch: a tag that means another image
+    /// comes into use with the next `compose up`.
+    pub(in crate::gateway) fn as_before_script(&self, found: &FegFound) -> String {
+        let mut script = format!(
+            "{}for file in .env docker-compose.yml; do cmp \"$file\" \"{BACKUP}/$file\" 2>&1; done\n",
+            self.preamble()
+        );
+        for container in found.containers.values() {
+            script.push_str(&format!(
+                "[ \"$({docker} image inspect -f '{{{{.Id}}}}' {reference} 2>/dev/null)\" = {image} ] || \
+                 echo \"the tag \"{reference}\" does not mean the image that ran\"\n",
+                docker = self.docker(),
+                reference = quote(&container.reference),
+                image = quote(&container.image),
+            ));
+        }
+        script.push_str("exit 0\n");
+        script
+    }
+
     /// What brings the gateway back to `found`, from what was kept: what ran runs, what was there and did not run is there again
     /// and does not, what was not there is gone.
     pub(in crate::gateway) fn restore_script(&self, found: &FegFound) -> String {

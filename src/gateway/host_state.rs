@@ -1,0 +1,140 @@
+//! What a gateway's host says of its own state: before an upgrade, what would make any upgrade fail; after one that failed, what
+//! explains it. Knows no release.
+
+/// The script that asks before; the names of the release's packages are its arguments.
+pub(super) const BEFORE: &str = include_str!("state_before.sh");
+/// The script that asks after.
+pub(super) const AFTER: &str = include_str!("state_after.sh");
+
+/// What a fact is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Interrupted,
+    Unconfigured,
+    Dependencies,
+    Held,
+    ReadOnly,
+    Memory,
+    Room,
+    Locked,
+}
+
+/// A fact about the host that makes upgrades fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fact {
+    pub(super) kind: Kind,
+    /// A sentence; of a held package its name only.
+    pub(super) text: String,
+}
+
+impl Fact {
+    /// What happened, as a cause.
+    pub(super) fn cause(&self) -> String {
+        match self.kind {
+            Kind::Held => format!("the package `{}` is held", self.text),
+            _ => self.text.clone(),
+        }
+    }
+
+    /// What to try.
+    pub(super) fn hint(&self) -> String {
+        match self.kind {
+            Kind::Interrupted | Kind::Unconfigured => "run `dpkg --configure -a` on the host".to_owned(),
+            Kind::Dependencies => "run `apt-get --fix-broken install` on the host".to_owned(),
+            Kind::Held => format!("run `apt-mark unhold {}` on the host", self.text),
+            Kind::ReadOnly => "look for disk errors in the host's kernel log, then mount it writable".to_owned(),
+            Kind::Memory => "look for what uses the host's memory".to_owned(),
+            Kind::Room => "free some space there".to_owned(),
+            Kind::Locked => "wait until that process has ended, or stop it".to_owned(),
+        }
+    }
+}
+
+/// Reads lines of a kind, a tab, and a text. Other lines are not facts.
+pub(super) fn parse_facts(text: &str) -> Vec<Fact> {
+    let facts = text.lines().filter_map(|line| {
+        let (kind, text) = line.split_once('\t')?;
+        let kind = match kind {
+            "interrupted" => Kind::Interrupted,
+            "unconfigured" => Kind::Unconfigured,
+            "dependencies" => Kind::Dependencies,
+            "held" => Kind::Held,
+            "read-only" => Kind::ReadOnly,
+            "memory" => Kind::Memory,
+            "room" => Kind::Room,
+            "locked" => Kind::Locked,
+            _ => return None,
+        };
+        Some(Fact { kind, text: text.trim().to_owned() })
+    });
+    facts.collect()
+}
+
+/// The file systems that do not have the room that the packages need, by the answer to `room_for_packages.sh`.
+pub(super) fn lacks_of_room(text: &str) -> Vec<Fact> {
+    let lacks = text.lines().filter_map(|line| {
+        let mut words = line.splitn(5, ' ');
+        let mut number = || words.next()?.parse::<u64>().ok();
+        let (needed, free, files, nodes) = (number()?, number()?, number()?, number()?);
+        let path = words.next()?;
+        let text = if free < needed {
+            format!("the packages need {needed} KB on the file system of {path}, and {free} KB are free")
+        } else if nodes > 0 && nodes < files {
+            format!("the packages bring {files} files to the file system of {path}, which has room for {nodes} more")
+        } else {
+            return None;
+        };
+        Some(Fact { kind: Kind::Room, text })
+    });
+    lacks.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_needs_room_for_bytes_and_for_files() {
+        let text = "12000 5000 40 0 /\n3072 200 7 900 /usr/local\n3072 9000 700 90 /opt\n10 10 1 1 /var\nnonsense\n";
+        let texts: Vec<String> = lacks_of_room(text).into_iter().map(|fact| fact.text).collect();
+        assert_eq!(
+            texts,
+            [
+                "the packages need 12000 KB on the file system of /, and 5000 KB are free",
+                "the packages need 3072 KB on the file system of /usr/local, and 200 KB are free",
+                "the packages bring 700 files to the file system of /opt, which has room for 90 more",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_hint_for_a_held_package_is_the_command_that_releases_it() {
+        let facts = parse_facts("held\tmagma\nsomething else\nunknown\tx\n");
+        assert_eq!(facts.len(), 1);
+        assert_eq!(facts[0].cause(), "the package `magma` is held");
+        assert_eq!(facts[0].hint(), "run `apt-mark unhold magma` on the host");
+    }
+
+    /// The script that says where the packages go, against a package made by the real dpkg-deb.
+    #[test]
+    fn the_room_is_looked_for_where_the_packages_are_unpacked() {
+        use crate::gateway::feg::tests::in_folder;
+        let script = format!(
+            "set -eu\nmkdir -p packages cache p/DEBIAN p/usr/local/share/x p/lib/x p/etc\n\
+             printf 'Package: magma\\nVersion: 1.0\\nArchitecture: all\\nMaintainer: m <m@m.invalid>\\nDescription: d\\n' >p/DEBIAN/control\n\
+             head -c 1000000 /dev/zero >p/usr/local/share/x/big\necho x >p/lib/x/small\necho y >p/etc/y\nchmod -R u=rwX,go=rX p\n\
+             dpkg-deb --build --root-owner-group p cache/magma_1.0_all.deb >/dev/null\n\
+             printf 'Inst magma [0.9] (1.0 r [all])\\n' >simulated\n\
+             printf 'dev / ext4 rw 0 0\\ndev /usr/local ext4 rw 0 0\\ndev /usr/localize ext4 rw 0 0\\n' >mounts\n\
+             df() {{ echo head; echo \"dev 100000 1 77 1% $2\"; }}\ncd packages\n{}",
+            include_str!("room_for_packages.sh").replace("CACHE", "../cache").replace("/proc/mounts", "../mounts")
+        );
+        let (_folder, output) = in_folder(&[], &script);
+        let said = String::from_utf8_lossy(&output.stdout);
+        let lines: Vec<Vec<&str>> = said.lines().map(|line| line.split(' ').collect()).collect();
+        assert_eq!(lines.len(), 2, "{output:?}");
+        // The small files and their folders; 977 KB, two folders and the margin.
+        assert_eq!((lines[0][4], lines[0][1]), ("/", "77"));
+        assert_eq!((lines[1][4], lines[1][0], lines[1][2]), ("/usr/local", "2016", "4"), "{output:?}");
+    }
+}
