@@ -162,12 +162,13 @@ async fn of_gateway(gateway: &Gateway) -> Vec<Row> {
         Err(problem) => rows.push(Row::new(name, "runs", Err(problem))),
     }
     if let Gateway::Agw(agw) = gateway {
+        rows.push(Row::new(name, "packages", agw.can_be_upgraded().await));
         rows.push(Row::new(
             name,
             "repository",
             agw.candidates().await.and_then(|(magma, _)| match magma.releases().first() {
                 Some(release) => Ok(format!("{} releases, the newest is {release}", magma.releases().len())),
-                None => Err(Unresolved::NothingOffered { gateway: name }.problem()),
+                None => Err(Unresolved::NothingOffered { gateway: name, offered: &magma.candidates }.problem()),
             }),
         ));
     }

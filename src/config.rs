@@ -156,11 +156,14 @@ pub(crate) struct ReleasePolicy {
     #[serde(with = "words::duration")]
     #[schemars(with = "Written<Duration>")]
     pub max_behind: Duration,
+    /// Of so many releases, the last ones that were prepared, what was downloaded to a gateway is kept there, besides what is in use and
+    /// what a backup needs.
+    pub keep: u32,
 }
 
 impl Default for ReleasePolicy {
     fn default() -> Self {
-        ReleasePolicy { max_behind: Duration::from_secs(7 * 24 * 3600) }
+        ReleasePolicy { max_behind: Duration::from_secs(7 * 24 * 3600), keep: 2 }
     }
 }
 
@@ -176,8 +179,8 @@ pub(crate) enum Conffiles {
 pub(crate) struct Agw {
     pub user: String,
     pub package: String,
-    /// Goes to its own newest candidate of the same repository; versions of the two differ.
-    pub sctpd_package: String,
+    /// Packages that travel with the release, where they are installed.
+    pub siblings: Vec<String>,
     pub conffiles: Conffiles,
     /// Units that must be active after an upgrade, besides those that were active before it.
     pub units: Vec<String>,
@@ -200,7 +203,7 @@ impl Default for Agw {
         Agw {
             user: "magma".to_owned(),
             package: "magma".to_owned(),
-            sctpd_package: "magma-sctpd".to_owned(),
+            siblings: vec!["magma-sctpd".to_owned(), "magma-dhcp-cli".to_owned()],
             conffiles: Conffiles::New,
             units: vec!["magma@magmad".to_owned(), "magma@mme".to_owned(), "sctpd".to_owned()],
             unit_pattern: "magma@*".to_owned(),

@@ -234,13 +234,20 @@ impl Story {
                 let tag = tag.map(|tag| format!(", image tag {tag}")).unwrap_or_default();
                 (Step::Resolve, None, Said::Note(format!("{wanted} is {version}{tag}")))
             }
-            EventKind::GatewayFinished { gateway, outcome: GatewayOutcome::Unchanged { at } } => {
+            EventKind::GatewayFinished { gateway, outcome: GatewayOutcome::Unchanged { at }, .. } => {
                 (Step::Prepare, Some(gateway), Said::Note(format!("unchanged at {at}")))
             }
-            EventKind::GatewayFinished { gateway, outcome: GatewayOutcome::Upgraded { from, to } } => {
+            EventKind::GatewayFinished { gateway, outcome, packages } => {
+                let (from, to) = match &outcome {
+                    GatewayOutcome::Upgraded { from, to } => (from.clone(), to),
+                    GatewayOutcome::Downgraded { from, to } => (Some(from.clone()), to),
+                    _ => return,
+                };
                 self.switched.push(gateway.clone());
                 let from = from.unwrap_or_else(|| "nothing that is whole".to_owned());
-                (Step::Verify, Some(gateway), Said::Note(format!("it ran {from}, and runs {to} then")))
+                let others: Vec<String> = outcome.others(&packages).map(|package| format!(", {package}")).collect();
+                let text = format!("it ran {from}, and runs {to} then{}", others.concat());
+                (Step::Verify, Some(gateway), Said::Note(text))
             }
             _ => return,
         };

@@ -106,6 +106,9 @@ pub(crate) enum EventKind {
     GatewayFinished {
         gateway: String,
         outcome: GatewayOutcome,
+        /// The packages of the release, before and after.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        packages: Vec<PackageChange>,
     },
     /// A suite that has ended and is started again is another attempt at it.
     SuiteStarted {
@@ -354,12 +357,38 @@ pub(crate) enum Level {
     Warning,
 }
 
+/// A package before and after the run; none where it is not installed, or its version is not known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PackageChange {
+    pub name: String,
+    pub from: Option<String>,
+    pub to: Option<String>,
+}
+
+impl PackageChange {
+    pub(crate) fn is_change(&self) -> bool {
+        self.from != self.to
+    }
+}
+
+impl fmt::Display for PackageChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "not installed".to_owned());
+        write!(f, "{} {} -> {}", self.name, version(&self.from), version(&self.to))
+    }
+}
+
 /// What the night did to a gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "gateway_is", rename_all = "snake_case")]
 pub(crate) enum GatewayOutcome {
     Upgraded {
         from: Option<String>,
+        to: String,
+    },
+    /// The release that was asked for is older than what it ran.
+    Downgraded {
+        from: String,
         to: String,
     },
     Unchanged {
@@ -375,11 +404,34 @@ pub(crate) enum GatewayOutcome {
     },
 }
 
+impl GatewayOutcome {
+    /// Of the packages, those that changed and that the outcome does not name already.
+    pub(crate) fn others<'p>(&self, packages: &'p [PackageChange]) -> impl Iterator<Item = &'p PackageChange> {
+        let (left, reached) = match self {
+            GatewayOutcome::Upgraded { from, to } => (from.as_deref(), Some(to.as_str())),
+            GatewayOutcome::Downgraded { from, to } => (Some(from.as_str()), Some(to.as_str())),
+            _ => (None, None),
+        };
+        // Of two packages of one version the first is the release's own.
+        let own =
+            packages.iter().position(|package| package.from.as_deref() == left && package.to.as_deref() == reached);
+        let others = packages.iter().enumerate().filter(move |(index, _)| Some(*index) != own);
+        others.map(|(_, package)| package).filter(|package| package.is_change())
+    }
+
+    /// The outcome and, in brackets, the other packages that changed.
+    pub(crate) fn with_packages(&self, packages: &[PackageChange]) -> String {
+        let others: Vec<String> = self.others(packages).map(PackageChange::to_string).collect();
+        if others.is_empty() { self.to_string() } else { format!("{self} ({})", others.join(", ")) }
+    }
+}
+
 impl fmt::Display for GatewayOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             GatewayOutcome::Upgraded { from: Some(from), to } => write!(f, "upgraded {from} -> {to}"),
             GatewayOutcome::Upgraded { from: None, to } => write!(f, "upgraded to {to}"),
+            GatewayOutcome::Downgraded { from, to } => write!(f, "downgraded {from} -> {to}"),
             GatewayOutcome::Unchanged { at } => write!(f, "unchanged at {at}"),
             GatewayOutcome::Restored { to } => write!(f, "restored to {to}"),
             GatewayOutcome::Mixed { runs } => write!(f, "mixed: {runs}"),
@@ -704,6 +756,28 @@ mod tests {
     use crate::gate::KnownFailure;
     use crate::secret::Secret;
 
+    #[test]
+    fn an_outcome_names_each_package_that_changed_once() {
+        let change = |name: &str, from: Option<&str>, to: Option<&str>| PackageChange {
+            name: name.to_owned(),
+            from: from.map(str::to_owned),
+            to: to.map(str::to_owned),
+        };
+        let packages = [
+            change("magma", Some("2"), Some("1")),
+            change("magma-sctpd", Some("2"), Some("1")),
+            change("magma-dhcp-cli", Some("1"), Some("1")),
+            change("magma-new", None, Some("1")),
+        ];
+        let downgraded = GatewayOutcome::Downgraded { from: "2".to_owned(), to: "1".to_owned() };
+        assert_eq!(
+            downgraded.with_packages(&packages),
+            "downgraded 2 -> 1 (magma-sctpd 2 -> 1, magma-new not installed -> 1)"
+        );
+        let unchanged = GatewayOutcome::Unchanged { at: "1".to_owned() };
+        assert_eq!(unchanged.with_packages(&packages[2..3]), "unchanged at 1");
+    }
+
     /// One event of each kind; what has parts that are of several kinds comes with each.
     fn one_of_each_kind() -> Vec<EventKind> {
         let host = || Some("agw".to_owned());
@@ -718,8 +792,9 @@ mod tests {
         };
         let finished =
             |outcome| EventKind::StepFinished { step: Step::Verify, host: host(), outcome, took: Duration::ZERO };
-        let gateway = |outcome| EventKind::GatewayFinished { gateway: "agw".to_owned(), outcome };
         let version = || "1.9.0-1668000000-5d2e8f90".to_owned();
+        let packages = || vec![PackageChange { name: "magma".to_owned(), from: Some(version()), to: Some(version()) }];
+        let gateway = |outcome| EventKind::GatewayFinished { gateway: "agw".to_owned(), outcome, packages: packages() };
         let known = KnownFailure {
             suite: "s6a".to_owned(),
             case: "attach_*".parse().expect("a pattern"),
@@ -798,6 +873,7 @@ mod tests {
         };
         let gateways = one_of_each! {
             GatewayOutcome::Upgraded { .. } => GatewayOutcome::Upgraded { from: Some(version()), to: version() },
+            GatewayOutcome::Downgraded { .. } => GatewayOutcome::Downgraded { from: version(), to: version() },
             GatewayOutcome::Unchanged { .. } => GatewayOutcome::Unchanged { at: version() },
             GatewayOutcome::Restored { .. } => GatewayOutcome::Restored { to: version() },
             GatewayOutcome::Mixed { .. } => GatewayOutcome::Mixed { runs: "runs".into() },
@@ -822,6 +898,9 @@ mod tests {
         "gateway_finished/outcome/at",
         "gateway_finished/outcome/from",
         "gateway_finished/outcome/to",
+        "gateway_finished/packages/0/from",
+        "gateway_finished/packages/0/name",
+        "gateway_finished/packages/0/to",
         "gateway_found/gateway",
         "gateway_found/runs",
         "night_started/command",

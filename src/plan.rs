@@ -36,6 +36,8 @@ pub(crate) struct Lab {
     pub(crate) agw: Agw,
     pub(crate) feg: Feg,
     pub(crate) ng40: Ng40,
+    /// Of how many releases a gateway keeps what was downloaded.
+    pub(crate) keep: u32,
     pub(crate) hosts: Vec<PlannedHost>,
     /// How long a dropped connection is waited for.
     pub(crate) outage: Duration,
@@ -172,6 +174,7 @@ impl Lab {
             lock: config.lock.clone(),
             agw: config.agw.clone(),
             feg: config.feg.clone(),
+            keep: config.release.keep,
             ng40: config.ng40.clone(),
             hosts,
             outage: config.vpn.outage,

@@ -214,6 +214,26 @@ impl Policy {
     }
 }
 
+/// The version of a package that travels with a release, among those on offer: the one of the same release, by its version or its
+/// commit, else the newest that was not built after it. What is built after a release may belong to one that was not chosen, and
+/// would make a search for the first bad release meaningless. A version without a build time is taken as it is offered, and never
+/// goes back; none, where the package stays as it is.
+pub(crate) fn sibling_version(policy: &Policy, release: &Release) -> Option<String> {
+    let candidates = &policy.candidates;
+    if let Some(same) = candidates.iter().find(|candidate| *candidate == release.version()) {
+        return Some(same.clone());
+    }
+    let built: Vec<Release> = policy.releases();
+    if built.is_empty() {
+        let newest = candidates.first()?;
+        let installed = policy.installed.as_deref().unwrap_or_default();
+        return compare_versions(newest, installed).is_ge().then(|| newest.clone());
+    }
+    let of_commit = built.iter().filter(|other| other.commit == release.commit).max_by_key(|other| other.built);
+    let not_later = || built.iter().filter(|other| other.built <= release.built).max_by_key(|other| other.built);
+    of_commit.or_else(not_later).map(|other| other.version.clone())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,6 +301,29 @@ mod tests {
         let expected = ["1.9.0-1667381719-ebd3bb56", "1.10.0-1600000000-00000000", "1.9.1-1668500000-5d2e8f90"];
         assert_eq!(policy.candidates, expected);
         assert_eq!(policy.origins, ["http://192.168.60.10/magma", "file:/srv/magma"]);
+    }
+
+    #[test]
+    fn a_sibling_is_of_the_release_or_not_younger_than_it() {
+        let of = |candidates: &[&str], installed: &str, version: &str| {
+            let candidates = candidates.iter().map(|version| (*version).to_owned()).collect();
+            let policy = Policy { installed: Some(installed.to_owned()), candidates, origins: Vec::new() };
+            sibling_version(&policy, &release(version)).unwrap_or_else(|| "stays".to_owned())
+        };
+        let (a, b, c) = ("1.9.1-1668590000-77c0ffee", "1.9.1-1668400000-4b1d00d5", "1.9.0-1666000000-16673817");
+        let all = [a, b, c];
+        assert_eq!(of(&all, c, "1.9.1-1668590000-77c0ffee"), a, "the same version");
+        assert_eq!(of(&all, c, "1.9.1-1668500000-5d2e8f90"), b, "not the one of a release that was passed over");
+        assert_eq!(of(&all, a, "1.9.0-1667000100-aa10f001"), c, "down with the release");
+        assert_eq!(
+            of(&["1.9.1-1668600000-aa10f001", c], c, "1.9.0-1667000100-aa10f001"),
+            "1.9.1-1668600000-aa10f001",
+            "its commit"
+        );
+        assert_eq!(of(&[a], b, "1.9.0-1666000000-16673817"), "stays", "all on offer are younger");
+        assert_eq!(of(&["1.9.2"], "1.9.0", "1.9.0-1666000000-16673817"), "1.9.2");
+        assert_eq!(of(&["1.8.0"], "1.9.0", "1.9.0-1666000000-16673817"), "stays", "no build time, and older");
+        assert_eq!(of(&[], c, "1.9.0-1667000100-aa10f001"), "stays");
     }
 
     #[test]

@@ -3,16 +3,17 @@
 //!
 //! Knows the order and nothing of apt or compose.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
 
 use crate::config::{Verify, format_duration};
-use crate::event::{EventKind, Events, GatewayOutcome, Problem, Stage, Step};
+use crate::event::{EventKind, Events, GatewayOutcome, PackageChange, Problem, Stage, Step};
 use crate::gateway::{Answer, Feg, FegFound, Found, Gateway, Left, Login, Prepared, Recovered, Target};
 use crate::plan::Upgrade;
-use crate::release::{Policy, Release, Wanted, compare_versions};
+use crate::release::{Release, Wanted, compare_versions, sibling_version};
 use crate::stop::Stop;
 
 /// About so many releases a registry is asked at once: the newest is often not whole yet, and the one behind it is.
@@ -79,14 +80,14 @@ pub(crate) async fn resolve(
         feg.login(found).await
     }));
     let (policies, logins) = tokio::join!(agw.candidates(), logins);
-    let (magma, sctpd) = policies?;
+    let (magma, siblings) = policies?;
     let mut asked: Vec<Asked> = Vec::new();
     for (&(feg, found), login) in fegs.iter().zip(logins) {
         asked.push(Asked { feg, found, login: login? });
     }
     let releases = magma.releases();
     if releases.is_empty() {
-        return Err(Unresolved::NothingOffered { gateway: agw.name() }.problem());
+        return Err(Unresolved::NothingOffered { gateway: agw.name(), offered: &magma.candidates }.problem());
     }
     let chosen = match &upgrade.wanted {
         Wanted::Latest => newest_complete(&releases, magma.installed.as_deref(), &asked, upgrade, events).await?,
@@ -98,7 +99,28 @@ pub(crate) async fn resolve(
         version: chosen.version().to_owned(),
         tag: tag.clone(),
     });
-    Ok(Target { release: chosen, sctpd: newest_sctpd(&sctpd), tag, is_forced: upgrade.is_forced })
+    let newer = releases.iter().filter(|other| other.newer_by(&chosen) > Duration::ZERO);
+    let newer_tags = asked.first().map(|asked| newer.map(|other| asked.feg.tag_of(other)).collect());
+    let mut versions = BTreeMap::new();
+    for (name, policy) in siblings.into_iter().filter(|(_, policy)| policy.installed.is_some()) {
+        match sibling_version(&policy, &chosen) {
+            Some(version) => drop(versions.insert(name, version)),
+            None => events.note(
+                Step::Resolve,
+                None,
+                format!(
+                    "`{name}` stays as it is: every version on offer was built after {chosen}, or is older than it"
+                ),
+            ),
+        }
+    }
+    Ok(Target {
+        release: chosen,
+        siblings: versions,
+        newer_tags: newer_tags.unwrap_or_default(),
+        tag,
+        is_forced: upgrade.is_forced,
+    })
 }
 
 /// A FEG that is asked what its registry has.
@@ -106,13 +128,6 @@ struct Asked<'a> {
     feg: &'a Feg,
     found: &'a FegFound,
     login: Option<Login>,
-}
-
-/// The newest candidate, unless what is installed is newer.
-fn newest_sctpd(policy: &Policy) -> Option<String> {
-    let newest = policy.candidates.first()?;
-    let installed = policy.installed.as_deref().unwrap_or_default();
-    compare_versions(newest, installed).is_ge().then(|| newest.clone())
 }
 
 /// Finds the newest release that is complete and may be gone to: the registry is asked about some at once, and answers count in order.
@@ -198,6 +213,8 @@ async fn missing(release: &Release, asked: &[Asked<'_>]) -> Result<Option<String
 pub(crate) enum Unresolved<'a> {
     NothingOffered {
         gateway: &'a str,
+        /// The versions that are on offer and are no releases.
+        offered: &'a [String],
     },
     /// What was passed over, and why, is a line each.
     Behind {
@@ -223,9 +240,16 @@ pub(crate) enum Unresolved<'a> {
 impl Unresolved<'_> {
     pub(crate) fn problem(self) -> Problem {
         match self {
-            Unresolved::NothingOffered { gateway } => {
-                Problem::testbed(format!("the repository offers no release of `magma` to `{gateway}`"))
-                    .hint("look at the gateway's sources, keys and pins: `apt-cache policy magma`")
+            Unresolved::NothingOffered { gateway, offered } => {
+                let problem = Problem::testbed(format!("the repository offers no release of `magma` to `{gateway}`"));
+                let problem = match offered {
+                    [] => problem,
+                    _ => problem.because(format!(
+                        "on offer: {}; a release is `<semver>-<unix time>-<8 hex digits of the commit>`",
+                        offered.iter().take(5).cloned().collect::<Vec<_>>().join(", ")
+                    )),
+                };
+                problem.hint("look at the gateway's sources, keys and pins: `apt-cache policy magma`")
             }
             Unresolved::Behind { limit, passed_over } => Problem::testbed(format!(
                 "no complete release is younger than {} before the newest package",
@@ -379,7 +403,7 @@ impl<'g> Switch<'_, 'g> {
                     self.events.start(Step::Verify, Some(leg.gateway.name())).failed(problem);
                     is_well = false;
                 }
-                self.is(leg, GatewayOutcome::Upgraded { from: self.left(leg), to: self.reached(leg) });
+                self.is(leg, self.outcome(leg));
             }
             return is_well;
         }
@@ -401,17 +425,18 @@ impl<'g> Switch<'_, 'g> {
             )
             .await;
         for (leg, restored) in legs.iter().zip(restored) {
-            let outcome = match restored {
-                Ok(()) => GatewayOutcome::Restored { to: leg.runs.clone().unwrap_or_default() },
-                Err(_) => {
-                    let runs = match leg.gateway.found(Step::Restore).await {
-                        Ok(now) => leg.gateway.release_of(&now).unwrap_or_else(|| "nothing that is whole".to_owned()),
-                        Err(_) => "not known what it runs".to_owned(),
-                    };
-                    GatewayOutcome::Mixed { runs: runs.into() }
-                }
+            if restored.is_ok() {
+                self.is(leg, GatewayOutcome::Restored { to: leg.runs.clone().unwrap_or_default() });
+                continue;
+            }
+            let (runs, packages) = match leg.gateway.found(Step::Restore).await {
+                Ok(now) => (
+                    leg.gateway.release_of(&now).unwrap_or_else(|| "nothing that is whole".to_owned()),
+                    leg.gateway.package_difference(&leg.before, &now),
+                ),
+                Err(_) => ("not known what it runs".to_owned(), Vec::new()),
             };
-            self.is(leg, outcome);
+            self.finished(leg, GatewayOutcome::Mixed { runs: runs.into() }, packages);
         }
     }
 
@@ -437,7 +462,31 @@ impl<'g> Switch<'_, 'g> {
     }
 
     fn is(&self, leg: &Leg, outcome: GatewayOutcome) {
-        self.events.say(EventKind::GatewayFinished { gateway: leg.gateway.name().to_owned(), outcome });
+        let packages = match outcome {
+            GatewayOutcome::Upgraded { .. } | GatewayOutcome::Downgraded { .. } => {
+                leg.gateway.package_changes(&leg.before, &self.target)
+            }
+            _ => leg.gateway.package_difference(&leg.before, &leg.before),
+        };
+        self.finished(leg, outcome, packages);
+    }
+
+    fn finished(&self, leg: &Leg, outcome: GatewayOutcome, packages: Vec<PackageChange>) {
+        self.events.say(EventKind::GatewayFinished { gateway: leg.gateway.name().to_owned(), outcome, packages });
+    }
+
+    /// What the switch did to a gateway that runs the release now.
+    fn outcome(&self, leg: &Leg) -> GatewayOutcome {
+        let (from, to) = (self.left(leg), self.reached(leg));
+        let is_older = match (&leg.before, &leg.runs) {
+            (Found::Agw(_), Some(runs)) => compare_versions(&to, runs).is_lt(),
+            (Found::Feg(_), Some(runs)) => self.target.newer_tags.contains(runs),
+            (_, None) => false,
+        };
+        match from {
+            Some(from) if is_older => GatewayOutcome::Downgraded { from, to },
+            from => GatewayOutcome::Upgraded { from, to },
+        }
     }
 
     /// The release in the gateway's own words, before and after. A tag that stayed the same and moved is told by its image.
@@ -466,12 +515,13 @@ mod tests {
     fn each_way_to_no_release_says_what_and_what_to_try() {
         let releases: [Release; 1] = ["1.9.1-1668500000-5d2e8f90".parse().expect("a release")];
         let release = &releases[0];
+        let offered = ["1.9.0".to_owned(), "1.8.0-rc1".to_owned()];
         let reason = "the registry does not have `registry.lab/gateway_go:5d2e8f90`";
         let passed_over = || format!("{release}: {reason}\n1.9.0-1667000500-ee50f005: {reason}");
         let limit = Duration::from_secs(7 * 24 * 3600);
         let wanted: Wanted = "5d2e8f90".parse().expect("a release is wanted");
         let unresolved = one_of_each! {
-            Unresolved::NothingOffered { .. } => Unresolved::NothingOffered { gateway: "agw" },
+            Unresolved::NothingOffered { .. } => Unresolved::NothingOffered { gateway: "agw", offered: &offered },
             Unresolved::Behind { .. } => Unresolved::Behind { limit, passed_over: passed_over() },
             Unresolved::Older { .. } => Unresolved::Older { installed: "2.0.0-1700000000-aaaaaaaa" },
             Unresolved::NoneComplete { .. } => Unresolved::NoneComplete { passed_over: passed_over() },

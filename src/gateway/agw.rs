@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::foreign_messages::{APT as MESSAGES, SYSTEM, Seen, class_of, packages_of_install, seen_in};
 use super::host_state::{self, Fact, Kind, lacks_of_room, parse_facts};
-use super::{BACKUP, Found, Ground, Health, NEXT, Target, Trouble, Unit};
+use super::{BACKUP, Found, Ground, Health, NEXT, STATE, Target, Trouble, Unit};
 use crate::cause;
 use crate::config::{self, Conffiles};
-use crate::event::{Class, Problem, Step};
+use crate::event::{Class, PackageChange, Problem, Step};
 use crate::release::{Policy, parse_policy};
 use crate::remote::quote;
 
@@ -24,7 +24,7 @@ const ENVIRONMENT: &str = "export DEBIAN_FRONTEND=noninteractive LC_ALL=C NEEDRE
 pub(super) const FOLDER: &str = "/var/cache/apt/archives";
 
 /// What an AGW ran before the night: enough to bring it back and to compare.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct AgwFound {
     /// Package name and version; the packages that the night changes.
     pub(crate) packages: BTreeMap<String, String>,
@@ -32,12 +32,26 @@ pub(crate) struct AgwFound {
     #[serde(default)]
     pub(crate) broken: BTreeSet<String>,
     pub(crate) health: Health,
+    /// The units that are starting, or are started again after a failure.
+    #[serde(default)]
+    pub(crate) starting: BTreeSet<String>,
+    /// Another one after each boot of the host; empty where it is not known.
+    #[serde(default)]
+    pub(crate) boot: String,
+}
+
+impl AgwFound {
+    pub(super) fn is_rebooted_since(&self, before: &AgwFound) -> bool {
+        !self.boot.is_empty() && !before.boot.is_empty() && self.boot != before.boot
+    }
 }
 
 #[derive(Debug)]
 pub(crate) struct Agw {
     pub(super) ground: Ground,
     pub(super) config: config::Agw,
+    /// Of how many releases apt's cache keeps what was downloaded.
+    pub(super) keep: u32,
 }
 
 impl Agw {
@@ -45,8 +59,14 @@ impl Agw {
         &self.ground.name
     }
 
-    fn packages(&self) -> [&str; 2] {
-        [&self.config.package, &self.config.sctpd_package]
+    /// The package of the release, and those that travel with it.
+    fn packages(&self) -> Vec<&str> {
+        let siblings = self.config.siblings.iter().map(String::as_str);
+        std::iter::once(self.config.package.as_str()).chain(siblings).collect()
+    }
+
+    fn quoted_packages(&self) -> String {
+        self.packages().into_iter().map(quote).collect::<Vec<_>>().join(" ")
     }
 
     /// Asks which packages are installed and how the units are.
@@ -57,9 +77,11 @@ impl Agw {
 
     /// Reads the answer to `found_script`.
     pub(super) fn parse_found(text: &str) -> AgwFound {
-        let (packages, units) = text.split_once("---\n").unwrap_or((text, ""));
-        let (packages, broken) = parse_packages(packages);
-        AgwFound { packages, broken, health: parse_units(units) }
+        let mut parts = text.splitn(3, "---\n");
+        let mut next = || parts.next().unwrap_or_default();
+        let ((packages, broken), units, boot) = (parse_packages(next()), next(), next());
+        let starting = parse_starting(units);
+        AgwFound { packages, broken, health: parse_units(units), starting, boot: boot.trim().to_owned() }
     }
 
     pub(super) fn found_script(&self) -> String {
@@ -67,9 +89,11 @@ impl Agw {
             "export LC_ALL=C\n\
              dpkg-query -W -f '${{db:Status-Abbrev}} ${{Package}} ${{Version}}\\n' {packages} 2>/dev/null\n\
              echo ---\n\
-             systemctl show -p Id,ActiveState,MainPID,NRestarts -- {pattern} {units} 2>/dev/null\n\
-             exit 0",
-            packages = self.packages().map(quote).join(" "),
+             {package_units}units=$(package_units {packages})\nset -f\n\
+             systemctl show -p Id,ActiveState,SubState,Result,MainPID,NRestarts -- {pattern} {units} $units 2>/dev/null\n\
+             echo ---\ncat /proc/sys/kernel/random/boot_id 2>/dev/null\nexit 0",
+            package_units = include_str!("agw/package_units.sh"),
+            packages = self.quoted_packages(),
             pattern = quote(&self.config.unit_pattern),
             units = self.units().iter().map(|unit| quote(unit)).collect::<Vec<_>>().join(" "),
         )
@@ -87,19 +111,18 @@ impl Agw {
         found.packages.get(&self.config.package).cloned()
     }
 
-    /// Refreshes apt's lists and returns what can be had of `magma` and of `magma-sctpd`. Of a gateway that is only looked at the lists
+    /// Refreshes apt's lists and returns what can be had of `magma`, and of each package that travels with it. Of a gateway that is only looked at the lists
     /// in use stay as they are.
     ///
     /// apt's exit status proves nothing: with an unreachable repository, apt 2.6.1 prints `W: Failed to fetch …` and returns
     /// 0, and then answers from old lists. What counts is whether apt said that it read the repository that offers the package.
-    pub(crate) async fn candidates(&self) -> Result<(Policy, Policy), Problem> {
+    pub(crate) async fn candidates(&self) -> Result<(Policy, BTreeMap<String, Policy>), Problem> {
         let update = include_str!("refresh.sh");
         let script = |lists: &str| {
             format!(
-                "{ENVIRONMENT}{lists}options=\"$options -o DPkg::Lock::Timeout=120\"\n{update}echo ---\n\
-                 apt-cache $options policy {}\necho ---\napt-cache $options policy {}",
-                quote(&self.config.package),
-                quote(&self.config.sctpd_package)
+                "{ENVIRONMENT}{lists}options=\"$options -o DPkg::Lock::Timeout=120\"\n{update}\
+                 for package in {}; do echo ---; apt-cache $options policy \"$package\"; done",
+                self.quoted_packages()
             )
         };
         let in_use = script("options=\n");
@@ -111,8 +134,10 @@ impl Agw {
         let output = self.ground.change_or_lay_aside(Step::Resolve, &in_use, &aside, deadline).await?;
         let text = output.text();
         let mut parts = text.split("---\n");
-        let mut next = || parts.next().unwrap_or_default();
-        let (said, magma, sctpd) = (next(), parse_policy(next()), parse_policy(next()));
+        let said = parts.next().unwrap_or_default();
+        let magma = parse_policy(parts.next().unwrap_or_default());
+        let siblings: BTreeMap<String, Policy> =
+            self.config.siblings.iter().cloned().zip(parts.map(parse_policy)).collect();
         if output.status != 0 {
             let why = cause::said(&super::all_said(&output), 5);
             return Err(Trouble::AptUnasked.on(&self.ground.name).because(why));
@@ -120,24 +145,38 @@ impl Agw {
         for line in said.lines().filter(|line| !line.trim().is_empty()) {
             self.ground.output(Step::Resolve, line);
         }
-        let origins: Vec<&str> = magma.origins.iter().chain(&sctpd.origins).map(String::as_str).collect();
+        let origins = magma.origins.iter().chain(siblings.values().flat_map(|policy| &policy.origins));
+        let origins: Vec<&str> = origins.map(String::as_str).collect();
         let reading = judge(said, &origins);
         for line in reading.others {
-            self.ground.warn(Step::Resolve, format!("another package source could not be read: {line}"));
+            let what = if line.starts_with(HOOKS[0]) {
+                "a hook of apt failed"
+            } else {
+                "another package source could not be read"
+            };
+            self.ground.warn(Step::Resolve, format!("{what}: {line}"));
         }
         if !reading.unread.is_empty() {
             return Err(Trouble::RepositoryUnread.on(&self.ground.name).because(reading.unread.join("\n")));
         }
-        Ok((magma, sctpd))
+        Ok((magma, siblings))
     }
 
     /// The packages and versions that the release means, as apt wants them named.
-    fn wanted(&self, target: &Target) -> Vec<(String, String)> {
+    pub(super) fn wanted(&self, target: &Target) -> Vec<(String, String)> {
         let mut wanted = vec![(self.config.package.clone(), target.release.version().to_owned())];
-        if let Some(sctpd) = &target.sctpd {
-            wanted.push((self.config.sctpd_package.clone(), sctpd.clone()));
-        }
+        wanted.extend(target.siblings.iter().map(|(name, version)| (name.clone(), version.clone())));
         wanted
+    }
+
+    /// Each package before, and as it is `now` by name and version; what is not among these stays as it was.
+    pub(super) fn package_changes(&self, before: &AgwFound, now: &[(String, String)]) -> Vec<PackageChange> {
+        let changes = self.packages().into_iter().map(|name| {
+            let from = before.packages.get(name).cloned();
+            let to = now.iter().find(|(other, _)| other == name).map(|(_, version)| version.clone());
+            PackageChange { name: name.to_owned(), to: to.or_else(|| from.clone()), from }
+        });
+        changes.filter(|change| change.from.is_some() || change.to.is_some()).collect()
     }
 
     fn install(&self, target: &Target) -> String {
@@ -157,7 +196,7 @@ impl Agw {
 
     /// Whether the packages of the release are what is installed.
     pub(super) fn is_there(&self, target: &Target, found: &AgwFound) -> bool {
-        !target.is_forced && self.is_target(found, found, target).is_ok()
+        !target.is_forced && self.is_target(found, found, target, &BTreeSet::new()).is_ok()
     }
 
     /// What of the host would make any upgrade fail.
@@ -166,8 +205,16 @@ impl Agw {
         Ok(parse_facts(&text))
     }
 
+    /// Whether anything of the host is in the way of an upgrade, whatever the release.
+    pub(crate) async fn can_be_upgraded(&self) -> Result<String, Problem> {
+        let facts = self.obstacles(Step::Connect).await?.into_iter();
+        let is_ours = |fact: &Fact| fact.kind != Kind::Held || self.packages().contains(&fact.text.as_str());
+        self.refuse(&facts.filter(is_ours).collect::<Vec<_>>())?;
+        Ok("in order".to_owned())
+    }
+
     fn state_script(&self) -> String {
-        let packages = self.packages().map(quote).join(" ");
+        let packages = self.quoted_packages();
         format!("set -- {packages}\n{}", host_state::BEFORE)
     }
 
@@ -205,7 +252,7 @@ impl Agw {
         for package in self.packages() {
             if found.broken.contains(package) {
                 self.ground.warn(step, format!("`{package}` is not properly installed: there is no way back for it"));
-            } else if !found.packages.contains_key(package) {
+            } else if package == self.config.package && !found.packages.contains_key(package) {
                 self.ground.warn(step, format!("`{package}` is not installed"));
             }
         }
@@ -238,10 +285,22 @@ impl Agw {
              {APT} --simulate {install} > {BACKUP}/simulated 2>&1 || {{ cat {BACKUP}/simulated; exit 1; }}\n\
              grep '^Inst ' {BACKUP}/simulated || true"
         );
-        let download = format!("{ENVIRONMENT}{APT} --download-only {install} 2>&1");
+        let download = format!(
+            "{ENVIRONMENT}set -- {APT} --download-only {install}\n{}",
+            include_str!("agw/download.sh")
+                .replace("RELEASE", target.release.version())
+                .replace("CACHE", FOLDER)
+                .replace("STATE", STATE)
+        );
         let room =
             format!("set -eu\ncd {BACKUP}/packages\n{}", include_str!("room_for_packages.sh").replace("CACHE", FOLDER));
         [simulate, download, room, self.way_back_script(found)]
+    }
+
+    /// Removes what was downloaded for releases that are no longer kept. For scripts under `set -e`.
+    pub(super) fn sweep_script(&self) -> String {
+        let script = include_str!("agw/sweep.sh").replace("KEEP", &self.keep.max(1).to_string());
+        script.replace("CACHE", FOLDER).replace("BACKUP", BACKUP).replace("STATE", STATE)
     }
 
     /// Keeps the packages that the switch replaces (from apt's cache, from the repository, or made from what is installed), their
@@ -276,36 +335,53 @@ impl Agw {
 
     /// What brings the gateway back to `found`, from what was kept.
     pub(super) fn restore_script(&self, found: &AgwFound) -> String {
-        let running: Vec<String> =
-            found.health.units.iter().filter(|(_, unit)| unit.is_up).map(|(name, _)| quote(name)).collect();
+        let running = found.health.units.iter().filter(|(_, unit)| unit.is_up).map(|(name, _)| name);
+        let (services, others): (Vec<&String>, Vec<&String>) = running.partition(|name| name.ends_with(".service"));
         let mut script = format!(
-            "{ENVIRONMENT}export UCF_FORCE_CONFFOLD=1\n{}",
+            "{ENVIRONMENT}export UCF_FORCE_CONFFOLD=1\n{}units_of_release=$(package_units {})\n{}",
+            include_str!("agw/package_units.sh"),
+            self.quoted_packages(),
             include_str!("go_back.sh").replace("BACKUP", BACKUP).replace("APT", APT)
         );
         // A unit that the release brought and started has no code that it fits any more.
         let known: Vec<String> = found.health.units.keys().map(|name| quote(name)).collect();
         script.push_str(&format!(
-            "systemctl show -p Id -- {pattern} 2>/dev/null | sed -n 's/^Id=//p' | while read -r unit; do\n    \
-             printf '%s\\n' {known} | grep -qxF -- \"$unit\" || {{ echo \"$unit came with the release and goes\"; systemctl disable --now \"$unit\"; }}\n\
-             done\n",
+            "set -f\nsystemctl show -p Id -- {pattern} $units_of_release 2>/dev/null | sed -n 's/^Id=//p' | sort -u | while read -r unit; do\n    \
+             printf '%s\\n' {known} | grep -qxF -- \"$unit\" && continue\n    \
+             state=$(systemctl show -p LoadState -p ActiveState --value -- \"$unit\" | sort | tr '\\n' ' ')\n    \
+             [ \"$state\" = 'inactive not-found ' ] || {{ echo \"$unit came with the release and goes\"; systemctl disable --now \"$unit\"; }}\n\
+             done\nset +f\n",
             pattern = quote(&self.config.unit_pattern),
             known = known.join(" "),
         ));
         for unit in &self.config.restart {
             script.push_str(&format!("systemctl restart {}\n", quote(unit)));
         }
-        if !running.is_empty() {
+        let quoted = |names: &[&String]| names.iter().map(|name| quote(name)).collect::<Vec<_>>().join(" ");
+        if !services.is_empty() {
             // The package's own start came before the last conffile was back.
-            let names = running.join(" ");
+            let names = quoted(&services);
             script
                 .push_str(&format!("systemctl reset-failed {names} 2>/dev/null || true\nsystemctl restart {names}\n"));
+        }
+        if !others.is_empty() {
+            // A socket whose service runs cannot be restarted.
+            script.push_str(&format!("systemctl start {}\n", quoted(&others)));
         }
         script.push_str("exit 0\n");
         script
     }
 
     /// Whether the gateway runs what it shall: the packages, and every unit that must be up.
-    pub(super) fn is_target(&self, now: &AgwFound, before: &AgwFound, target: &Target) -> Result<(), String> {
+    ///
+    /// Of what ran before, `lost` is what the release does not have.
+    pub(super) fn is_target(
+        &self,
+        now: &AgwFound,
+        before: &AgwFound,
+        target: &Target,
+        lost: &BTreeSet<String>,
+    ) -> Result<(), String> {
         for (name, version) in self.wanted(target) {
             match now.packages.get(&name) {
                 Some(installed) if *installed == version => {}
@@ -313,12 +389,30 @@ impl Agw {
                 None => return Err(format!("`{name}` is not properly installed")),
             }
         }
-        self.is_healthy(now, before)
+        self.is_healthy(now, before, lost)
     }
 
-    /// Whether every unit is up that the config requires or that was up before.
-    pub(super) fn is_healthy(&self, now: &AgwFound, before: &AgwFound) -> Result<(), String> {
-        now.health.has(self.required().into_iter().chain(before.health.running().map(str::to_owned)))
+    /// Whether every unit is up that the config requires or that was up before, and none that the release brings is still starting.
+    fn is_healthy(&self, now: &AgwFound, before: &AgwFound, lost: &BTreeSet<String>) -> Result<(), String> {
+        let is_new = |name: &String| !before.health.units.contains_key(name);
+        let starting = now.starting.iter().filter(|name| is_new(name)).cloned();
+        let running = before.health.running().filter(|name| !lost.contains(*name)).map(str::to_owned);
+        now.health.has(self.required().into_iter().chain(running).chain(starting))
+    }
+
+    /// The units that ran before and that the release does not have: nothing of its packages has their names any more.
+    pub(super) async fn lost_units(&self, step: Step, before: &AgwFound) -> Result<BTreeSet<String>, Problem> {
+        let required = self.required();
+        let units = before.health.running().filter(|name| !required.contains(*name)).map(quote).collect::<Vec<_>>();
+        let script = format!(
+            "brought=$(mktemp) owned=$(mktemp) || exit 1\ntrap 'rm -f \"$brought\" \"$owned\"' EXIT\ntrap 'exit 143' TERM\n\
+             cat {BACKUP}/owned > \"$owned\"\ndpkg-query -L {packages} > \"$brought\" 2>/dev/null\nset -- \"$owned\" \"$brought\" {units}\n{}",
+            include_str!("agw/lost_units.sh"),
+            packages = self.quoted_packages(),
+            units = units.join(" "),
+        );
+        let text = self.ground.ask_root(step, "read which units the release has", &script).await?;
+        Ok(text.lines().map(str::to_owned).collect())
     }
 
     pub(super) fn required(&self) -> BTreeSet<String> {
@@ -348,9 +442,10 @@ impl Agw {
         include_str!("as_before.sh").replace("BACKUP", BACKUP)
     }
 
-    /// What the failing units wrote last, for the report.
-    pub(super) fn last_words_script(&self) -> String {
-        format!("journalctl -q --no-pager -n 15 -o cat -u {} -u 'sctpd*' 2>&1", quote(&self.config.unit_pattern))
+    /// What these units wrote last, for the report.
+    pub(super) fn last_words_script(units: &[&str]) -> String {
+        let units: Vec<String> = units.iter().map(|unit| format!("-u {}", quote(unit))).collect();
+        format!("journalctl -q --no-pager -n 15 -o cat {} 2>&1", units.join(" "))
     }
 
     /// The difference between the conffiles before and now, as `diff -u` has it.
@@ -368,8 +463,12 @@ impl Agw {
     /// The journal of what matters here, `range` being options of `journalctl`.
     pub(super) fn journal_script(&self, range: &str) -> String {
         format!(
-            "journalctl -q --no-pager -o short-iso {range} -u {} -u 'sctpd*' -u 'apt*' 2>&1",
-            quote(&self.config.unit_pattern)
+            "{}set -- -u {} -u 'sctpd*' -u 'apt*'\nunits=$(package_units {})\nset -f\n\
+             for unit in $units; do set -- \"$@\" -u \"$unit\"; done\n\
+             journalctl -q --no-pager -o short-iso {range} \"$@\" 2>&1",
+            include_str!("agw/package_units.sh"),
+            quote(&self.config.unit_pattern),
+            self.quoted_packages(),
         )
     }
 }
@@ -401,19 +500,41 @@ pub(super) fn parse_packages(text: &str) -> (BTreeMap<String, String>, BTreeSet<
     (packages, broken)
 }
 
-/// Reads the blocks of `systemctl show -p Id,ActiveState,MainPID,NRestarts`.
+fn value_of<'b>(block: &'b str, key: &str) -> &'b str {
+    block.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix('=')).unwrap_or_default()
+}
+
+/// The units that are on their way up.
+fn parse_starting(text: &str) -> BTreeSet<String> {
+    let blocks = text.split("\n\n").filter(|block| value_of(block, "ActiveState") == "activating");
+    blocks.map(|block| value_of(block, "Id").to_owned()).filter(|name| !name.is_empty()).collect()
+}
+
+/// What state a unit is in, in words that stand behind "is".
+fn state_of(block: &str) -> String {
+    let (state, sub, result) = (value_of(block, "ActiveState"), value_of(block, "SubState"), value_of(block, "Result"));
+    match state {
+        "activating" if sub == "auto-restart" => {
+            let restarts = value_of(block, "NRestarts");
+            format!("started again after it failed ({result}, {restarts} restarts)")
+        }
+        "activating" => format!("still starting ({sub})"),
+        "failed" if !result.is_empty() => format!("failed ({result})"),
+        state => state.to_owned(),
+    }
+}
+
+/// Reads the blocks of `systemctl show -p Id,ActiveState,SubState,Result,MainPID,NRestarts`.
 pub(super) fn parse_units(text: &str) -> Health {
     let mut units = BTreeMap::new();
     for block in text.split("\n\n") {
-        let value = |key: &str| {
-            block.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix('=')).unwrap_or_default()
-        };
+        let value = |key: &str| value_of(block, key);
         let name = value("Id");
         if !name.is_empty() {
             units.insert(
                 name.to_owned(),
                 Unit {
-                    state: value("ActiveState").to_owned(),
+                    state: state_of(block),
                     is_up: value("ActiveState") == "active",
                     // A start gives a new process, a restart by systemd counts up.
                     mark: format!("pid {} restarts {}", value("MainPID"), value("NRestarts")),
@@ -439,11 +560,11 @@ pub(super) struct Reading {
 /// not success: each has to be named in a line `Hit:` or `Get:`.
 pub(super) fn judge(said: &str, origins: &[&str]) -> Reading {
     let is_of = |line: &str, origin: &str| line.split_whitespace().any(|word| is_below(word, origin));
-    let (ours, others): (Vec<&str>, Vec<&str>) = apt_failures(said).into_iter().partition(|line| {
+    let (ours, mut others): (Vec<String>, Vec<String>) = apt_failures(said).into_iter().partition(|line| {
         let is_nameless = line.starts_with("E: ") && !line.contains("://");
         is_nameless || origins.is_empty() || origins.iter().any(|origin| is_of(line, origin))
     });
-    let mut unread: Vec<String> = ours.into_iter().map(str::to_owned).collect();
+    let mut unread = ours;
     if unread.is_empty() {
         for origin in origins {
             let is_read = said.lines().any(|line| {
@@ -461,7 +582,8 @@ pub(super) fn judge(said: &str, origins: &[&str]) -> Reading {
         }
     }
     unread.dedup();
-    Reading { unread, others: others.into_iter().map(str::to_owned).collect() }
+    others.extend(hook_failures(said));
+    Reading { unread, others }
 }
 
 /// Whether the address is the repository's or one below it. `http://host/magma2` is not below `http://host/magma`.
@@ -471,17 +593,43 @@ fn is_below(address: &str, origin: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// What apt could not read: the lines that begin `Err:`, `E:` or `W: Failed to fetch`, each with what explains it.
+/// Scripts of the site that apt runs after it has read the lists, `APT::Update::Post-Invoke` and the like: what they do says nothing of the
+/// lists (apt 1.6 to 2.6.1).
+const HOOKS: [&str; 2] = ["E: Problem executing scripts APT::Update::", "E: Sub-process returned an error code"];
+
+fn hook_failures(said: &str) -> impl Iterator<Item = String> {
+    said.lines().filter(|line| line.starts_with(HOOKS[0])).map(str::to_owned)
+}
+
+/// What apt could not read: the lines that begin `Err:`, `E:` or `W: Failed to fetch`, each with what explains it: apt writes that below
+/// `Err:`, indented.
 ///
 /// `E: Some index files failed to download.` only counts up what the lines before it have said.
-pub(super) fn apt_failures(said: &str) -> Vec<&str> {
+pub(super) fn apt_failures(said: &str) -> Vec<String> {
     let signs =
         ["Err:", "E: ", "W: Failed to fetch", "W: GPG error", "W: An error occurred during the signature verification"];
-    said.lines()
-        .map(str::trim)
-        .filter(|line| signs.iter().any(|sign| line.starts_with(sign)))
-        .filter(|line| !line.starts_with("E: Some index files failed to download"))
-        .collect()
+    let mut failures: Vec<String> = Vec::new();
+    let mut is_explained = true;
+    for line in said.lines() {
+        let text = line.trim();
+        if signs.iter().any(|sign| text.starts_with(sign)) {
+            let is_known = text.starts_with("E: Some index files failed to download")
+                || HOOKS.iter().any(|hook| text.starts_with(hook));
+            is_explained = is_known || !text.starts_with("Err:");
+            if !is_known {
+                failures.push(text.to_owned());
+            }
+        } else if !is_explained && line.starts_with("  ") {
+            if let Some(failure) = failures.last_mut() {
+                failure.push_str(": ");
+                failure.push_str(text);
+            }
+            is_explained = true;
+        } else {
+            is_explained = true;
+        }
+    }
+    failures
 }
 
 /// What to try where apt or dpkg said something that is about the host.
@@ -526,6 +674,60 @@ mod tests {
         assert!(health.units["magma@mme.service"].is_up);
         assert_eq!(health.units["magma@mme.service"].mark, "pid 812 restarts 0");
         assert!(!health.units["magma@enodebd.service"].is_up);
+    }
+
+    #[test]
+    fn a_unit_that_does_not_come_up_says_how() {
+        let text = "Id=a.service\nActiveState=activating\nSubState=start-pre\nResult=success\n\n\
+                    Id=b.service\nActiveState=activating\nSubState=auto-restart\nResult=exit-code\nNRestarts=4\n\n\
+                    Id=c.service\nActiveState=failed\nSubState=failed\nResult=oom-kill\n\n\
+                    Id=d.service\nActiveState=inactive\nSubState=dead\nResult=success\n";
+        let health = parse_units(text);
+        let names = ["a", "b", "c", "d"].map(|name| format!("{name}.service"));
+        assert_eq!(
+            health.has(names.into_iter()),
+            Err("`a.service` is still starting (start-pre), `b.service` is started again after it failed (exit-code, 4 \
+                 restarts), `c.service` is failed (oom-kill), `d.service` is inactive"
+                .to_owned())
+        );
+        assert_eq!(parse_starting(text), BTreeSet::from(["a.service".to_owned(), "b.service".to_owned()]));
+    }
+
+    #[test]
+    fn a_release_is_asked_for_the_units_that_it_has_and_not_for_those_that_it_lost() {
+        use crate::gateway::feg::tests::in_folder;
+        let owned = "/etc/systemd/system/magma@.service\n/etc/systemd/system/magma@envoy_controller.service\n\
+                     /usr/local/lib/python3.8/dist-packages/magma/liagentd/main.py\n/usr/local/bin/kernsnoopd\n/usr/local/bin/mme\n\
+                     /lib/systemd/system/magma_dp@envoy.service\n";
+        let brought =
+            "/etc/systemd/system/magma@.service\n/usr/local/bin/mme\n/lib/systemd/system/magma_dp@envoy.service\n";
+        let units = "magma@envoy_controller.service magma@liagentd.service magma@kernsnoopd.service magma@mme.service \
+                     magma@policydb.service magma_dp@envoy.service sctpd.service";
+        let script = format!("set -eu\nset -- owned brought {units}\n{}", include_str!("agw/lost_units.sh"));
+        let (_folder, output) = in_folder(&[("owned", owned.as_bytes()), ("brought", brought.as_bytes())], &script);
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            "magma@envoy_controller.service\nmagma@liagentd.service\nmagma@kernsnoopd.service\n",
+            "{output:?}"
+        );
+    }
+
+    #[test]
+    fn units_come_from_the_packages_and_not_from_a_pattern_alone() {
+        use crate::gateway::feg::tests::in_folder;
+        let dpkg = "#!/bin/sh\nprintf '%s\\n' /lib/systemd/system/magma_dp@.service /usr/lib/systemd/system/sctpd.service \
+                    /etc/systemd/system/magma@.service /lib/systemd/system/magma.timer /lib/systemd/system/x.service.d/y.conf\n";
+        let script = format!(
+            "set -eu\nmkdir -p bin multi-user.target.wants\nchmod +x dpkg-query\nmv dpkg-query bin\nPATH=$PWD/bin:$PATH\n\
+             ln -s /nowhere 'multi-user.target.wants/magma_dp@envoy.service'\n{}package_units magma magma-sctpd\n",
+            include_str!("agw/package_units.sh").replace("/etc/systemd/system/*.wants", "./*.wants")
+        );
+        let (_folder, output) = in_folder(&[("dpkg-query", dpkg.as_bytes())], &script);
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            "magma.timer\nmagma@*.service\nmagma_dp@*.service\nmagma_dp@envoy.service\nsctpd.service\n",
+            "{output:?}"
+        );
     }
 
     #[test]
@@ -594,6 +796,43 @@ mod tests {
         assert_eq!(judge(read, &["http://192.168.60.10/magma2"]).unread.len(), 1);
         assert_eq!(judge("Reading package lists...\nstatus 0\n", &[ORIGIN]).unread.len(), 1);
         assert_eq!(judge("status 100\n", &[]).unread, ["status 100"]);
+    }
+
+    #[test]
+    fn a_hook_of_the_site_that_fails_leaves_the_lists_read() {
+        let said = include_str!("../../tests/fixtures/apt/update-post-invoke.txt");
+        let reading = judge(said, &["https://repo.lab/artifactory/debian-test"]);
+        assert_eq!(reading.unread, Vec::<String>::new());
+        assert_eq!(reading.others.len(), 1, "{reading:?}");
+        assert!(reading.others[0].contains("Post-Invoke-Success"), "{reading:?}");
+    }
+
+    #[test]
+    fn what_explains_that_a_repository_was_not_read_is_told() {
+        let said = include_str!("../../tests/fixtures/apt/update-certificate-expired.txt");
+        let unread = judge(said, &["https://repo.lab/artifactory/debian-test"]).unread.join("\n");
+        assert!(unread.contains("The certificate chain uses expired certificate"), "{unread}");
+    }
+
+    #[test]
+    fn what_was_brought_for_a_release_goes_when_others_are_kept_and_nothing_else_does() {
+        use crate::gateway::feg::tests::in_folder;
+        let brought = "r1 magma_r1_amd64.deb\nr1 libx_1_amd64.deb\nr1 -\nr2 magma_r2_amd64.deb\nr2 -\nr3 magma_1%3ar3_amd64.deb\n\
+                       r3 -\nr4 magma_r4_amd64.deb\nr4 -\nr2 -\n";
+        let script = format!(
+            "set -eu\nmkdir cache bin\nmv dpkg-query bin\nchmod +x bin/dpkg-query\nPATH=$PWD/bin:$PATH\n\
+             for file in magma_r1 libx_1 magma_r2 magma_1%3ar3 magma_r4 others_1; do touch cache/${{file}}_amd64.deb; done\n\
+             echo 'libx 1' >versions\n{}ls cache\nwc -l <brought\n",
+            include_str!("agw/sweep.sh").replace("CACHE", "cache").replace("STATE", ".").replace("KEEP", "2")
+        );
+        let dpkg = "#!/bin/sh\necho magma_1:r3\n";
+        let (_folder, output) = in_folder(&[("brought", brought.as_bytes()), ("dpkg-query", dpkg.as_bytes())], &script);
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            "magma_r1_amd64.deb\nlibx_1_amd64.deb\nmagma_1%3ar3_amd64.deb\nmagma_r2_amd64.deb\nmagma_r4_amd64.deb\n\
+             others_1_amd64.deb\n7\n",
+            "{output:?}"
+        );
     }
 
     #[test]

@@ -35,7 +35,7 @@ fn apt(text: &str) {
     let reading = judge(said, &origins);
     for failure in apt_failures(said) {
         let mut told = reading.unread.iter().chain(&reading.others);
-        assert!(told.any(|line| line == failure), "{failure:?} is not told");
+        assert!(told.any(|line| *line == failure), "{failure:?} is not told");
     }
     if !reading.unread.is_empty() {
         assert!(reading.unread.iter().all(|line| !line.is_empty()));

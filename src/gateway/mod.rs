@@ -14,7 +14,7 @@ mod registry;
 mod settling;
 mod trouble;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,7 @@ use settling::{Settling, Unsettled, Watched, briefly};
 
 use crate::cause::{self, known_and_said};
 use crate::config::Verify;
-use crate::event::{Class, Events, Problem, Step};
+use crate::event::{Class, Events, PackageChange, Problem, Step};
 use crate::plan::{Lab, PlannedHost, Role, Upgrade};
 use crate::release::Release;
 use crate::remote::{Host, JobEnd, quote};
@@ -63,8 +63,10 @@ const NOT_RESTORED: &str = "/var/lib/teravm-ci/not_restored";
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     pub(crate) release: Release,
-    /// The version of `magma-sctpd`, where there is a newer one.
-    pub(crate) sctpd: Option<String>,
+    /// The versions of the installed packages that travel with it, by name.
+    pub(crate) siblings: BTreeMap<String, String>,
+    /// The tags of releases on offer that are newer than this one.
+    pub(crate) newer_tags: BTreeSet<String>,
     /// The tag of the FEG images, when a FEG is upgraded.
     pub(crate) tag: Option<String>,
     pub(crate) is_forced: bool,
@@ -159,7 +161,7 @@ impl Gateway {
     pub(crate) fn new(planned: &PlannedHost, lab: &Lab, host: Host, events: &Events, run: Option<&str>) -> Gateway {
         let ground = Ground::new(&planned.name, host, events, run);
         match planned.role {
-            Role::Agw => Gateway::Agw(Agw { ground, config: lab.agw.clone() }),
+            Role::Agw => Gateway::Agw(Agw { ground, config: lab.agw.clone(), keep: lab.keep }),
             Role::Feg => Gateway::Feg(Feg::new(ground, lab.feg.clone())),
             Role::Ng40 => unreachable!("the NG40 is the tester and not a gateway"),
         }
@@ -372,14 +374,23 @@ impl Gateway {
             (Gateway::Feg(feg), Found::Feg(before)) => Some(feg.expected(Step::Verify, target, before).await?),
             _ => None,
         };
+        let lost = match (self, before) {
+            (Gateway::Agw(agw), Found::Agw(before)) => agw.lost_units(Step::Verify, before).await?,
+            _ => BTreeSet::new(),
+        };
+        for unit in &lost {
+            self.ground().note(Step::Verify, format!("`{unit}` ran before, and {} does not have it", target.release));
+        }
         let fine = |now: &Found| match (self, now, before, &expected) {
-            (Gateway::Agw(agw), Found::Agw(now), Found::Agw(before), _) => agw.is_target(now, before, target),
+            (Gateway::Agw(agw), Found::Agw(now), Found::Agw(before), _) => agw.is_target(now, before, target, &lost),
             (Gateway::Feg(feg), Found::Feg(now), Found::Feg(before), Some(expected)) => {
                 feg.is_target(now, before, expected)
             }
             _ => Err("it is of another kind".to_owned()),
         };
-        let watched = Watched::AllBut(before.health().ignored(&self.required()));
+        let mut ignored = before.health().ignored(&self.required());
+        ignored.extend(lost.iter().cloned());
+        let watched = Watched::AllBut(ignored);
         let mut settling = Settling::new(verify.clone(), &fine, watched);
         if let Some(expected) = &expected {
             settling.look(&expected.switched.clone().into(), Instant::now());
@@ -390,10 +401,22 @@ impl Gateway {
                 (Unsettled::Why { now: Found::Feg(now), .. }, Some(expected)) => Feg::is_meddled_with(now, expected),
                 _ => None,
             };
-            return Err(unsettled.unless(|why| match meddled {
+            let is_rebooted = match (&unsettled, before) {
+                (Unsettled::Why { now: Found::Agw(now), .. }, Found::Agw(before)) => now.is_rebooted_since(before),
+                _ => false,
+            };
+            let problem = unsettled.unless(|why| match meddled {
                 Some(meddled) => Trouble::Meddled.on(self.name()).because(why).because(meddled),
+                None if is_rebooted => Trouble::Rebooted.on(self.name()).because(why),
                 None => Trouble::Unhealthy { release: target.release.version() }.on(self.name()).because(why),
-            }));
+            });
+            return Err(self.explained(Step::Verify, problem).await);
+        }
+        if let Found::Agw(before) = before
+            && let Ok(Found::Agw(now)) = self.found(Step::Verify).await
+            && now.is_rebooted_since(before)
+        {
+            self.ground().warn(Step::Verify, "the host was rebooted during the upgrade");
         }
         self.check_in(verify, stop).await
     }
@@ -554,12 +577,25 @@ impl Gateway {
         if let Gateway::Feg(feg) = self {
             script.push_str(&feg.finish_script());
         }
+        if let Gateway::Agw(agw) = self {
+            script.push_str(&agw.sweep_script());
+        }
         script.push_str(&format!("rm -f {INTENT} {INTENT}.new {NOT_RESTORED}\nrm -rf {NEXT} {STATE}/jobs\nsync\n"));
         let ground = self.ground();
         if ground.is_only_looked_at() {
             ground.note(step, "once that is well:");
         }
-        ground.must_root(step, &script, MINUTE, |said| Trouble::NotClosed.on(self.name()).because(said)).await.map(drop)
+        let closed =
+            ground.must_root(step, &script, MINUTE, |said| Trouble::NotClosed.on(self.name()).because(said)).await?;
+        let swept: Vec<String> =
+            closed.text().lines().filter(|line| line.ends_with(".deb")).map(str::to_owned).collect();
+        if !swept.is_empty() {
+            ground.note(
+                step,
+                format!("removed from apt's cache, as of releases that are no longer kept: {}", swept.join(", ")),
+            );
+        }
+        Ok(())
     }
 
     /// Takes away what `prepare` laid ready where it has found that the release is there already: no image has another name.
@@ -713,7 +749,7 @@ impl Gateway {
             if Instant::now() >= deadline {
                 let why = settling.why;
                 return Err(match look {
-                    Ok(now) => Unsettled::Why { why: format!("{why}{}", self.last_words(&now).await), now },
+                    Ok(now) => Unsettled::Why { why: format!("{why}{}", self.last_words(&now, &why).await), now },
                     Err(problem) => Unsettled::Problem(problem),
                 });
             }
@@ -725,10 +761,17 @@ impl Gateway {
         }
     }
 
-    /// What the gateway's services wrote last, to stand below the reason.
-    async fn last_words(&self, now: &Found) -> String {
+    /// What the services that the reason names wrote last, to stand below it.
+    async fn last_words(&self, now: &Found, why: &str) -> String {
         let script = match (self, now) {
-            (Gateway::Agw(agw), _) => agw.last_words_script(),
+            (Gateway::Agw(_), Found::Agw(now)) => {
+                let units = now.health.units.keys().map(String::as_str);
+                let named: Vec<&str> = units.filter(|name| why.contains(&format!("`{name}`"))).collect();
+                if named.is_empty() {
+                    return String::new();
+                }
+                Agw::last_words_script(&named)
+            }
             (Gateway::Feg(feg), Found::Feg(now)) => {
                 let down: Vec<String> =
                     now.health.units.iter().filter(|(_, unit)| !unit.is_up).map(|(name, _)| name.clone()).collect();
@@ -788,6 +831,26 @@ impl Gateway {
         match self {
             Gateway::Agw(agw) => agw.journal_script(&window.of_journal()),
             Gateway::Feg(feg) => feg.log_script(window),
+        }
+    }
+
+    /// The packages of the release before the switch and after it; a FEG has none.
+    pub(crate) fn package_changes(&self, before: &Found, target: &Target) -> Vec<PackageChange> {
+        match (self, before) {
+            (Gateway::Agw(agw), Found::Agw(before)) => agw.package_changes(before, &agw.wanted(target)),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The packages before the switch and now.
+    pub(crate) fn package_difference(&self, before: &Found, now: &Found) -> Vec<PackageChange> {
+        match (self, before, now) {
+            (Gateway::Agw(agw), Found::Agw(before), Found::Agw(now)) => {
+                let now: Vec<(String, String)> =
+                    now.packages.iter().map(|(name, version)| (name.clone(), version.clone())).collect();
+                agw.package_changes(before, &now)
+            }
+            _ => Vec::new(),
         }
     }
 

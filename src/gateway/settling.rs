@@ -124,7 +124,7 @@ mod tests {
     use crate::gateway::health::tests::health;
 
     fn agw_with(units: &[(&str, bool, &str)]) -> Found {
-        Found::Agw(AgwFound { packages: BTreeMap::new(), broken: BTreeSet::new(), health: health(units) })
+        Found::Agw(AgwFound { health: health(units), ..AgwFound::default() })
     }
 
     #[test]

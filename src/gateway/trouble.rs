@@ -55,6 +55,7 @@ pub(crate) enum Trouble<'a> {
     IntentUnreadable,
     Undecided,
     Meddled,
+    Rebooted,
     Unhealthy {
         release: &'a str,
     },
@@ -96,6 +97,7 @@ impl Trouble<'_> {
             | Trouble::RegistryUnasked { .. }
             | Trouble::RegistryWillNotSay { .. }
             | Trouble::NoIntent
+            | Trouble::Rebooted
             | Trouble::Meddled => Class::Testbed,
         }
     }
@@ -134,6 +136,7 @@ impl Trouble<'_> {
             Trouble::NoIntent => format!("the intent record could not be written on `{gateway}`"),
             Trouble::IntentUnreadable => format!("the intent record on `{gateway}` cannot be read"),
             Trouble::Meddled => format!("`{gateway}` could not be judged in peace"),
+            Trouble::Rebooted => format!("`{gateway}` was rebooted during the upgrade, and is not healthy since"),
             Trouble::Unhealthy { release } => format!("`{gateway}` is not healthy on {release}"),
             Trouble::NotCheckedIn => format!("`{gateway}` does not check in"),
             Trouble::Undecided => format!("`{gateway}` was left in mid-switch, and stays so for now"),
@@ -182,6 +185,7 @@ impl Trouble<'_> {
             Trouble::Undecided => {
                 "only all gateways together know whether it goes back or on; mend the one that does not answer, and run again"
             }
+            Trouble::Rebooted => "find out why it was rebooted: `last -x reboot` and the kernel log of the host",
             Trouble::Meddled => "somebody else is at work on this gateway",
             Trouble::Unhealthy { .. } | Trouble::NotCheckedIn => {
                 return format!("its journal is in `hosts/{gateway}/`");
@@ -233,6 +237,7 @@ mod tests {
             Trouble::IntentUnreadable => Trouble::IntentUnreadable,
             Trouble::Undecided => Trouble::Undecided,
             Trouble::Meddled => Trouble::Meddled,
+            Trouble::Rebooted => Trouble::Rebooted,
             Trouble::Unhealthy { .. } => Trouble::Unhealthy { release },
             Trouble::NotCheckedIn => Trouble::NotCheckedIn,
             Trouble::NotBroughtBack => Trouble::NotBroughtBack,

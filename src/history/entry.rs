@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::event::{Case, GatewayOutcome, Judgement, Step};
+use crate::event::{Case, Judgement, Step};
 use crate::gate::CameTo;
 use crate::memory::Past;
 use crate::summary::{Counts, GatewayRun, JudgedSuite, Reason, Standing, Status, Summary};
@@ -157,7 +157,7 @@ impl PastGateway {
             gateway: run.gateway.clone(),
             before: run.before.clone(),
             after: run.after().map(str::to_owned),
-            outcome: run.outcome.as_ref().map(GatewayOutcome::to_string),
+            outcome: run.told(),
         }
     }
 }

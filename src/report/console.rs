@@ -182,8 +182,8 @@ impl Console {
                 let runs = runs.as_deref().unwrap_or("something unknown");
                 Line::new(at, Mark::Note, "gateway", format!("{gateway}: runs {runs}"))
             }
-            EventKind::GatewayFinished { gateway, outcome } => {
-                Line::new(at, mark_of(outcome), "gateway", format!("{gateway}: {outcome}"))
+            EventKind::GatewayFinished { gateway, outcome, packages } => {
+                Line::new(at, mark_of(outcome), "gateway", format!("{gateway}: {}", outcome.with_packages(packages)))
             }
             EventKind::SuiteStarted { suite, list, host, attempt } => {
                 let again = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
@@ -333,7 +333,9 @@ fn causes(problem: &Problem) -> Vec<String> {
 
 fn mark_of(outcome: &GatewayOutcome) -> Mark {
     match outcome {
-        GatewayOutcome::Upgraded { .. } | GatewayOutcome::Unchanged { .. } => Mark::Done,
+        GatewayOutcome::Upgraded { .. } | GatewayOutcome::Downgraded { .. } | GatewayOutcome::Unchanged { .. } => {
+            Mark::Done
+        }
         GatewayOutcome::Restored { .. } => Mark::Warning,
         GatewayOutcome::Mixed { .. } => Mark::Failed,
     }

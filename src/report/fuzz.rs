@@ -12,8 +12,8 @@ use super::nights::{Story, cut_off, green, hostile, options, red, restored, watc
 use super::page::Page;
 use super::{Options, Verbosity, junit, markdown, record};
 use crate::event::{
-    Case, Class, Event, EventKind, FORMAT, GatewayOutcome, Judgement, Level, Night, PlannedSuite, Problem, Step,
-    StepOutcome, SuiteEnd,
+    Case, Class, Event, EventKind, FORMAT, GatewayOutcome, Judgement, Level, Night, PackageChange, PlannedSuite,
+    Problem, Step, StepOutcome, SuiteEnd,
 };
 use crate::gate::{CameTo, Exceeded, Flaky, Gate, KnownFailure, MaxDuration, Required};
 use crate::memory::{CaseMemory, Memory, Past, StepMemory, SuiteMemory};
@@ -415,7 +415,8 @@ impl Teller<'_> {
     }
 
     fn gateway_outcome(&mut self) -> Result<GatewayOutcome> {
-        Ok(match self.0.int_in_range(0..=3)? {
+        Ok(match self.0.int_in_range(0..=4)? {
+            4 => GatewayOutcome::Downgraded { from: self.text()?, to: self.text()? },
             0 => GatewayOutcome::Upgraded { from: self.maybe()?, to: self.text()? },
             1 => GatewayOutcome::Unchanged { at: self.text()? },
             2 => GatewayOutcome::Restored { to: self.text()? },
@@ -497,7 +498,11 @@ impl Teller<'_> {
             10 => EventKind::ReleasePassedOver { version: self.text()?, reason: self.text()?, age: self.took()? },
             11 => EventKind::ReleaseResolved { wanted: self.text()?, version: self.text()?, tag: self.maybe()? },
             12 => EventKind::GatewayFound { gateway: self.gateway()?, runs: self.maybe()? },
-            13 => EventKind::GatewayFinished { gateway: self.gateway()?, outcome: self.gateway_outcome()? },
+            13 => EventKind::GatewayFinished {
+                gateway: self.gateway()?,
+                outcome: self.gateway_outcome()?,
+                packages: vec![PackageChange { name: self.text()?, from: self.maybe()?, to: self.maybe()? }],
+            },
             14 => EventKind::SuiteStarted { suite: self.suite()?, list: self.text()?, host: self.text()?, attempt: 1 },
             15 => EventKind::SuitePlanned { suite: self.suite()?, cases: self.0.int_in_range(0..=3)? },
             16 => {

@@ -12,7 +12,7 @@ use junit_report::{Report, TestCase, TestCaseBuilder, TestSuite};
 use time::OffsetDateTime;
 
 use super::text;
-use crate::event::{Case, GatewayOutcome, Problem, Step, StepOutcome};
+use crate::event::{Case, Problem, Step, StepOutcome};
 use crate::gate::{CameTo, Exceeded};
 use crate::summary::{
     About, JudgedSuite, Reason, Standing, Status, StepRun, SuiteRun, Summary, head_and_tail, step_name,
@@ -305,7 +305,7 @@ fn about_night(summary: &Summary) -> String {
         summary.passed_over.iter().map(|release| format!("passed over: {}: {}", release.version, release.reason)),
     );
     lines.extend(summary.gateways.iter().map(|gateway| {
-        let outcome = gateway.outcome.as_ref().map_or_else(|| "untouched".to_owned(), GatewayOutcome::to_string);
+        let outcome = gateway.told().unwrap_or_else(|| "untouched".to_owned());
         format!("{}: {outcome}", gateway.gateway)
     }));
     lines.join("\n") + "\n"

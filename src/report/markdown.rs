@@ -188,6 +188,7 @@ fn gateways(page: &mut Page, summary: &Summary) {
             (Some(GatewayOutcome::Upgraded { from: Some(from), to }), _) => {
                 format!("upgraded {} → {}", code(from), code(to))
             }
+            (Some(GatewayOutcome::Downgraded { from, to }), _) => format!("downgraded {} → {}", code(from), code(to)),
             (Some(GatewayOutcome::Upgraded { from: None, to }), _) => format!("upgraded to {}", code(to)),
             (Some(GatewayOutcome::Unchanged { at }), _) => format!("unchanged at {}", code(at)),
             (Some(GatewayOutcome::Restored { to }), _) => format!("restored to {}", code(to)),
@@ -195,7 +196,15 @@ fn gateways(page: &mut Page, summary: &Summary) {
             (None, Some(before)) => format!("not switched, at {}", code(before)),
             (None, None) => "not switched".to_owned(),
         };
-        page.line(format!("- {}: {outcome}", plain(&gateway.gateway)));
+        let version = |version: &Option<String>| version.as_deref().map_or_else(|| "not installed".to_owned(), code);
+        let others: Vec<String> = gateway
+            .outcome
+            .iter()
+            .flat_map(|outcome| outcome.others(&gateway.packages))
+            .map(|package| format!("{} {} → {}", code(&package.name), version(&package.from), version(&package.to)))
+            .collect();
+        let others = if others.is_empty() { String::new() } else { format!(" ({})", others.join(", ")) };
+        page.line(format!("- {}: {outcome}{others}", plain(&gateway.gateway)));
     }
     if let Some(release) = &summary.release {
         page.gap();

@@ -10,8 +10,8 @@ use time::macros::datetime;
 
 use super::{Color, Console, Format, Options, Reporter as _, Stream, Verbosity};
 use crate::event::{
-    Case, Class, Event, EventKind, FORMAT, GatewayOutcome, Judgement, Level, Night, PlannedSuite, Problem, Step,
-    StepOutcome, SuiteEnd,
+    Case, Class, Event, EventKind, FORMAT, GatewayOutcome, Judgement, Level, Night, PackageChange, PlannedSuite,
+    Problem, Step, StepOutcome, SuiteEnd,
 };
 use crate::gate::Gate;
 use crate::history::Nights;
@@ -260,7 +260,7 @@ impl Story {
     }
 
     pub(crate) fn gateway(&mut self, gateway: &str, outcome: GatewayOutcome) -> &mut Self {
-        self.say(EventKind::GatewayFinished { gateway: gateway.to_owned(), outcome })
+        self.say(EventKind::GatewayFinished { gateway: gateway.to_owned(), outcome, packages: Vec::new() })
     }
 
     pub(crate) fn note(&mut self, step: Step, host: Option<&str>, level: Level, text: &str) -> &mut Self {
@@ -314,7 +314,16 @@ pub(crate) fn green() -> Story {
     let reason = "runs the release already, healthy".to_owned();
     story.end(Step::Activate, Some("feg2"), 0, StepOutcome::Skipped { reason: reason.into() });
     story.on_each(Step::Verify, &ALL, 31_000, "healthy for 30 s");
-    story.gateway("agw", GatewayOutcome::Upgraded { from: Some(OLD.to_owned()), to: to() });
+    let change = |name: &str, from: &str, to: &str| PackageChange {
+        name: name.to_owned(),
+        from: Some(from.to_owned()),
+        to: Some(to.to_owned()),
+    };
+    story.say(EventKind::GatewayFinished {
+        gateway: "agw".to_owned(),
+        outcome: GatewayOutcome::Upgraded { from: Some(OLD.to_owned()), to: to() },
+        packages: vec![change("magma", OLD, NEW), change("magma-sctpd", OLD, "1.9.1-1668400000-4b1d00d5")],
+    });
     story.gateway("feg1", GatewayOutcome::Upgraded { from: Some(OLD.to_owned()), to: to() });
     story.gateway("feg2", GatewayOutcome::Unchanged { at: to() });
     story.start(Step::Test, None).suite("gxgy", 2);

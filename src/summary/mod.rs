@@ -30,8 +30,8 @@ use status::status_of;
 use suite::new_suite;
 
 use crate::event::{
-    Case, Class, Event, EventKind, GatewayOutcome, Judgement, Level, Night, Problem, Step, StepOutcome, SuiteEnd,
-    seconds,
+    Case, Class, Event, EventKind, GatewayOutcome, Judgement, Level, Night, PackageChange, Problem, Step, StepOutcome,
+    SuiteEnd, seconds,
 };
 use crate::gate::Required;
 use crate::memory::Memory;
@@ -87,13 +87,25 @@ pub(crate) struct GatewayRun {
     pub gateway: String,
     pub before: Option<String>,
     pub outcome: Option<GatewayOutcome>,
+    /// The packages of the release, before and after.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<PackageChange>,
 }
 
 impl GatewayRun {
+    /// What the run did to it, with every package that changed; none where it was not switched.
+    pub(crate) fn told(&self) -> Option<String> {
+        Some(self.outcome.as_ref()?.with_packages(&self.packages))
+    }
+
     /// What the gateway runs now, as far as it is known.
     pub(crate) fn after(&self) -> Option<&str> {
         match &self.outcome {
-            Some(GatewayOutcome::Upgraded { to, .. } | GatewayOutcome::Restored { to }) => Some(to),
+            Some(
+                GatewayOutcome::Upgraded { to, .. }
+                | GatewayOutcome::Downgraded { to, .. }
+                | GatewayOutcome::Restored { to },
+            ) => Some(to),
             Some(GatewayOutcome::Unchanged { at }) => Some(at),
             Some(GatewayOutcome::Mixed { .. }) => None,
             None => self.before.as_deref(),
@@ -199,7 +211,11 @@ impl Summary {
                     Some(ReleaseTaken { wanted: wanted.clone(), version: version.clone(), tag: tag.clone() });
             }
             EventKind::GatewayFound { gateway, runs } => self.gateway(gateway).before = runs.clone(),
-            EventKind::GatewayFinished { gateway, outcome } => self.gateway(gateway).outcome = Some(outcome.clone()),
+            EventKind::GatewayFinished { gateway, outcome, packages } => {
+                let run = self.gateway(gateway);
+                run.outcome = Some(outcome.clone());
+                run.packages.clone_from(packages);
+            }
             EventKind::Remembered(memory) => self.memory = Some(memory.clone()),
             EventKind::SuiteStarted { suite, list, host, .. } => {
                 let run = self.suite(suite);
@@ -527,7 +543,7 @@ fn gateway_reason(status: Status, gateway: &GatewayRun, text: &str) -> Reason {
 }
 
 fn new_gateway(gateway: &str) -> GatewayRun {
-    GatewayRun { gateway: gateway.to_owned(), before: None, outcome: None }
+    GatewayRun { gateway: gateway.to_owned(), before: None, outcome: None, packages: Vec::new() }
 }
 
 /// The name of a step on a host, the same every night.

@@ -138,7 +138,14 @@ impl Summary {
         // A tag that many releases have in turn tells which one runs only where this night has brought all to the same.
         let is_of_one = ["{commit}", "{version}"].iter().any(|part| template.contains(part));
         let is_brought = |gateway: &GatewayRun| {
-            matches!(gateway.outcome, Some(GatewayOutcome::Upgraded { .. } | GatewayOutcome::Unchanged { .. }))
+            matches!(
+                gateway.outcome,
+                Some(
+                    GatewayOutcome::Upgraded { .. }
+                        | GatewayOutcome::Downgraded { .. }
+                        | GatewayOutcome::Unchanged { .. }
+                )
+            )
         };
         let is_told = is_of_one || self.gateways.iter().any(|gateway| gateway.gateway == AGW && is_brought(gateway));
         let others = self.gateways.iter().filter(|gateway| gateway.gateway != AGW);

@@ -110,10 +110,13 @@ fn the_config_is_shown_resolved_and_without_secrets() {
           expire: 15m
         release:
           max_behind: 7d
+          keep: 2
         agw:
           user: magma
           package: magma
-          sctpd_package: magma-sctpd
+          siblings:
+          - magma-sctpd
+          - magma-dhcp-cli
           conffiles: new
           units:
           - magma@magmad

@@ -55,7 +55,7 @@ impl Screen {
 
     fn gateways(&mut self, summary: &Summary) {
         let rows = summary.gateways.iter().map(|gateway| {
-            let outcome = match (&gateway.outcome, &gateway.before) {
+            let outcome = match (gateway.told(), &gateway.before) {
                 (Some(outcome), _) => outcome.to_string(),
                 (None, Some(before)) => format!("not switched, at {before}"),
                 (None, None) => "not switched".to_owned(),

@@ -87,6 +87,7 @@ pub(super) fn gateways(page: &mut Html, summary: &Summary) {
         for gateway in &summary.gateways {
             let done = match &gateway.outcome {
                 Some(GatewayOutcome::Upgraded { .. }) => "upgraded",
+                Some(GatewayOutcome::Downgraded { .. }) => "downgraded",
                 Some(GatewayOutcome::Unchanged { .. }) => "unchanged",
                 Some(GatewayOutcome::Restored { .. }) => "restored",
                 Some(GatewayOutcome::Mixed { .. }) => "mixed",
@@ -105,6 +106,17 @@ pub(super) fn gateways(page: &mut Html, summary: &Summary) {
                 after,
                 done
             );
+            for package in gateway.outcome.iter().flat_map(|outcome| outcome.others(&gateway.packages)) {
+                let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "—".to_owned());
+                html!(
+                    page,
+                    "<tr><th scope=\"row\">{} {}</th><td><code>{}</code></td><td><code>{}</code></td><td>package</td></tr>\n",
+                    gateway.gateway,
+                    package.name,
+                    version(&package.from),
+                    version(&package.to)
+                );
+            }
         }
         html!(page, "</tbody>\n</table></div>\n");
     }
