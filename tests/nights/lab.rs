@@ -162,12 +162,12 @@ pub(crate) fn package(name: &str) -> String {
 
 /// The main processes of the AGW's units.
 pub(crate) fn processes() -> String {
-    on("agw", "systemctl show -p Id -p MainPID 'magma@*' sctpd | grep -v '^$'")
+    on("agw", "systemctl show -p Id -p MainPID 'magma@*' 'magma_dp@*' sctpd | grep -v '^$'")
 }
 
 /// Which units of the AGW are failed.
 pub(crate) fn failed_units() -> String {
-    on("agw", "systemctl list-units --plain --no-legend --state=failed 'magma@*' sctpd | cut -d ' ' -f 1")
+    on("agw", "systemctl list-units --plain --no-legend --state=failed 'magma@*' 'magma_dp@*' sctpd | cut -d ' ' -f 1")
         .trim()
         .to_owned()
 }

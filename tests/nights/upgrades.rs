@@ -32,11 +32,16 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_tag_that_has_moved_is_an_upgrade", a_tag_that_has_moved_is_an_upgrade),
     ("a_gateway_with_compose_v2_goes_forward_and_back_as_others_do", a_gateway_with_compose_v2_goes_forward_and_back),
     ("latest_never_goes_back", latest_never_goes_back),
+    ("a_host_on_which_no_upgrade_would_work_is_not_touched", a_host_on_which_no_upgrade_would_work_is_not_touched),
+    ("a_disk_that_fills_breaks_both_directions_and_is_not_mixed", a_disk_that_fills_breaks_both_directions),
+    ("a_release_without_a_unit_is_not_asked_for_it", a_release_without_a_unit_is_not_asked_for_it),
+    ("a_unit_of_the_packages_that_dies_takes_the_release_back", a_unit_of_the_packages_that_dies),
     ("a_commit_is_not_found_in_a_time_stamp", a_commit_is_not_found_in_a_time_stamp),
 ];
 
 /// What takes more than a minute and has its like above or among the faults: for when there is time for everything.
 pub(crate) const LONG: &[Test] = &[
+    ("a_unit_that_is_still_starting_is_waited_for", a_unit_that_is_still_starting_is_waited_for),
     ("a_service_that_dies_after_a_second_takes_the_release_back", a_service_that_dies_after_a_second),
     ("images_that_were_pruned_come_from_the_registry_again", images_that_were_pruned_come_from_the_registry_again),
 ];
@@ -100,6 +105,10 @@ fn a_release_that_needs_a_new_key_is_refused() {
         .says("compose refuses the compose file of 1.9.0-1667000500-ee50f005")
         .says("MAGMA_NEW_KEY");
 }
+
+/// To the newest complete release, with the newest `magma-sctpd` that was not built after it.
+const AGW_UPGRADED: &str = "agw upgraded 1.8.0-1655110000-3f7c21ab -> 1.9.1-1668500000-5d2e8f90 \
+                            (magma-sctpd 1.8.0-1655110000-3f7c21ab -> 1.9.1-1668400000-4b1d00d5)";
 
 const ALL_BACK: &[&str] =
     &["agw restored to 1.8.0-1655110000-3f7c21ab", "feg1 restored to 3f7c21ab", "feg2 restored to 3f7c21ab"];
@@ -167,11 +176,7 @@ fn a_night_that_is_killed_while_it_switches() {
         .run()
         .exits(0);
     assert!(told.stderr.contains("brought back to"), "{told}");
-    let told = told.left(&[
-        "agw upgraded 1.8.0-1655110000-3f7c21ab -> 1.9.1-1668500000-5d2e8f90",
-        "feg1 upgraded 3f7c21ab -> 5d2e8f90",
-        "feg2 upgraded 3f7c21ab -> 5d2e8f90",
-    ]);
+    let told = told.left(&[AGW_UPGRADED, "feg1 upgraded 3f7c21ab -> 5d2e8f90", "feg2 upgraded 3f7c21ab -> 5d2e8f90"]);
     assert_eq!(lab::package("magma"), format!("ii {NEWEST}"), "{told}");
 }
 
@@ -212,11 +217,7 @@ fn the_first_night_is_as_its_dry_run() {
         .exits(0)
         .says("passed over 1.9.1-1668590000-77c0ffee")
         .says("the registry does not have `192.168.60.10:5000/gateway_python:77c0ffee`")
-        .left(&[
-            "agw upgraded 1.8.0-1655110000-3f7c21ab -> 1.9.1-1668500000-5d2e8f90",
-            "feg1 upgraded 3f7c21ab -> 5d2e8f90",
-            "feg2 upgraded 3f7c21ab -> 5d2e8f90",
-        ]);
+        .left(&[AGW_UPGRADED, "feg1 upgraded 3f7c21ab -> 5d2e8f90", "feg2 upgraded 3f7c21ab -> 5d2e8f90"]);
     foretold.is_what_was_heard(&told);
     assert_eq!(lab::package("magma"), format!("ii {NEWEST}"));
     assert_eq!(lab::package("magma-sctpd"), "ii 1.9.1-1668400000-4b1d00d5");
@@ -295,10 +296,7 @@ fn a_gateway_with_compose_v2_goes_forward_and_back() {
         .exits(4)
         .left(BOTH_BACK);
     same("the site", &before, &state());
-    upgrade("upgrade").run().exits(0).left(&[
-        "agw upgraded 1.8.0-1655110000-3f7c21ab -> 1.9.1-1668500000-5d2e8f90",
-        "feg1 upgraded 3f7c21ab -> 5d2e8f90",
-    ]);
+    upgrade("upgrade").run().exits(0).left(&[AGW_UPGRADED, "feg1 upgraded 3f7c21ab -> 5d2e8f90"]);
     assert!(lab::images("feg1").lines().all(|line| line.contains(":5d2e8f90 ")));
     let running = running();
     let told = upgrade("upgrade").run().exits(0);
@@ -323,10 +321,85 @@ fn latest_never_goes_back() {
     lab::reset();
 }
 
+/// What is wrong with the host is the testbed's, and found before any service is touched.
+fn a_host_on_which_no_upgrade_would_work_is_not_touched() {
+    lab::reset();
+    let (site, running) = (state(), running());
+    let cases = [
+        ("usr-local-full", "the packages need", "free some space there"),
+        ("dpkg-interrupted", "dpkg was interrupted", "dpkg --configure -a"),
+        ("package-held", "the package `magma` is held", "apt-mark unhold magma"),
+    ];
+    for (name, cause, hint) in cases {
+        let fault = fault(&[name]);
+        teravm("upgrade agw").run().exits(3).says(cause).says(hint);
+        drop(fault);
+        same("the site", &site, &state());
+        same("what runs", &running, &self::running());
+    }
+}
+
+/// dpkg undoes by itself what it could not unpack: everything is as it was, and the status is 3 and not 5.
+fn a_disk_that_fills_breaks_both_directions() {
+    lab::reset();
+    let before = state();
+    let fault = fault(&["usr-local-fills"]);
+    teravm("upgrade agw").run().exits(3).says("the file system of /usr/local is full").left(&[
+        "agw restored to 1.8.0-1655110000-3f7c21ab",
+        "feg1 not switched, at 3f7c21ab",
+        "feg2 not switched, at 3f7c21ab",
+    ]);
+    drop(fault);
+    same("the site", &before, &state());
+}
+
+fn a_release_without_a_unit_is_not_asked_for_it() {
+    lab::reset();
+    assert_eq!(lab::on("agw", "systemctl is-active magma_dp@envoy").trim(), "active");
+    teravm("upgrade agw --tag 0abc0001")
+        .run()
+        .exits(0)
+        .says("`magma_dp@envoy.service` ran before, and 1.7.0-1640000000-0abc0001 does not have it")
+        .left(&[
+            "agw downgraded 1.8.0-1655110000-3f7c21ab -> 1.7.0-1640000000-0abc0001",
+            "feg1 not switched, at 3f7c21ab",
+            "feg2 not switched, at 3f7c21ab",
+        ]);
+    lab::reset();
+}
+
+/// Its name does not have the pattern of the config.
+fn a_unit_of_the_packages_that_dies() {
+    lab::reset();
+    let before = state();
+    let told = teravm("upgrade agw --tag ab70f007")
+        .with("verify.stable", "4s")
+        .with("verify.timeout", "20s")
+        .run()
+        .exits(4)
+        .says("magma_dp@envoy.service")
+        .says("cannot bind '127.0.0.1:9901'");
+    same("the site", &before, &state());
+    assert!(told.read("hosts/agw/journal.log").contains("cannot bind '127.0.0.1:9901'"), "{told}");
+    assert!(told.read("hosts/agw/versions.json").contains("magma_dp@envoy.service"), "{told}");
+}
+
+fn a_unit_that_is_still_starting_is_waited_for() {
+    lab::reset();
+    let upgrade = |timeout| {
+        teravm("upgrade agw --tag ff60f006").with("verify.stable", "4s").with("verify.timeout", timeout).run()
+    };
+    upgrade("20s").exits(4).says("`magma_dp@envoy.service` is still starting (start-pre)");
+    upgrade("1m").exits(0);
+    assert_eq!(lab::on("agw", "systemctl is-active magma_dp@envoy").trim(), "active");
+    lab::reset();
+}
+
 fn a_commit_is_not_found_in_a_time_stamp() {
     lab::reset();
     let told = teravm("upgrade --tag 16673817").with_one_feg().run().exits(0).left(&[
-        "agw upgraded 1.8.0-1655110000-3f7c21ab -> 1.9.0-1666000000-16673817",
+        "agw upgraded 1.8.0-1655110000-3f7c21ab -> 1.9.0-1666000000-16673817 \
+         (magma-sctpd 1.8.0-1655110000-3f7c21ab -> 1.9.0-1666000000-16673817)",
         "feg1 upgraded 3f7c21ab -> 16673817",
     ]);
     assert_eq!(lab::package("magma"), "ii 1.9.0-1666000000-16673817", "{told}");

@@ -51,3 +51,30 @@ DPkg::Pre-Invoke {"[ ! -e /run/teravm-lab-noise ] || { rm /run/teravm-lab-noise;
 HOOK
 }
 heal_apt_prints() { inside agw rm -f /run/teravm-lab-noise /etc/apt/apt.conf.d/99teravm-lab-noise; }
+
+# /usr/local is a small disk of its own, with 200 KB left.
+# shellcheck disable=SC2016 # What stands in single quotes is expanded on the host.
+fault_usr_local_full() {
+    inside agw sh -c 'mkdir -p /run/usr-local && cp -a /usr/local/. /run/usr-local/ &&
+        mount -t tmpfs -o size=$(($(du -sk /run/usr-local | cut -f 1) + 400))k tmpfs /usr/local && cp -a /run/usr-local/. /usr/local/'
+}
+heal_usr_local_full() { inside agw sh -c 'if mountpoint -q /usr/local; then umount -l /usr/local; fi; rm -rf /run/usr-local'; }
+
+# The same with room enough, which somebody else takes whenever dpkg begins to work.
+# shellcheck disable=SC2016 # What stands in single quotes is expanded on the host.
+fault_usr_local_fills() {
+    inside agw sh -c 'mkdir -p /run/usr-local && cp -a /usr/local/. /run/usr-local/ &&
+        mount -t tmpfs -o size=$(($(du -sk /run/usr-local | cut -f 1) + 40000))k tmpfs /usr/local && cp -a /run/usr-local/. /usr/local/ &&
+        echo "DPkg::Pre-Invoke { \"head -c 1G /dev/zero >/usr/local/filler 2>/dev/null || true\"; };" >/etc/apt/apt.conf.d/99filler'
+}
+heal_usr_local_fills() {
+    inside agw rm -f /etc/apt/apt.conf.d/99filler
+    heal_usr_local_full
+}
+
+# A dpkg that was killed while it wrote its database.
+fault_dpkg_interrupted() { inside agw sh -c 'dpkg-query -s magma >/var/lib/dpkg/updates/0001'; }
+heal_dpkg_interrupted() { inside agw rm -f /var/lib/dpkg/updates/0001; }
+
+fault_package_held() { inside agw apt-mark hold magma; }
+heal_package_held() { inside agw apt-mark unhold magma; }
