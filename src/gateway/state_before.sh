@@ -19,7 +19,10 @@ dpkg-query -W -f '${db:Status-Abbrev}\t${Package}\n' 2>/dev/null | while IFS='	'
     [ -n "$is_ours" ] || say unconfigured "the package $package is not completely installed (dpkg's state $state)"
 done
 
-apt-mark showhold 2>/dev/null | while read -r package; do say held "$package"; done
+# By dpkg, which has what `apt-mark hold` sets: apt-mark itself writes apt's cache anew.
+dpkg-query -W -f '${db:Status-Want}\t${Package}\n' 2>/dev/null | while IFS='	' read -r want package; do
+    [ "$want" != hold ] || say held "$package"
+done
 
 said=$(LC_ALL=C apt-get -q -o Debug::NoLocking=true -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= check 2>&1) ||
     say dependencies "$(printf '%s\n' "$said" | grep -e ' : ' -e '^E: ' | tr -s '\n ' ' ')"
