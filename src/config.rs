@@ -358,7 +358,7 @@ impl Default for Ng40 {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Collect {
-    /// Bytes kept per suite and per host, before compression; what is over is named and left.
+    /// Megabytes kept of a suite and of a file from a gateway, unpacked; what is over is named and left.
     pub limit_mb: u64,
     #[serde(with = "words::duration")]
     #[schemars(with = "Written<Duration>")]

@@ -180,7 +180,8 @@ impl Unpacking<'_> {
         let place = self.free_place(&into, &name);
         let mut file = File::create(&place)?;
         let mut stream = self.target.redactor.stream();
-        let room = size.saturating_add(self.spare);
+        let left = self.target.limit.saturating_sub(self.contents.bytes);
+        let room = size.saturating_add(self.spare).min(left);
         let (mut count, mut is_text) = (0, !is_capture);
         let mut piece = vec![0; 64 * 1024];
         let mut kept = || -> io::Result<Option<&str>> {
@@ -467,5 +468,15 @@ mod tests {
         let (contents, files) = unpacked(&archive, &wanted(&[("./log/b.log", 5)]), 8 * LIMIT);
         assert_eq!(names(&files), ["logs/b.log"]);
         assert!(contents.left_out.line().is_some_and(|said| said.len() < 300), "{:?}", contents.left_out);
+    }
+
+    proptest::proptest! {
+        /// The property of the fuzzer, for archives made at random.
+        #[test]
+        fn nothing_but_what_may_come_comes_of_any_archive(
+            bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..600),
+        ) {
+            fuzz::archive(&bytes);
+        }
     }
 }

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Address, Ssh};
 use crate::error::hinted;
 use crate::event::Problem;
+use crate::limit::HeadTail;
 use crate::process::naming;
 use crate::remote::error::{Cause, Error};
 use crate::remote::host::Host;
@@ -35,6 +36,9 @@ const PERSIST: Duration = Duration::from_secs(600);
 
 /// So many signs of life in a row may be missing from a host, `ssh.keepalive` apart.
 const KEPT_ALIVE: u32 = 3;
+
+/// So many bytes of the beginning and of the end of its log are read.
+const LOG: usize = 64 * 1024;
 
 /// How we get in, for one night.
 #[derive(Debug, Clone)]
@@ -204,7 +208,7 @@ impl Private {
         if status.success() {
             return Ok(socket);
         }
-        let log = String::from_utf8_lossy(&fs::read(&log).unwrap_or_default()).into_owned();
+        let log = String::from_utf8_lossy(&kept_of(&log).unwrap_or_default()).into_owned();
         tracing::debug!(%address, log, "ssh did not connect");
         let known_hosts = self.known_hosts.display().to_string();
         match Cause::parse_log(&log, &known_hosts) {
@@ -424,6 +428,19 @@ fn check_key(path: &Path) -> Result<(), AccessError> {
         other => other,
     };
     Err(AccessError::Key { reason: reason.to_owned() })
+}
+
+/// The beginning and the end of what `ssh` has written down: a host may send banners without end.
+fn kept_of(log: &Path) -> io::Result<Vec<u8>> {
+    let mut file = fs::File::open(log)?;
+    let mut kept = HeadTail::new(LOG, LOG);
+    let mut piece = vec![0; 64 * 1024];
+    loop {
+        match io::Read::read(&mut file, &mut piece)? {
+            0 => return Ok(kept.into_bytes()),
+            count => kept.push(&piece[..count]),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,9 @@ use crate::secret::{RedactedStream, Redactor};
 /// A longer line is left out: a person reads these.
 const LONGEST: usize = 64 * 1024;
 
+/// What stands in its place.
+const TOO_LONG: &str = "[a line of more than 64 KB is left out here]";
+
 /// Output that is coming in. A return to the first column ends a line too: `docker pull` draws its progress so.
 pub(crate) struct Said {
     /// Goes first: a secret may be broken over lines.
@@ -44,8 +47,9 @@ impl Said {
         loop {
             match next(&mut self.codec, &mut self.held) {
                 Ok(Some(line)) if !line.trim_ascii().is_empty() => each(String::from_utf8_lossy(&line).trim_end()),
+                Ok(Some(_)) => {}
                 // An error is a line that is too long: what follows it is read.
-                Ok(Some(_)) | Err(_) => {}
+                Err(_) => each(TOO_LONG),
                 Ok(None) => return,
             }
         }
@@ -89,6 +93,6 @@ mod tests {
             assert!(said.held.len() <= LONGEST + 1, "{} bytes are held", said.held.len());
         }
         said.push(b"\nafter it\n", |line| heard.push(line.len()));
-        assert_eq!(heard, ["after it".len()]);
+        assert_eq!(heard, [TOO_LONG.len(), "after it".len()]);
     }
 }

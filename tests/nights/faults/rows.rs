@@ -292,13 +292,14 @@ fn surroundings(rows: &mut Vec<Row>) {
             .leaves(Leaves::Old)
             .within(400),
     );
-    // It prints in the switch, which its deadline ends.
-    let soon = |night: Night| night.with("agw.activate_timeout", "15s");
+    // It prints in the switch, which its deadline ends; the way back has as much time.
+    let soon = |night: Night| night.with("agw.activate_timeout", "1m");
     rows.push(
         row("apt-prints", "prepare", upgrading, Strike::Fault(&["apt-prints"]))
             .altered(soon)
             .ends(&[Some(3), Some(4)])
-            .leaves(Leaves::Old),
+            .leaves(Leaves::Old)
+            .within(300),
     );
     for step in ["prepare", "activate"] {
         let briefly = Strike::FaultFor(&["dpkg-lock"], Duration::from_secs(15));
