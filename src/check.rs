@@ -16,7 +16,7 @@ use crate::report::text::wrapped;
 use crate::results::Results;
 use crate::stop::Stop;
 use crate::summary::Status;
-use crate::terminal::{self, print, remark};
+use crate::terminal::{self, print, print_json, remark};
 use crate::upgrade::Unresolved;
 use crate::{desk, process, signals, vpn};
 
@@ -86,10 +86,10 @@ pub(crate) async fn check(config: &Config, global: &Global, args: &CheckArgs) ->
         remark(&format!("{}\n", problem.text()));
         return Ok(Status::Interrupted.code());
     }
-    print(&match args.format {
-        LogFormat::Text => table(&rows, terminal::columns()),
-        LogFormat::Json => document(&rows),
-    });
+    match args.format {
+        LogFormat::Text => print(&table(&rows, terminal::columns())),
+        LogFormat::Json => print_json(&document(&rows))?,
+    }
     let is_fine = rows.iter().all(|row| row.outcome.is_ok());
     Ok(if is_fine { Status::Passed.code() } else { Status::Testbed.code() })
 }
@@ -188,7 +188,7 @@ async fn of_registry(gateways: &[Gateway]) -> Vec<Row> {
 }
 
 /// The rows for programs.
-fn document(rows: &[Row]) -> String {
+fn document(rows: &[Row]) -> Vec<serde_json::Value> {
     let row = |row: &Row| {
         serde_json::json!({
             "host": row.host,
@@ -198,8 +198,7 @@ fn document(rows: &[Row]) -> String {
             "problem": row.outcome.as_ref().err(),
         })
     };
-    let rows: Vec<_> = rows.iter().map(row).collect();
-    serde_json::to_string_pretty(&rows).expect("rows are plain data") + "\n"
+    rows.iter().map(row).collect()
 }
 
 /// Where what is said of a row begins.

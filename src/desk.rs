@@ -18,7 +18,7 @@ use crate::error::Hint as _;
 use crate::event::{self, Events, Problem};
 use crate::history;
 use crate::lock::Lock;
-use crate::plan::{Lab, PlannedHost, Role};
+use crate::plan::{self, Lab, PlannedHost, Role};
 use crate::process;
 use crate::reach;
 use crate::remote::{Access, AccessError, Host};
@@ -26,7 +26,7 @@ use crate::secret::Redactor;
 use crate::signals;
 use crate::stop::Stop;
 use crate::summary::Status;
-use crate::terminal::{print, remark};
+use crate::terminal::{self, print, print_own, remark};
 use crate::vpn::{self, Tunnel};
 
 /// What to try where a config cannot be put.
@@ -239,7 +239,7 @@ pub(crate) async fn config(global: &Global, args: &ConfigArgs) -> anyhow::Result
             print(&config.with_context(|| format!("no config can be made from `{}`", file.display()))?);
         }
         ConfigAction::Schema => {
-            print(&(serde_json::to_string_pretty(&Config::schema()).context("the schema cannot be shown")? + "\n"));
+            print_own(&(serde_json::to_string_pretty(&Config::schema()).context("the schema cannot be shown")? + "\n"));
         }
         ConfigAction::Show => {
             let config = Config::load(&global.config)?;
@@ -255,7 +255,7 @@ fn init(path: &Path) -> anyhow::Result<()> {
     if path.exists() {
         return Err(anyhow!("`{}` is there already", path.display())).hint(ELSEWHERE);
     }
-    let text = adopt::from_answers(&mut std::io::stdin().lock(), &mut std::io::stderr()).map_err(AdoptError::hinted)?;
+    let text = adopt::from_answers(&mut std::io::stdin().lock(), &mut terminal::Remarks).map_err(AdoptError::hinted)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display())).hint(ELSEWHERE)?;
     std::fs::File::create_new(path)
@@ -273,12 +273,13 @@ fn init(path: &Path) -> anyhow::Result<()> {
 pub(crate) fn completions(args: &CompletionsArgs) -> u8 {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "teravm-ci", &mut text);
-    print(&String::from_utf8_lossy(&text));
+    print_own(&String::from_utf8_lossy(&text));
     Status::Passed.code()
 }
 
 /// Whether a config is right, and every secret is there.
 async fn check(config: &Config, global: &Global) -> anyhow::Result<()> {
+    plan::learn(config)?;
     let names: Vec<&String> = match &global.setup {
         Some(name) => vec![name],
         None => config.setups.keys().collect(),

@@ -50,6 +50,11 @@ use crate::report::{Options, ReportError, Reporters};
 use crate::secret::Redactor;
 use crate::summary::{Status, Summary};
 
+/// Says what is wrong with a command line, or shows the help, and returns the exit code.
+pub fn usage(error: &clap::Error) -> u8 {
+    terminal::usage(error)
+}
+
 /// Does what was asked for and returns the exit code.
 pub fn main(cli: Cli) -> u8 {
     terminal::diagnostics(&cli.global);
@@ -65,7 +70,11 @@ pub fn main(cli: Cli) -> u8 {
 
 async fn carry_out(cli: Cli) -> anyhow::Result<u8> {
     let global = &cli.global;
-    let config = || Config::load(&global.config);
+    let config = || {
+        let config = Config::load(&global.config)?;
+        plan::learn(&config)?;
+        anyhow::Ok(config)
+    };
     match &cli.command {
         Command::Run(args) => night(Plan::run(&config()?, global, args)?, global, &args.night).await,
         Command::Upgrade(args) => night(Plan::upgrade(&config()?, global, args)?, global, &args.night).await,

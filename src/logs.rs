@@ -1,7 +1,7 @@
 //! What a host of the lab has been saying, for an engineer at a desk: a gateway's journals and containers, what a run has printed on
 //! NG40. On standard output, without secrets, and harmless to the terminal.
 
-use std::io::{self, Write as _};
+use std::io;
 
 use crate::cli::{Global, LogsArgs};
 use crate::config::Config;
@@ -11,9 +11,9 @@ use crate::gateway::Gateway;
 use crate::ng40;
 use crate::plan::{Lab, PlannedHost, Role};
 use crate::remote::Error;
-use crate::report::text::visible;
 use crate::secret::{RedactedStream, Redactor};
 use crate::summary::Status;
+use crate::terminal;
 use crate::window::Window;
 
 /// What is shown of a log when nobody says how much.
@@ -85,8 +85,5 @@ impl Shown {
 }
 
 fn put(bytes: &[u8]) -> io::Result<()> {
-    let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(visible(&text).as_bytes())?;
-    stdout.flush()
+    terminal::write(&String::from_utf8_lossy(bytes).replace("\r\n", "\n"))
 }

@@ -6,6 +6,8 @@ use clap::Parser as _;
 use teravm_ci::cli::Cli;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    ExitCode::from(teravm_ci::main(cli))
+    match Cli::try_parse() {
+        Ok(cli) => ExitCode::from(teravm_ci::main(cli)),
+        Err(error) => ExitCode::from(teravm_ci::usage(&error)),
+    }
 }

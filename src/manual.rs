@@ -10,7 +10,7 @@ use clap_mangen::roff::{Roff, bold, roman};
 
 use crate::cli::{Cli, ManArgs};
 use crate::summary::Status;
-use crate::terminal::print;
+use crate::terminal::print_own;
 
 const NAME: &str = "teravm-ci";
 const NUMBER: &str = env!("CARGO_PKG_VERSION");
@@ -53,7 +53,7 @@ pub(crate) fn man(args: &ManArgs) -> anyhow::Result<u8> {
             let Some(page) = pages.iter().find(|page| page.name == name) else {
                 bail!("there is no command `{}`", args.command.join(" "));
             };
-            print(&page.text);
+            print_own(&page.text);
         }
         Some(folder) => {
             fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;

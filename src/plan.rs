@@ -16,7 +16,7 @@ use crate::config::{
 };
 use crate::error::{self, Hint as _};
 use crate::event::{self, PlannedSuite, Problem, Step};
-use crate::gate::Gate;
+use crate::gate::{Gate, Required};
 use crate::history::Nights;
 use crate::memory::Memory;
 use crate::release::Wanted;
@@ -194,6 +194,66 @@ fn learn_what_is_not_used(config: &Config, redactor: &Redactor) {
             of.read().iter().for_each(|secret| redactor.learn(secret));
         }
     }
+}
+
+/// Learns every secret that the config names and that can be read twice, whether this command needs it or not: what it prints may
+/// hold any of them. Refuses a config one of whose names holds a secret, because what is decided with a name is shown too.
+pub(crate) fn learn(config: &Config) -> anyhow::Result<()> {
+    for (key, reference) in config.secrets() {
+        // One that is missing is told by the command that needs it.
+        if !reference.is_lasting() {
+            continue;
+        }
+        let secret = if key == "vpn.profile" { reference.read_profile() } else { reference.read() };
+        let Ok(secret) = secret else { continue };
+        let alone = Redactor::default();
+        for redactor in [&alone, &Redactor::process()] {
+            if key == "vpn.profile" {
+                redactor.learn_profile(&secret);
+            } else {
+                redactor.learn(&secret);
+            }
+        }
+        if let Some((place, name)) = names(config).into_iter().find(|(_, name)| alone.finds(name)) {
+            let (shown, source) = (alone.text(&name), reference.name());
+            return Err(anyhow!("the name `{shown}` (`{place}`) holds the secret `{key}` ({source})"))
+                .hint("a name is shown, and decides what counts: choose another name, or another secret");
+        }
+    }
+    Ok(())
+}
+
+/// What a config names: each with its place. What a run decides with is one of these, or comes from a host.
+fn names(config: &Config) -> Vec<(String, String)> {
+    let mut names = Vec::new();
+    let mut add = |place: &str, name: &str| names.push((place.to_owned(), name.to_owned()));
+    for (setup, hosts) in &config.setups {
+        add("setups", setup);
+        hosts.suites.iter().for_each(|suite| add("setups.suites", suite));
+    }
+    for (suite, settings) in &config.suites {
+        add("suites", suite);
+        add("suites.list", &settings.list);
+    }
+    for known in &config.gate.known_failures {
+        add("gate.known_failures.suite", &known.suite);
+        add("gate.known_failures.case", &known.case.to_string());
+    }
+    if let Required::Named(suites) = &config.gate.required {
+        for (suite, cases) in suites {
+            add("gate.required", suite);
+            cases.iter().for_each(|case| add("gate.required", case));
+        }
+    }
+    config.gate.suites.iter().for_each(|suite| add("gate.suites", suite));
+    config.gate.setups.iter().for_each(|setup| add("gate.setups", setup));
+    config.default_setup.iter().for_each(|setup| add("default_setup", setup));
+    config.feg.images.iter().for_each(|image| add("feg.images", image));
+    config.feg.services.iter().for_each(|service| add("feg.services", service));
+    add("feg.tag", &config.feg.tag);
+    add("agw.package", &config.agw.package);
+    config.agw.units.iter().for_each(|unit| add("agw.units", unit));
+    names
 }
 
 /// Reads secrets, each by its key in the config. Whoever sets them up is told at once of all that are missing.

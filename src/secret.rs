@@ -1,21 +1,22 @@
 //! Secrets: where they come from, and how they are kept out of everything that leaves the program.
 //!
 //! Knows nothing of the lab. A [`Secret`] shows itself to nobody; a [`Redactor`] takes every known secret out of text that
-//! others have printed, also when it is base64 or URL-encoded, and also when it is cut in two by a read or a line end.
+//! others have printed, also when it is encoded or escaped, and also when it is cut in two by a read, a line end or an escape code.
 
+mod escape;
+mod form;
+mod search;
 mod text;
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, RwLock, RwLockReadGuard};
 
-use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use memchr::memchr2;
+use base64::engine::general_purpose::STANDARD;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -23,6 +24,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::error::hinted;
 
 pub(crate) use text::RedactedText;
+
+use form::forms;
+use search::Search;
 
 /// What stands where a secret stood.
 pub(crate) const MASK: &str = "***";
@@ -184,6 +188,14 @@ impl SecretRef {
         }
     }
 
+    /// Whether it can be read again: a pipe cannot.
+    pub(crate) fn is_lasting(&self) -> bool {
+        match &self.source {
+            Source::Env(_) => true,
+            Source::File(path) => path.is_file(),
+        }
+    }
+
     /// Where it comes from, for messages.
     pub(crate) fn name(&self) -> String {
         match &self.source {
@@ -268,10 +280,8 @@ impl fmt::Debug for Redactor {
 /// The forms of all secrets, and what finds them.
 #[derive(Default)]
 struct Known {
-    forms: Vec<Vec<u8>>,
-    longest: usize,
-    /// None as long as there is nothing to find.
-    search: Option<AhoCorasick>,
+    forms: BTreeSet<Vec<u8>>,
+    search: Search,
 }
 
 impl Redactor {
@@ -310,18 +320,11 @@ impl Redactor {
     fn learn_lines<'a>(&self, lines: impl Iterator<Item = &'a str>) {
         let secret = lines.map(str::trim).filter(|line| line.len() >= SHORTEST && !line.starts_with("-----"));
         let mut known = self.known.write().expect("no thread panics while it holds this lock");
-        for form in secret.flat_map(forms) {
-            if form.len() >= SHORTEST && !known.forms.contains(&form) {
-                known.longest = known.longest.max(form.len());
-                known.forms.push(form);
-            }
+        let count = known.forms.len();
+        known.forms.extend(secret.flat_map(forms).filter(|form| form.len() >= SHORTEST));
+        if known.forms.len() > count {
+            known.search = Search::new(known.forms.iter().cloned().collect());
         }
-        if known.forms.is_empty() {
-            return;
-        }
-        // The longest, so that a secret that contains another goes whole.
-        let search = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&known.forms);
-        known.search = Some(search.expect("secrets are far from what an automaton can hold"));
     }
 
     /// The one of this process: all secrets that any part of the program has read, and what [`RedactedText`] goes by.
@@ -336,6 +339,11 @@ impl Redactor {
             Cow::Borrowed(_) => text.to_owned(),
             Cow::Owned(clean) => String::from_utf8_lossy(&clean).into_owned(),
         }
+    }
+
+    /// Whether a secret stands in the text.
+    pub(crate) fn finds(&self, text: &str) -> bool {
+        !self.known().found(text.as_bytes()).is_empty()
     }
 
     /// The same of a text that is not needed any more; most have no secret, and none of those is copied.
@@ -363,44 +371,9 @@ impl Known {
         if found.is_empty() { Cow::Borrowed(bytes) } else { Cow::Owned(masked(bytes, &found)) }
     }
 
-    /// Where the secrets are. Line ends are looked through, because whoever breaks long lines breaks secrets too.
+    /// Where the secrets are.
     fn found(&self, bytes: &[u8]) -> Vec<Range<usize>> {
-        let Some(search) = &self.search else { return Vec::new() };
-        if memchr2(b'\r', b'\n', bytes).is_none() {
-            return search.find_iter(bytes).map(|found| found.range()).collect();
-        }
-        let unbroken: Vec<u8> = bytes.iter().copied().filter(|byte| !is_line_end(*byte)).collect();
-        let mut found = search.find_iter(&unbroken).map(|found| found.range()).peekable();
-        let mut ranges = Vec::new();
-        let mut start = 0;
-        let places = bytes.iter().enumerate().filter(|(_, byte)| !is_line_end(**byte));
-        for (at, (place, _)) in places.enumerate() {
-            let Some(range) = found.peek() else { break };
-            if at == range.start {
-                start = place;
-            }
-            if at + 1 == range.end {
-                ranges.push(start..place + 1);
-                found.next();
-            }
-        }
-        ranges
-    }
-
-    /// Where, from a place on, a secret begins whose end has not come yet: the end of the bytes, where there is none.
-    fn begun(&self, bytes: &[u8], from: usize) -> usize {
-        // Nobody breaks a line at every second letter, and what is held has to have a limit.
-        let from = from.max(bytes.len().saturating_sub(2 * self.longest));
-        let places = (from..bytes.len()).rev().filter(|&at| !is_line_end(bytes[at]));
-        let mut begun = bytes.len();
-        let mut tail = VecDeque::new();
-        for at in places.take(self.longest.saturating_sub(1)) {
-            tail.push_front(bytes[at]);
-            if self.forms.iter().any(|form| tail.len() < form.len() && tail.iter().eq(&form[..tail.len()])) {
-                begun = at;
-            }
-        }
-        begun
+        self.search.find(bytes, true).places
     }
 }
 
@@ -420,37 +393,6 @@ fn masked(bytes: &[u8], parts: &[Range<usize>]) -> Vec<u8> {
 
 fn is_line_end(byte: u8) -> bool {
     matches!(byte, b'\r' | b'\n')
-}
-
-/// The forms in which a secret may be printed: plain, URL-encoded, and base64 at each of the three alignments.
-fn forms(secret: &str) -> Vec<Vec<u8>> {
-    let mut forms = vec![secret.as_bytes().to_vec(), url_encoded(secret).into_bytes()];
-    for lead in 0..3_usize {
-        let mut shifted = vec![0_u8; lead];
-        shifted.extend_from_slice(secret.as_bytes());
-        // What the bytes before and after it decide is not part of the secret's own text.
-        let skip = [0, 2, 3][lead];
-        for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
-            let text = engine.encode(&shifted);
-            // All that is its own; and the whole groups alone, for what ends with them.
-            for own in [shifted.len() * 8 / 6, shifted.len() / 3 * 4] {
-                forms.push(text.as_bytes()[skip..own.max(skip)].to_vec());
-            }
-        }
-    }
-    forms
-}
-
-fn url_encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
 }
 
 /// Bytes on their way to a reader, without secrets, however they were cut.
@@ -475,21 +417,13 @@ impl RedactedStream {
     /// Takes the next piece, and returns what is safe to pass on.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.held.extend_from_slice(bytes);
-        let known = self.redactor.known();
-        let mut found = known.found(&self.held);
-        // One that is whole and begins before an open one cannot become longer any more.
-        let mut open = known.begun(&self.held, 0);
-        for part in &found {
-            if part.start < open && open < part.end {
-                open = known.begun(&self.held, part.end);
-            }
-        }
-        drop(known);
-        found.retain(|part| part.start < open);
-        let mut clean = self.pass_on(open, &found);
+        let found = self.redactor.known().search.find(&self.held, false);
+        let (over, kept): (Vec<_>, Vec<_>) = found.places.into_iter().partition(|place| place.start < found.open);
+        let mut clean = self.pass_on(found.open, &over);
         if let Some(end) = memchr::memrchr(b'\n', &self.held).map(|at| at + 1)
-            && self.held[..end].iter().filter(|byte| !is_line_end(**byte)).count() <= LETTERS
             && end > self.seen
+            && escape::letters(&self.held[..end], LETTERS) <= LETTERS
+            && kept.iter().all(|place| place.start >= found.open + end)
         {
             clean.extend_from_slice(&self.held[self.seen..end]);
             self.seen = end;
@@ -517,6 +451,128 @@ impl RedactedStream {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As RFC 3986 has it.
+    fn url_encoded(text: &str) -> String {
+        let kept = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+        text.bytes().map(|byte| if kept(byte) { char::from(byte).into() } else { format!("%{byte:02X}") }).collect()
+    }
+
+    /// What stands between the quotes of a text in JSON.
+    fn json(text: &str) -> String {
+        let quoted = serde_json::to_string(text).expect("a text");
+        quoted[1..quoted.len() - 1].to_owned()
+    }
+
+    /// The ways in which programs write a text; each could be read again by a program of its kind.
+    const WRITERS: &[(&str, fn(&str) -> Vec<u8>)] = &[
+        ("plain", |text| text.into()),
+        ("percent", |text| url_encoded(text).into()),
+        ("percent in small letters", |text| url_encoded(text).to_lowercase_escapes().into()),
+        ("percent, all of it", |text| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>().into()),
+        ("percent twice", |text| url_encoded(&url_encoded(text)).into()),
+        ("form", |text| url_encoded(text).replace("%20", "+").into()),
+        ("a path of an URL", |text| url_encoded(text).replace("%2F", "/").into()),
+        ("encodeURIComponent", |text| {
+            let kept = [("%21", "!"), ("%27", "'"), ("%28", "("), ("%29", ")"), ("%2A", "*")];
+            kept.iter().fold(url_encoded(text), |text, (code, char)| text.replace(code, char)).into()
+        }),
+        ("JSON", |text| json(text).into()),
+        ("JSON in JSON", |text| json(&json(text)).into()),
+        ("JSON with slashes escaped", |text| json(text).replace('/', "\\/").into()),
+        ("JSON in ASCII, all of it", |text| {
+            text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>().into()
+        }),
+        ("shell", |text| text.replace('\'', "'\\''").into()),
+        ("shlex.quote", |text| text.replace('\'', "'\"'\"'").into()),
+        ("printf %q", |text| {
+            let escaped = |char: char| if char.is_alphanumeric() { char.to_string() } else { format!("\\{char}") };
+            text.chars().map(escaped).collect::<String>().into()
+        }),
+        ("repr", |text| text.replace('\\', "\\\\").replace('\'', "\\'").into()),
+        ("bytes of a C string", |text| text.bytes().map(|byte| format!("\\x{byte:02x}")).collect::<String>().into()),
+        ("HTML", |text| {
+            let escapes = [("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\"", "&quot;"), ("'", "&#x27;")];
+            escapes.iter().fold(text.to_owned(), |text, (char, entity)| text.replace(char, entity)).into()
+        }),
+        ("HTML, all of it", |text| {
+            text.chars().map(|char| format!("&#{};", u32::from(char))).collect::<String>().into()
+        }),
+        ("hex", |text| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>().into()),
+        ("HEX", |text| text.bytes().map(|byte| format!("{byte:02X}")).collect::<String>().into()),
+        ("UTF-16LE", |text| text.encode_utf16().flat_map(u16::to_le_bytes).collect()),
+        ("UTF-16BE", |text| text.encode_utf16().flat_map(u16::to_be_bytes).collect()),
+        ("base64", |text| STANDARD.encode(text).into()),
+        ("base64 behind two bytes, in an URL", |text| url_encoded(&STANDARD.encode(format!("ab{text}"))).into()),
+        ("broken and indented", |text| {
+            text.chars().map(|char| format!("{char}\r\n   ")).collect::<String>().trim_end().into()
+        }),
+        ("coloured", |text| text.chars().map(|char| format!("{char}\u{1b}[31m\0")).collect::<String>().into()),
+        ("with marks that nobody sees", |text| {
+            text.chars().map(|char| format!("{char}\u{200b}\u{ad}")).collect::<String>().into()
+        }),
+    ];
+
+    trait Escapes {
+        fn to_lowercase_escapes(&self) -> String;
+    }
+
+    impl Escapes for str {
+        fn to_lowercase_escapes(&self) -> String {
+            let mut parts = self.split('%');
+            let first = parts.next().unwrap_or_default().to_owned();
+            parts.fold(first, |text, part| text + "%" + &part[..2].to_lowercase() + &part[2..])
+        }
+    }
+
+    #[test]
+    fn a_secret_is_taken_out_however_a_program_writes_it_and_wherever_it_is_cut() {
+        for secret in ["p@ss/w\"rd!x (7)&'z", "hunter2hunter2", "a\\b\\\\c%41+d", "Zoë=pässwörd€", "a''b''c", "%%25%25"]
+        {
+            let redactor = knowing(&[secret]);
+            for (writer, write) in WRITERS {
+                let written = write(secret);
+                let text = [b"before ".as_slice(), &written, b" after"].concat();
+                let clean = in_pieces(&redactor, [text.as_slice()]);
+                assert!(clean.starts_with("before ") && clean.ends_with(" after"), "{secret} as {writer}: {clean:?}");
+                // Beside the mask stand line ends, and what base64 decides together with the neighbours.
+                assert!(clean.len() < 70 && clean.contains(MASK), "{secret} as {writer}: {clean:?}");
+                for cut in 1..text.len() {
+                    let cut = in_pieces(&redactor, [&text[..cut], &text[cut..]]);
+                    if writer.starts_with("broken") {
+                        // The first letters may have been seen when their lines ended.
+                        let cut: String = cut.split_whitespace().collect();
+                        let rest: String =
+                            secret.split_whitespace().collect::<String>().chars().skip(LETTERS).collect();
+                        assert!(!cut.contains(&rest), "{secret} as {writer}: {cut}");
+                    } else {
+                        assert_eq!(cut, clean, "{secret} as {writer}");
+                    }
+                }
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_secret_is_taken_out_of_any_text_and_any_other_text_stays(
+            secret in "[ -~]{6,20}", before in "[ -~\n]{0,20}", after in "[ -~\n]{0,20}", writer in 0..WRITERS.len(), at in 0..100_usize,
+        ) {
+            let secret = secret.trim();
+            proptest::prop_assume!(secret.len() >= SHORTEST);
+            let redactor = knowing(&[secret]);
+            let (name, write) = WRITERS[writer];
+            let written = write(secret);
+            let text = [before.as_bytes(), b"|", &written, b"|", after.as_bytes()].concat();
+            let clean = in_pieces(&redactor, [&text[..at.min(text.len())], &text[at.min(text.len())..]]);
+            proptest::prop_assert!(clean.contains(MASK), "{} as {}: {}", secret, name, clean);
+            let other = format!("{before}|{after}");
+            if !redactor.finds(&other) {
+                let whole = in_pieces(&redactor, [other.as_bytes()]);
+                proptest::prop_assert_eq!(whole, other);
+            }
+        }
+    }
 
     fn knowing(secrets: &[&str]) -> Redactor {
         let redactor = Redactor::default();
@@ -651,7 +707,7 @@ mod tests {
         for _ in 0..100 {
             stream.push(&[b'\n'; 100]);
         }
-        assert!(stream.held.len() < 100, "{} bytes", stream.held.len());
+        assert!(stream.held.len() < 1000, "{} bytes", stream.held.len());
     }
 
     #[test]
@@ -685,6 +741,15 @@ mod tests {
             "client\npersist-tun\n<ca>\nPUBLICPART\n</ca>\n<key>\n-----BEGIN\nMIIEvQIBADANBg\n</key>\n",
         ));
         assert_eq!(redactor.text("persist-tun PUBLICPART MIIEvQIBADANBg"), "persist-tun PUBLICPART ***");
+    }
+
+    #[test]
+    fn keys_behind_a_tag_with_a_comment_and_a_token_are_learned() {
+        let redactor = Redactor::default();
+        redactor.learn_profile(&Secret::new(
+            "auth-token \"SESS_ID_AT_x1\"\n<key> # ours\nMIIEvQIBADANBg\n</key> # end\n<ca>\nPUBLICPART\n</ca>\n",
+        ));
+        assert_eq!(redactor.text("PUBLICPART MIIEvQIBADANBg SESS_ID_AT_x1"), "PUBLICPART *** ***");
     }
 
     #[test]

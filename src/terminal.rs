@@ -1,24 +1,29 @@
 //! How this program speaks on the terminal, as far as it is not a night's reporters that speak: diagnostics, refusals, and the
 //! results of the small commands.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, Write};
 
+use anyhow::Context as _;
+use serde::Serialize;
+use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{self, Global};
 use crate::error;
 use crate::history::Nights;
+use crate::report::text::{visible, visible_json};
 use crate::report::{Color, Format, Options, Verbosity};
+use crate::secret::Redactor;
 use crate::summary::Status;
 
 /// Sends the program's own diagnostics to standard error: with `-vv`, or as `RUST_LOG` says.
 pub(crate) fn diagnostics(global: &Global) {
     let default = if global.verbose > 1 { "teravm_ci=debug" } else { "off" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Remarks).with_ansi(false);
     match global.log_format {
         cli::LogFormat::Json => subscriber.json().init(),
-        cli::LogFormat::Text => subscriber.with_ansi(std::io::stderr().is_terminal()).init(),
+        cli::LogFormat::Text => subscriber.init(),
     }
 }
 
@@ -62,9 +67,47 @@ pub(crate) fn refuse(error: &anyhow::Error) -> u8 {
     Status::Usage.code()
 }
 
-/// Prints a result on standard output. A reader that has gone away is no failure of ours.
+/// Prints a result on standard output: without secrets, and harmless to a terminal. A reader that has gone away is no failure of ours.
 pub(crate) fn print(text: &str) {
-    let _ = anstream::stdout().write_all(text.as_bytes());
+    let _ = io::stdout().write_all(harmless(text).as_bytes());
+}
+
+/// The same for a reader whose going away ends what is shown.
+pub(crate) fn write(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(harmless(text).as_bytes())?;
+    stdout.flush()
+}
+
+/// Prints a result for programs on standard output: a document that means the same, without secrets, and harmless to a terminal.
+pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    let mut value = serde_json::to_value(value).context("the result cannot be written as JSON")?;
+    redact_texts(&mut value, &Redactor::process());
+    let text = serde_json::to_string_pretty(&value).context("the result cannot be written as JSON")?;
+    let _ = io::stdout().write_all(visible_json(&(text + "\n")).as_bytes());
+    Ok(())
+}
+
+/// Prints what this program has made of its own words alone: a completion script, a manual page, the schema.
+pub(crate) fn print_own(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
+}
+
+/// The text as it may be printed: without secrets, and with every character shown that would do something instead.
+fn harmless(text: &str) -> String {
+    visible(&Redactor::process().text(text))
+}
+
+/// Redacts every text of a document, but not its keys, and not what is one word of our own, like `passed`: a user name that
+/// happens to be such a word must not change what the document says.
+fn redact_texts(value: &mut Value, redactor: &Redactor) {
+    match value {
+        Value::String(text) if text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') => {}
+        Value::String(text) => *text = redactor.text(text),
+        Value::Array(values) => values.iter_mut().for_each(|value| redact_texts(value, redactor)),
+        Value::Object(fields) => fields.values_mut().for_each(|value| redact_texts(value, redactor)),
+        _ => {}
+    }
 }
 
 /// How many columns standard output has, where it is a terminal.
@@ -75,5 +118,33 @@ pub(crate) fn columns() -> Option<usize> {
 /// Prints a remark on standard error.
 pub(crate) fn remark(text: &str) {
     // There is nowhere left to say that standard error is gone.
-    let _ = anstream::stderr().write_all(text.as_bytes());
+    let _ = io::stderr().write_all(harmless(text).as_bytes());
+}
+
+/// Standard error for what writes in pieces: questions, and the program's own diagnostics.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Remarks;
+
+impl Write for Remarks {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::stderr().write_all(harmless(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+/// Says what is wrong with a command line, or shows the help, and returns the exit code. The words of the command line come from
+/// outside like any other text.
+pub(crate) fn usage(error: &clap::Error) -> u8 {
+    let plain = error.render().to_string();
+    if harmless(&plain) == plain {
+        // It is its own text, coloured where that is asked for.
+        let _ = error.print();
+    } else {
+        remark(&plain);
+    }
+    u8::try_from(error.exit_code()).unwrap_or(Status::Usage.code())
 }

@@ -37,7 +37,7 @@ use crate::memory::Memory;
 use crate::report::{self, page};
 use crate::secret::{Redactor, Secret, SecretError};
 use crate::summary::{Status, Summary};
-use crate::terminal::{print, remark};
+use crate::terminal::{print, print_json, remark};
 
 /// What to try where a night is not there.
 const LISTED: &str = "`teravm-ci history list` has the names of all nights";
@@ -203,18 +203,18 @@ async fn answer(config: &Config, global: &Global, args: &HistoryArgs) -> anyhow:
             let filter = filter(global, args)?;
             let place = place()?;
             let nights = place.in_time(async { place.open().await?.list(&filter).await }).await?;
-            print(&match args.format {
-                LogFormat::Text => shown::list(&nights),
-                LogFormat::Json => json(&nights),
-            });
+            match args.format {
+                LogFormat::Text => print(&shown::list(&nights)),
+                LogFormat::Json => print_json(&nights)?,
+            }
         }
         HistoryAction::Show { run, format } => {
             let place = place()?;
             let night = place.in_time(async { found(&place.open().await?, config, global, run).await }).await?;
-            print(&match format {
-                LogFormat::Text => shown::night(&night),
-                LogFormat::Json => json(&night),
-            });
+            match format {
+                LogFormat::Text => print(&shown::night(&night)),
+                LogFormat::Json => print_json(&night)?,
+            }
         }
         HistoryAction::Compare { a, b, format } => {
             let place = place()?;
@@ -224,10 +224,10 @@ async fn answer(config: &Config, global: &Global, args: &HistoryArgs) -> anyhow:
                 Ok::<_, anyhow::Error>(compare::compare(&store, &a, &b, config.links.compare.as_deref()).await?)
             };
             let comparison = place.in_time(compared).await?;
-            print(&match format {
-                LogFormat::Text => shown::comparison(&comparison),
-                LogFormat::Json => json(&comparison),
-            });
+            match format {
+                LogFormat::Text => print(&shown::comparison(&comparison)),
+                LogFormat::Json => print_json(&comparison)?,
+            }
         }
         HistoryAction::Import(args) => {
             // All are read before one is written.
@@ -287,10 +287,10 @@ pub(crate) async fn gate(config: &Config, global: &Global, args: &GateArgs) -> a
             return Ok(Ships::Unknown.code());
         }
     };
-    print(&match args.format {
-        LogFormat::Text => shown::answer(&answer, config.gate.max_age),
-        LogFormat::Json => json(&answer),
-    });
+    match args.format {
+        LogFormat::Text => print(&shown::answer(&answer, config.gate.max_age)),
+        LogFormat::Json => print_json(&answer)?,
+    }
     Ok(answer.verdict.code())
 }
 
@@ -375,10 +375,4 @@ fn parse_since(text: &str, now: OffsetDateTime) -> Result<OffsetDateTime, String
         Ok(ago) => Ok(now - ago),
         Err(_) => Err(format!("`{text}` is no time; write `7d` or `2026-11-01`")),
     }
-}
-
-fn json(value: &impl serde::Serialize) -> String {
-    let mut text = serde_json::to_string_pretty(value).expect("what is kept is plain data");
-    text.push('\n');
-    text
 }

@@ -83,11 +83,22 @@ fn is_unseen(char: char) -> bool {
     matches!(
         char,
         '\u{80}'..='\u{9f}'
+            | '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
             | '\u{200b}'..='\u{200f}'
             | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
             | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
             | '\u{fffe}'..='\u{ffff}'
+            | '\u{e0000}'..='\u{e0fff}'
     )
 }
 
@@ -109,7 +120,7 @@ pub(crate) fn visible_json(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for char in json.chars() {
         if char == '\u{7f}' || is_unseen(char) {
-            shown.push_str(&format!("\\u{:04x}", u32::from(char)));
+            char.encode_utf16(&mut [0; 2]).iter().for_each(|unit| shown.push_str(&format!("\\u{unit:04x}")));
         } else {
             shown.push(char);
         }
@@ -182,9 +193,15 @@ mod tests {
 
     #[test]
     fn nothing_in_a_text_does_anything_but_end_a_line() {
-        let all: String = (0..=0x2100).chain(0xfe00..0x1_0000).filter_map(char::from_u32).collect();
+        let all: String =
+            (0..=0x3200).chain(0xfe00..0x1_0000).chain(0xe_0000..0xe_1000).filter_map(char::from_u32).collect();
         assert!(visible(&all).chars().all(|char| char == '\n' || !char.is_control()));
         assert_eq!(visible("\u{1b}[2J\0\t.\u{202e}"), "␛[2J␀    .\u{fffd}");
+        for unseen in
+            "\u{61c}\u{ad}\u{180e}\u{115f}\u{3164}\u{fff9}\u{fffb}\u{e0001}\u{e007f}\u{202a}\u{2066}\u{200e}".chars()
+        {
+            assert_eq!(visible(&unseen.to_string()), "\u{fffd}", "{unseen:?}");
+        }
         let json = serde_json::to_string(&all).unwrap();
         assert_eq!(serde_json::from_str::<String>(&visible_json(&json)).unwrap(), all);
         assert_eq!(visible(&visible_json(&json)), visible_json(&json));

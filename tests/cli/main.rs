@@ -15,6 +15,7 @@ mod manual;
 mod noisy;
 mod package;
 mod pages;
+mod redaction;
 mod report;
 mod terminal;
 mod usage;

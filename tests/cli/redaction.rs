@@ -1,0 +1,87 @@
+//! What is shown holds no secret and does nothing to a terminal, whichever command shows it; what decides is left as it is.
+
+use std::fs;
+use std::path::Path;
+
+use insta::assert_snapshot;
+
+use crate::desk::Desk;
+
+/// A lab whose OpenVPN user name is a part of what the gate names.
+fn named(gate: &str) -> Desk {
+    Desk::with_lab_but("suites:", &format!("gate:\n{gate}\nsuites:"))
+        .env("VPN_USERNAME", "teravm")
+        .program("openvpn", "exit 7")
+}
+
+#[test]
+fn a_config_whose_names_hold_a_secret_is_refused() {
+    let known = "  known_failures:\n    - {suite: attach, case: teravm_01, reason: r, until: 2099-12-31}";
+    assert_snapshot!(named(known).run("test -q"), @"
+        exit 2
+        --- standard error
+        error: the name `***_01` (`gate.known_failures.case`) holds the secret `vpn.username` ($VPN_USERNAME)
+          try: a name is shown, and decides what counts: choose another name, or another secret
+        ");
+    let required = "  required: {attach: [teravm_01]}";
+    assert_snapshot!(named(required).run("config check"), @"
+        exit 2
+        --- standard error
+        error: the name `***_01` (`gate.required`) holds the secret `vpn.username` ($VPN_USERNAME)
+          try: a name is shown, and decides what counts: choose another name, or another secret
+        ");
+}
+
+#[test]
+fn what_a_stored_record_holds_does_nothing_to_a_terminal() {
+    let desk = Desk::with_lab().program("openvpn", "exit 7");
+    assert_eq!(desk.run("test -q").code, "3");
+    let mut run = desk.json("results/run.json");
+    run["night"]["run"] = "20261130T080000-evil".into();
+    run["night"]["url"] = "https://ci/\u{1b}]52;c;cm0=\u{7}\u{202e}\u{61c}\u{ad}".into();
+    run["night"]["command"] = "te\u{1b}[2Jst".into();
+    let desk = desk.file("evil.json", run.to_string());
+    let mut printed = String::new();
+    for words in [
+        "history import evil.json",
+        "history list",
+        "history show 20261130T080000-evil",
+        "history show 20261130T080000-evil --format json",
+    ] {
+        let ended = desk.run(words);
+        printed += &(ended.stdout + &ended.stderr);
+    }
+    assert!(printed.contains("ci/"), "{printed}");
+    let does_something =
+        |char: &char| (char.is_control() && *char != '\n') || "\u{202e}\u{61c}\u{ad}\u{200e}".contains(*char);
+    assert_eq!(printed.chars().filter(does_something).collect::<String>(), "", "{printed:?}");
+}
+
+/// The files that may write to standard output and standard error: the one door, and the reporters' own stream.
+const DOORS: &[&str] = &["src/terminal.rs", "src/report/console/stream.rs", "src/build.rs"];
+
+#[test]
+fn nothing_is_printed_but_at_one_door() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = vec![root.join("src")];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(root).expect("it is below").display().to_string();
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            let prints = |line: &&str| {
+                let writers = ["print!(", "println!(", "io::stdout()", "io::stderr()", "anstream::std", "/dev/tty"];
+                writers.iter().any(|writer| line.contains(writer)) && !line.contains("is_terminal()")
+            };
+            if !DOORS.contains(&name.as_str()) && name.ends_with(".rs") && !name.contains("tests") {
+                found.extend(text.lines().filter(prints).map(|line| format!("{name}: {}", line.trim())));
+            }
+        }
+    }
+    assert_eq!(found.join("\n"), "");
+}
