@@ -464,8 +464,10 @@ mod tests {
         quoted[1..quoted.len() - 1].to_owned()
     }
 
+    type Writer = fn(&str) -> Vec<u8>;
+
     /// The ways in which programs write a text; each could be read again by a program of its kind.
-    const WRITERS: &[(&str, fn(&str) -> Vec<u8>)] = &[
+    const WRITERS: &[(&str, Writer)] = &[
         ("plain", |text| text.into()),
         ("percent", |text| url_encoded(text).into()),
         ("percent in small letters", |text| url_encoded(text).to_lowercase_escapes().into()),
