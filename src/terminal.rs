@@ -81,11 +81,16 @@ pub(crate) fn write(text: &str) -> io::Result<()> {
 
 /// Prints a result for programs on standard output: a document that means the same, without secrets, and harmless to a terminal.
 pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    let _ = io::stdout().write_all(json(value)?.as_bytes());
+    Ok(())
+}
+
+/// What [`print_json`] prints.
+pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<String> {
     let mut value = serde_json::to_value(value).context("the result cannot be written as JSON")?;
     redact_texts(&mut value, &Redactor::process());
     let text = serde_json::to_string_pretty(&value).context("the result cannot be written as JSON")?;
-    let _ = io::stdout().write_all(visible_json(&(text + "\n")).as_bytes());
-    Ok(())
+    Ok(visible_json(&(text + "\n")))
 }
 
 /// Prints what this program has made of its own words alone: a completion script, a manual page, the schema.

@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 use super::*;
 use crate::gate::Gate;
 use crate::history::ship::Question;
-use crate::history::{compare, import, json as to_json, shown};
+use crate::history::{compare, import, shown};
 use crate::report::fuzz::WRITERS;
 use crate::report::nights::{cut_off, hostile, morning};
 use crate::report::page;
+use crate::terminal;
 
 const SETUP: &str = "setup_1";
 
@@ -53,11 +54,11 @@ async fn everything_is_asked(place: &Place, is_readable: bool) {
     let listed = store.list(&Filter { limit: usize::MAX, ..Filter::default() }).await;
     assert_eq!(listed.is_ok(), is_readable, "{:?}", listed.err());
     let lines = listed.unwrap_or_default();
-    drop((shown::list(&lines), to_json(&lines)));
+    drop((shown::list(&lines), terminal::json(&lines).expect("plain data")));
     let mut nights: Vec<Entry> = Vec::new();
     for line in &lines {
         if let Some(night) = store.night(&line.run).await.expect("a listed run can be read") {
-            drop((shown::night(&night), to_json(&night)));
+            drop((shown::night(&night), terminal::json(&night).expect("plain data")));
             nights.push(night);
         }
     }
@@ -69,7 +70,7 @@ async fn everything_is_asked(place: &Place, is_readable: bool) {
     for pair in nights.windows(2).take(50) {
         let compared = compare::compare(&store, &pair[0], &pair[1], Some("https://h/{old}...{new}")).await;
         let compared = compared.expect("two runs that can be read can be compared");
-        drop((shown::comparison(&compared), to_json(&compared)));
+        drop((shown::comparison(&compared), terminal::json(&compared).expect("plain data")));
     }
     for wanted in ["latest", "5d2e8f90", "9.9.9-18446744073709551615-deadbeef"] {
         let question = Question {
@@ -80,7 +81,7 @@ async fn everything_is_asked(place: &Place, is_readable: bool) {
             today: time::macros::date!(2026 - 11 - 24),
         };
         if let Ok(answer) = store.may_ship(&question).await {
-            drop((shown::answer(&answer, Duration::from_secs(1)), to_json(&answer)));
+            drop((shown::answer(&answer, Duration::from_secs(1)), terminal::json(&answer).expect("plain data")));
         }
     }
     store.close().await;
@@ -109,7 +110,7 @@ async fn every_record_that_is_imported_can_be_shown_compared_and_asked() {
                     refused += 1;
                     continue;
                 };
-                drop((shown::night(&entry), to_json(&entry)));
+                drop((shown::night(&entry), terminal::json(&entry).expect("plain data")));
                 if accepted % 3 == 0 {
                     let run = format!("poisoned-{number}-{accepted}");
                     store.keep(&Entry { run, setup: Some(SETUP.to_owned()), ..entry }).await.expect("it is kept");
