@@ -1,7 +1,8 @@
 //! Which line of a foreign program's output says why it failed.
 //!
-//! Knows the words of the programs that run on the gateways (apt, dpkg, systemd, Docker, compose) and around them (OpenSSH, OpenVPN) as
-//! they were recorded in `tests/fixtures/causes/`. What is found here is shown to people and decides nothing.
+//! Knows the words of the programs that run on the gateways (apt, dpkg, systemd, Docker, compose) and around them
+//! (OpenSSH, OpenVPN) as they were recorded in `tests/fixtures/causes/`. What is found here is shown to people and
+//! decides nothing.
 
 /// The longest line that is shown as a reason.
 const LONGEST: usize = 400;
@@ -202,8 +203,8 @@ fn weighed(said: &str) -> Option<(Weight, String)> {
     Some((most, limited(&whole(&lines, &weights, at))))
 }
 
-/// What is known, and below it what a program printed: a cause of a [`crate::event::Problem`]. Of the output the last lines are kept,
-/// and the telling one where it is not among them.
+/// What is known, and below it what a program printed: a cause of a [`crate::event::Problem`]. Of the output the last
+/// lines are kept, and the telling one where it is not among them.
 pub(crate) fn known_and_said(known: &str, said: &str, count: usize) -> String {
     let excerpt = excerpt(said, count);
     if excerpt.is_empty() { known.to_owned() } else { format!("{known}\n{excerpt}") }
@@ -227,8 +228,8 @@ fn excerpt(said: &str, count: usize) -> String {
     }
 }
 
-/// A cause on one line: what is known, then the telling line of what a program printed. `is_alone` where nothing else is told: then a
-/// line that does not say why is better than none.
+/// A cause on one line: what is known, then the telling line of what a program printed. `is_alone` where nothing else
+/// is told: then a line that does not say why is better than none.
 pub(crate) fn one_line(cause: &str, is_alone: bool) -> String {
     let (known, said) = cause.trim_end().split_once('\n').unwrap_or((cause.trim_end(), ""));
     let known = known.trim().trim_end_matches(':');
@@ -242,8 +243,8 @@ pub(crate) fn one_line(cause: &str, is_alone: bool) -> String {
     }
 }
 
-/// A line as a terminal would have shown it in the end (what stands before a carriage return is overwritten), without the time that
-/// OpenVPN writes before it.
+/// A line as a terminal would have shown it in the end (what stands before a carriage return is overwritten), without
+/// the time that OpenVPN writes before it.
 fn shown(line: &str) -> &str {
     let line = line.trim_end().rsplit('\r').next().unwrap_or_default();
     let is_digit_of = |at: usize, letter: u8| match at {
@@ -317,7 +318,8 @@ fn processed(lines: &[&str], weights: &[Weight], at: usize, reason: &str) -> Str
     }
 }
 
-/// The package and the kind of its script, of `installed magma package post-installation script subprocess returned error ...`.
+/// The package and the kind of its script, of `installed magma package post-installation script subprocess returned
+/// error ...`.
 fn script(reason: &str) -> Option<(&str, String)> {
     let (whose, _) = reason.split_once(" script subprocess ")?;
     let (package, kind) = whose.split_once(" package ")?;
@@ -343,7 +345,8 @@ mod tests {
 
     use super::*;
 
-    /// A file has comments (`#`: program, version, what was done), the reason that it must give (`=`), then what was printed.
+    /// A file has comments (`#`: program, version, what was done), the reason that it must give (`=`), then what was
+    /// printed.
     #[test]
     fn each_recorded_failure_gives_its_reason() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/causes");

@@ -325,14 +325,14 @@ impl Problem {
 
     /// The message and its causes on one line: of a cause what is known, then the line that says why of what a program printed.
     pub(crate) fn line(&self) -> String {
-        let mut line = self.message.to_string();
-        for cause in self.causes.iter().map(|cause| cause::one_line(cause, self.causes.len() == 1)) {
-            if !cause.is_empty() {
-                line.push_str(": ");
-                line.push_str(&cause);
-            }
-        }
-        line
+        let why = self.why();
+        if why.is_empty() { self.message.to_string() } else { format!("{}: {why}", self.message) }
+    }
+
+    /// The causes on one line.
+    pub(crate) fn why(&self) -> String {
+        let causes = self.causes.iter().map(|cause| cause::one_line(cause, self.causes.len() == 1));
+        causes.filter(|cause| !cause.is_empty()).collect::<Vec<_>>().join(": ")
     }
 
     /// Message, causes and hint, one below the other.
@@ -478,6 +478,11 @@ impl Case {
             console: RedactedText::default(),
             is_missing: false,
         }
+    }
+
+    /// Whether it stands for a whole list, `(suite)`, and is no case.
+    pub(crate) fn is_whole_list(&self) -> bool {
+        self.name == "(suite)" || self.name.starts_with("(suite) #")
     }
 
     /// Whether it stands for a whole list, `(suite)`, or for a case whose name is not known, `(case 4 of 5)`.

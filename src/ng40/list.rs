@@ -86,8 +86,6 @@ impl Reading {
 #[derive(Debug)]
 pub(crate) struct List {
     rules: Rules,
-    /// Whether the console ends because the host was lost, so that what is missing may have run.
-    is_lost: bool,
     cases: Vec<Case>,
     /// How often each name has been given, full names included.
     names: HashMap<String, u32>,
@@ -112,6 +110,8 @@ pub(crate) struct List {
     unnamed_since: Place,
     problems: Vec<Problem>,
     notes: Vec<String>,
+    /// How the run ended, once that is known.
+    end: Option<End>,
     /// How many cases, lists and problems were too many.
     dropped: usize,
     /// The worst verdict among the cases that were too many.
@@ -147,7 +147,6 @@ impl List {
     pub(crate) fn new(rules: Rules) -> Self {
         Self {
             rules,
-            is_lost: false,
             cases: Vec::new(),
             names: HashMap::new(),
             latest: HashMap::new(),
@@ -163,6 +162,7 @@ impl List {
             unnamed_since: Place { bytes: 0..0, at: Some(Duration::ZERO) },
             problems: Vec::new(),
             notes: Vec::new(),
+            end: None,
             dropped: 0,
             dropped_verdict: Verdict::Pass,
             kept: 0,
@@ -242,7 +242,6 @@ impl List {
 
     /// Ends the text, and closes what is open.
     pub(crate) fn finish(mut self, end: End, place: &Place, tell: Tell<'_>) -> Outcome {
-        self.is_lost = end == End::Lost;
         let why = match end {
             End::Exited(status) => format!("no verdict: the run ended without it (exit status {status})"),
             End::Signaled(signal) => format!("no verdict: the run was ended by signal {signal}"),
@@ -256,6 +255,7 @@ impl List {
             self.leave_unnamed("it ran after the list's verdict, and the console ends before its own", tell);
         }
         if self.lists.is_empty() || self.current.is_touched(self.cases.len()) {
+            self.end = Some(end);
             self.end_list(&why, place, tell);
         }
         self.judge_end(end, tell);
@@ -577,6 +577,8 @@ impl List {
     /// Names the cases that were announced by the total only.
     fn add_never_started(&mut self, tell: Tell<'_>) {
         let Some(planned) = self.current.planned else { return };
+        // What is not known to have run may have run.
+        let is_lost = self.end == Some(End::Lost);
         let ran = u32::try_from(self.cases.len() - self.current.first).unwrap_or(u32::MAX);
         if ran > planned {
             self.note(format!("the list announced {planned} test cases, and {ran} ran"), tell);
@@ -594,7 +596,7 @@ impl List {
             let Some(index) = self.new_case(&format!("(case {number} of {planned})")) else { break };
             let case = &mut self.cases[index];
             case.number = Some(*number);
-            case.error = Some(if self.is_lost {
+            case.error = Some(if is_lost {
                 format!("unknown: the connection was lost after {ran} of {planned} test cases had begun")
             } else {
                 format!("never started: the list announced {planned} test cases, and {ran} ran")
@@ -602,7 +604,7 @@ impl List {
             tell(Occurrence::CaseFinished(case.clone()));
         }
         if all > never.len() {
-            let fate = if self.is_lost { "are unknown: the connection was lost" } else { "never started" };
+            let fate = if is_lost { "are unknown: the connection was lost" } else { "never started" };
             let message = format!("{} more of the {planned} announced test cases {fate}", all - never.len());
             self.problem(ProblemKind::NeverStarted, Some(self.current.number), message, tell);
         }
@@ -618,7 +620,14 @@ impl List {
             problems.push((ProblemKind::NoCase, format!("no test case was run{}", self.last_words())));
         }
         match &verdict {
-            Verdict::None => problems.push((ProblemKind::NoListVerdict, "the list has no verdict".to_owned())),
+            Verdict::None => {
+                // A list can have NG40 print none: a public one of Magma's begins with `set verdictprint off`.
+                let is_silent = ran > 0
+                    && matches!(self.end, Some(End::Exited(0) | End::Offline))
+                    && self.cases[self.current.first..].iter().all(|case| case.verdict == Verdict::None);
+                let hint = if is_silent { ", and no case has one: does it `set verdictprint off`?" } else { "" };
+                problems.push((ProblemKind::NoListVerdict, format!("the list has no verdict{hint}")));
+            }
             Verdict::Other(token) => problems.push((
                 ProblemKind::UnknownListVerdict,
                 format!("the list's verdict is VERDICT_{token}, which is neither PASS nor FAIL"),

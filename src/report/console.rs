@@ -19,7 +19,7 @@ use super::{Format, Options, ReportError, Reporter, Verbosity};
 use crate::event::{
     Case, Event, EventKind, GatewayOutcome, Judgement, Level, Night, Problem, Step, StepOutcome, SuiteEnd,
 };
-use crate::summary::{JudgedSuite, Summary};
+use crate::summary::{JudgedSuite, StepRun, Summary};
 
 use line::{Line, Mark};
 use live::Live;
@@ -210,7 +210,11 @@ impl Console {
                 Line::of(at, Mark::Note, Step::Collect, Some(host), &format!("{path} ({})", bytes(*size)))
             }
             EventKind::Interrupted { signal } => {
-                Line::new(at, Mark::Warning, "night", format!("{signal}: giving everything back"))
+                let text = match waited_for(summary) {
+                    None => format!("{signal}: giving everything back"),
+                    Some(steps) => format!("{signal}: waiting for {steps}, then giving everything back"),
+                };
+                Line::new(at, Mark::Warning, "night", text)
             }
             EventKind::DeadlinePassed { deadline } => {
                 let text = format!("the deadline of {} has passed", crate::config::format_duration(*deadline));
@@ -318,6 +322,17 @@ fn plan(night: &Night) -> String {
     }
     let on = night.setup.as_ref().map(|setup| format!(" on {setup}")).unwrap_or_default();
     format!("{}{on}: {}", night.command, parts.join("; "))
+}
+
+/// The steps under way that are not broken off, because a gateway would be left between two releases, with their hosts.
+fn waited_for(summary: &Summary) -> Option<String> {
+    let steps = [Step::Recover, Step::Activate, Step::Restore].into_iter().filter_map(|step| {
+        let is_open = |run: &&StepRun| run.step == step && run.outcome.is_none() && run.host.is_some();
+        let hosts: Vec<&str> = summary.steps.iter().filter(is_open).filter_map(|run| run.host.as_deref()).collect();
+        (!hosts.is_empty()).then(|| format!("{step} to finish on {}", hosts.join(", ")))
+    });
+    let steps: Vec<String> = steps.collect();
+    (!steps.is_empty()).then(|| steps.join(" and "))
 }
 
 fn causes(problem: &Problem) -> Vec<String> {

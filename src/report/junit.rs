@@ -1,7 +1,8 @@
 //! `junit.xml`, as CircleCI reads it.
 //!
-//! Knows what a JUnit file is, and that `junit-report` writes text as it comes: whatever NG40 printed is made fit for XML
-//! here. Until the night has ended, what is open stands in the file as an error, so that a killed job never looks passed.
+//! Knows what a JUnit file is, and that `junit-report` writes text as it comes: whatever NG40 printed is made fit for
+//! XML here. Until the night has ended, what is open stands in the file as an error, so that a killed job never looks
+//! passed.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -15,7 +16,7 @@ use super::text;
 use crate::event::{Case, Problem, Step, StepOutcome};
 use crate::gate::{CameTo, Exceeded};
 use crate::summary::{
-    About, JudgedSuite, Reason, Standing, Status, StepRun, SuiteRun, Summary, head_and_tail, step_name,
+    About, JudgedSuite, Reason, Standing, Status, StepFailure, StepRun, SuiteRun, Summary, head_and_tail, step_name,
 };
 
 /// The suite of the steps.
@@ -41,14 +42,18 @@ const LONGEST_ABOUT: usize = 64 * 1024;
 pub(super) fn document(summary: &Summary) -> String {
     let reasons = summary.reasons();
     let mut report = Report::new();
+    let mut took = Vec::new();
     for suite in summary.judged() {
         report.add_testsuite(test_suite(&suite, summary, &reasons));
+        took.push(None);
     }
     report.add_testsuite(pipeline(summary, &reasons));
+    // What hosts do side by side takes its time once.
+    took.push(summary.steps_took());
     let mut xml = Vec::new();
     report.write_xml(&mut xml).expect("a vector takes all that is written to it");
     let xml = String::from_utf8(xml).expect("what was written is text");
-    laid_out(&xml, report.testsuites())
+    laid_out(&xml, report.testsuites(), &took)
 }
 
 fn test_suite(suite: &JudgedSuite<'_>, summary: &Summary, reasons: &[Reason]) -> TestSuite {
@@ -68,7 +73,17 @@ fn test_suite(suite: &JudgedSuite<'_>, summary: &Summary, reasons: &[Reason]) ->
     if let Some((kind, message)) = whole(suite, &standings, reasons).filter(|_| !is_told) {
         let problem = suite.end.as_ref().and_then(|end| end.problem.as_ref());
         let text = problem.map_or_else(|| message.clone(), Problem::text);
-        tests.add_testcase(placed(error_case(&names.give(SUITE), Duration::ZERO, &kind, &message, &text), suite));
+        let name = names.give(SUITE);
+        // A night that never came to it is red where it failed, and once.
+        let is_told_elsewhere = summary.ended.is_some() && suite.started.is_none() && cause(reasons).is_some();
+        tests.add_testcase(placed(
+            if is_told_elsewhere {
+                skipped(&name, "not run", &message, Duration::ZERO)
+            } else {
+                error_case(&name, Duration::ZERO, &kind, &message, &text)
+            },
+            suite,
+        ));
     }
     if let Some((text, Exceeded::Fail)) = suite.slower() {
         let (name, line) = (names.give(DURATION), attribute(&text, LONGEST_MESSAGE));
@@ -83,8 +98,7 @@ fn test_suite(suite: &JudgedSuite<'_>, summary: &Summary, reasons: &[Reason]) ->
 fn whole(suite: &JudgedSuite<'_>, standings: &[Standing<'_>], reasons: &[Reason]) -> Option<(String, String)> {
     let Some(end) = &suite.end else {
         let what = if suite.started.is_some() { "the suite has not finished" } else { "the suite was not started" };
-        let why = reasons.iter().find(|reason| !matches!(&reason.about, About::Suite { .. }));
-        let message = why.map_or_else(|| what.to_owned(), |reason| format!("{what}: {}", reason.text));
+        let message = cause(reasons).map_or_else(|| what.to_owned(), |reason| format!("{what}: {}", reason.text));
         return Some((kind(Status::Inconclusive), message));
     };
     if let Some(problem) = &end.problem {
@@ -97,6 +111,11 @@ fn whole(suite: &JudgedSuite<'_>, standings: &[Standing<'_>], reasons: &[Reason]
             && !is_told
     });
     untold.map(|reason| (kind(reason.status), reason.text.clone()))
+}
+
+/// Why a night has not come to its suites: what the suite of the steps is red for.
+fn cause(reasons: &[Reason]) -> Option<&Reason> {
+    reasons.iter().find(|reason| !matches!(&reason.about, About::Suite { .. }))
 }
 
 fn test_case(name: &str, standing: &Standing<'_>) -> TestCase {
@@ -195,8 +214,10 @@ fn setup(summary: &Summary) -> &str {
 fn pipeline(summary: &Summary, reasons: &[Reason]) -> TestSuite {
     let mut tests = new_suite(PIPELINE, summary.started);
     let mut names = Names::default();
+    let failures = summary.step_failures();
     for run in &summary.steps {
-        tests.add_testcase(step_case(&names.give(&run.name()), run, summary));
+        let failure = failures.iter().find(|failure| failure.runs.iter().any(|of| std::ptr::eq(*of, run)));
+        tests.add_testcase(step_case(&names.give(&run.name()), run, failure, summary));
     }
     let planned = summary.night.iter().flat_map(|night| &night.steps);
     for &step in planned.filter(|&&step| !summary.steps.iter().any(|run| run.step == step)) {
@@ -232,7 +253,8 @@ fn names_of(step: Step, summary: &Summary) -> Vec<String> {
     }
 }
 
-fn step_case(name: &str, run: &StepRun, summary: &Summary) -> TestCase {
+/// `failure` is what failed, where the step did: on several hosts for one cause it is told once.
+fn step_case(name: &str, run: &StepRun, failure: Option<&StepFailure<'_>>, summary: &Summary) -> TestCase {
     let name = attribute(name, LONGEST_NAME);
     let took = run.took.unwrap_or_default();
     let mut test = match &run.outcome {
@@ -242,9 +264,18 @@ fn step_case(name: &str, run: &StepRun, summary: &Summary) -> TestCase {
         Some(StepOutcome::Failed(problem)) if run.step == Step::Collect => {
             skipped(&name, "not collected", &problem.line(), took)
         }
-        Some(StepOutcome::Failed(problem)) => {
-            error_case(&name, took, &kind(problem.class.into()), &problem.line(), &problem.text())
-        }
+        Some(StepOutcome::Failed(problem)) => match failure {
+            Some(failure) if !std::ptr::eq(failure.place(), run) => {
+                let place = failure.place().name();
+                skipped(&name, "failed for one cause", &format!("told at `{place}`: {}", failure.text), took)
+            }
+            Some(failure) if failure.hosts().len() > 1 => {
+                let all: Vec<String> =
+                    failure.runs.iter().filter_map(|run| problem_of(run)).map(Problem::text).collect();
+                error_case(&name, took, &kind(problem.class.into()), &failure.text, &all.join("\n\n"))
+            }
+            _ => error_case(&name, took, &kind(problem.class.into()), &problem.line(), &problem.text()),
+        },
         None => {
             let message = if summary.ended.is_some() { "began and did not end" } else { "not finished yet" };
             error_case(&name, took, &kind(Status::Inconclusive), message, message)
@@ -255,6 +286,13 @@ fn step_case(name: &str, run: &StepRun, summary: &Summary) -> TestCase {
         test.set_system_out(&body(&head_and_tail(&said, LONGEST_ABOUT)));
     }
     test
+}
+
+fn problem_of(run: &StepRun) -> Option<&Problem> {
+    match &run.outcome {
+        Some(StepOutcome::Failed(problem)) => Some(problem),
+        _ => None,
+    }
 }
 
 fn skipped(name: &str, kind: &str, message: &str, took: Duration) -> TestCase {
@@ -277,14 +315,21 @@ fn said(run: &StepRun, summary: &Summary) -> String {
     lines.join("\n")
 }
 
-/// The night itself: red for what no step and no suite tells.
+/// The night itself: red for what no step and no suite tells, and never green when one of them is red.
 fn night_case(reasons: &[Reason]) -> TestCase {
     // The steps have taken the night's time already: it is not counted twice.
     let took = Duration::ZERO;
     let own: Vec<&Reason> =
         reasons.iter().filter(|reason| matches!(reason.about, About::Night | About::Gateway { .. })).collect();
     match own.first() {
-        None => TestCaseBuilder::success(NIGHT, time(took)).build(),
+        None => match reasons.first() {
+            None => TestCaseBuilder::success(NIGHT, time(took)).build(),
+            Some(first) => {
+                let status = first.status;
+                let message = format!("exit status {}, {}: {}", status.code(), status.name(), first.text);
+                skipped(NIGHT, "not passed", &message, took)
+            }
+        },
         Some(first) => {
             let all: Vec<&str> = own.iter().map(|reason| reason.text.as_str()).collect();
             error_case(NIGHT, took, &kind(first.status), &all.join("; "), &all.join("\n"))
@@ -353,11 +398,13 @@ impl Names {
     }
 }
 
-/// Adds what `junit-report` leaves out: how many cases of a suite were skipped, and line ends for people.
-fn laid_out(xml: &str, suites: &[TestSuite]) -> String {
+/// Adds what `junit-report` leaves out: how many cases of a suite were skipped, and line ends for people. `took` has
+/// what a suite took, where it is not the sum of its cases.
+fn laid_out(xml: &str, suites: &[TestSuite], took: &[Option<Duration>]) -> String {
     const SUITE_TAG: &str = "<testsuite ";
     let mut laid_out = String::with_capacity(xml.len() + xml.len() / 16);
     let mut suites = suites.iter();
+    let mut took = took.iter();
     let mut rest = xml;
     while let Some(at) = rest.find('<') {
         let (text, tag) = rest.split_at(at);
@@ -371,6 +418,13 @@ fn laid_out(xml: &str, suites: &[TestSuite]) -> String {
             let skipped = suites.next().map_or(0, TestSuite::skipped);
             laid_out.push_str(&format!("{SUITE_TAG}skipped=\"{skipped}\" "));
             rest = attributes;
+            if let Some(took) = took.next().copied().flatten()
+                && let Some((before, after)) = attributes.split_once(" time=\"")
+                && let Some((_, after)) = after.split_once('"')
+            {
+                laid_out.push_str(&format!("{before} time=\"{}\"", took.as_millis() as f64 / 1000.0));
+                rest = after;
+            }
             continue;
         }
         let end = if is_section { tag.find("]]>").map_or(tag.len(), |end| end + 3) } else { 1 };
@@ -416,8 +470,8 @@ fn xml_safe(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Whether nothing of the text has to go, from a glance at it. Nearly all that NG40 prints is so; a fold looks at many bytes at
-/// once where `all` would stop at each.
+/// Whether nothing of the text has to go, from a glance at it. Nearly all that NG40 prints is so; a fold looks at many
+/// bytes at once where `all` would stop at each.
 fn is_plain(text: &str) -> bool {
     text.bytes().fold(true, |plain, byte| plain & matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~'))
 }
@@ -513,5 +567,54 @@ mod tests {
         let worst = "]]>".repeat(1000);
         assert!(body(&worst).len() <= 5 * worst.len());
         const { assert!(5 * crate::summary::ROOM < 100_000_000) };
+    }
+    /// The cases that are not green: `NAME`, `error`, `failure` or `skipped`, in the order of the document.
+    fn not_green(xml: &str) -> Vec<(String, &'static str)> {
+        let cases = xml.split("<testcase name=\"").skip(1).filter_map(|case| {
+            let name = case.split('"').next()?.to_owned();
+            let kinds = [("<error", "error"), ("<failure", "failure"), ("<skipped", "skipped")];
+            kinds.into_iter().find(|(tag, _)| case.contains(tag)).map(|(_, kind)| (name, kind))
+        });
+        cases.collect()
+    }
+
+    #[test]
+    fn a_lab_that_does_not_answer_is_one_red_test_and_nothing_of_the_night_is_green() {
+        let mut story = Story::new();
+        story.begins("test", &[], &["gxgy", "s6a"]);
+        let silent = |host: &str| {
+            let problem = Problem::testbed(format!("cannot connect to `{host}` as magma at {host}.lab"));
+            problem.because("no answer within 20s (`ssh.connect_timeout`)").hint("is the host up?")
+        };
+        for host in ["agw", "feg1", "ng40"] {
+            story.fails(Step::Connect, Some(host), 20_000, silent(host));
+        }
+        story.fails(Step::Connect, None, 0, Problem::testbed("no connection to agw, feg1, ng40"));
+        story.say(EventKind::NightEnded);
+        let xml = document(&story.summary());
+        let red: Vec<_> = not_green(&xml).into_iter().filter(|(_, kind)| *kind != "skipped").collect();
+        assert_eq!(red, [("connect".to_owned(), "error")], "{xml}");
+        assert!(
+            xml.contains("message=\"connect agw, feg1, ng40: no answer within 20s (`ssh.connect_timeout`)\""),
+            "{xml}"
+        );
+        let night = ("night".to_owned(), "skipped");
+        assert!(not_green(&xml).contains(&night), "{xml}");
+        // One host alone is told at its own case.
+        let mut story = Story::new();
+        story.begins("test", &[], &["gxgy"]);
+        story.fails(Step::Connect, Some("feg1"), 20_000, silent("feg1"));
+        story.fails(Step::Connect, None, 0, Problem::testbed("no connection to feg1")).say(EventKind::NightEnded);
+        let xml = document(&story.summary());
+        let red: Vec<_> = not_green(&xml).into_iter().filter(|(_, kind)| *kind != "skipped").collect();
+        assert_eq!(red, [("connect feg1".to_owned(), "error")], "{xml}");
+        // Before its end a night is red all over.
+        let mut story = Story::new();
+        story.begins("test", &[], &["gxgy"]).fails(Step::Connect, Some("feg1"), 20_000, silent("feg1"));
+        let red = not_green(&document(&story.summary()));
+        assert!(
+            red.contains(&("(suite)".to_owned(), "error")) && red.contains(&("night".to_owned(), "error")),
+            "{red:?}"
+        );
     }
 }

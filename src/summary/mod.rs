@@ -1,8 +1,9 @@
 //! The night as a fold over its events, and what it comes to: status and exit code.
 //!
-//! Value in, value out: knows no clock, no file and no display. The reporters show what stands here, so that the console,
-//! JUnit, the record and the exit code cannot disagree.
+//! Value in, value out: knows no clock, no file and no display. The reporters show what stands here, so that the
+//! console, JUnit, the record and the exit code cannot disagree.
 
+mod failures;
 mod pace;
 mod room;
 mod since;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+pub(crate) use failures::StepFailure;
 #[cfg(test)]
 pub(crate) use room::ROOM;
 pub(crate) use room::head_and_tail;
@@ -276,6 +278,22 @@ impl Summary {
         Duration::try_from(self.ended? - self.started?).ok()
     }
 
+    /// What the steps took together, but for the suites: what several hosts do side by side counts once.
+    pub(crate) fn steps_took(&self) -> Option<Duration> {
+        let ended = |run: &StepRun| run.started.checked_add(run.took?.try_into().ok()?);
+        let steps = self.steps.iter().filter(|run| run.step != Step::Test);
+        let mut spans: Vec<(OffsetDateTime, OffsetDateTime)> =
+            steps.filter_map(|run| Some((run.started, ended(run)?))).collect();
+        spans.sort();
+        let mut until = spans.first()?.0;
+        let took = spans.into_iter().map(|(from, to)| {
+            let span = to - from.max(until).min(to);
+            until = until.max(to);
+            Duration::try_from(span).unwrap_or_default()
+        });
+        Some(took.sum())
+    }
+
     /// What the upgrade took: from the first gateway that was prepared to the last one verified.
     pub(crate) fn upgrade_took(&self) -> Option<Duration> {
         let began = self.steps.iter().filter(|run| run.step.is_of_upgrade()).map(|run| run.started).min()?;
@@ -385,25 +403,16 @@ impl Summary {
     }
 
     fn say_steps(&self, reasons: &mut Vec<Reason>) {
-        for run in &self.steps {
-            let Some(StepOutcome::Failed(problem)) = &run.outcome else { continue };
-            // What could not be collected is shown, and never decides.
-            let is_told = self.interrupted.is_some() && problem.class == Class::Interrupted;
-            if run.step == Step::Collect || is_told {
+        for failure in self.step_failures() {
+            if self.interrupted.is_some() && failure.class == Class::Interrupted {
                 continue;
             }
-            let about = About::Step { step: run.step, host: run.host.clone() };
-            let line = problem.line();
-            // A step that failed on a host fails as a whole with the same words.
-            let is_repeated = reasons.iter().any(|reason| match &reason.about {
-                About::Step { step, host } => {
-                    *step == run.step && (host.is_none() || run.host.is_none()) && reason.text.ends_with(&line)
-                }
-                _ => false,
-            });
-            if !is_repeated {
-                reasons.push(Reason { status: problem.class.into(), about, text: format!("{}: {line}", run.name()) });
-            }
+            let host = match failure.hosts()[..] {
+                [host] => Some(host.to_owned()),
+                _ => None,
+            };
+            let about = About::Step { step: failure.runs[0].step, host };
+            reasons.push(Reason { status: failure.class.into(), about, text: failure.text });
         }
     }
 

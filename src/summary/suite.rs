@@ -218,28 +218,26 @@ impl<'a> JudgedSuite<'a> {
         let counts = count(&standings);
         let planned = self.run.attempts().iter().filter_map(|attempt| attempt.planned).max().unwrap_or(0);
         let planned = usize::try_from(planned).unwrap_or(usize::MAX);
-        let of = planned.max(standings.len());
+        let judged = standings.iter().filter(|standing| !standing.case.is_whole_list()).count();
+        let of = planned.max(judged);
         if let Some(problem) = &end.problem {
             say(problem.class.into(), problem.line());
         }
-        if counts.failed > 0 {
-            let names = names(&standings, |standing| standing.came_to == CameTo::Failed);
-            say(Status::TestsFailed, format!("{} of {} failed: {names}", counts.failed, cases(of)));
+        if let Some(text) = told(&standings, of, "failed", |standing| standing.came_to == CameTo::Failed) {
+            say(Status::TestsFailed, text);
         }
         let is_red_flake = |standing: &Standing<'_>| standing.came_to == CameTo::Flaky && standing.is_red;
-        if standings.iter().any(is_red_flake) {
-            let names = names(&standings, is_red_flake);
-            say(Status::TestsFailed, format!("{} of {} flaky: {names}", counts.flaky, cases(of)));
+        if let Some(text) = told(&standings, of, "flaky", is_red_flake) {
+            say(Status::TestsFailed, text);
         }
-        if counts.errors > 0 {
-            let names = names(&standings, |standing| standing.came_to == CameTo::Error);
-            say(Status::Inconclusive, format!("{} of {} inconclusive: {names}", counts.errors, cases(of)));
+        if let Some(text) = told(&standings, of, "inconclusive", |standing| standing.came_to == CameTo::Error) {
+            say(Status::Inconclusive, text);
         } else if let Some(open) = self.open.first() {
             say(Status::Inconclusive, format!("{} was started and has no verdict", open.case));
         } else if counts.all() == 0 {
             say(Status::Inconclusive, "no case passed or failed".to_owned());
-        } else if planned > standings.len() {
-            say(Status::Inconclusive, format!("{} of {planned} planned cases were judged", standings.len()));
+        } else if planned > judged {
+            say(Status::Inconclusive, format!("{judged} of {planned} planned cases were judged"));
         } else if end.problem.is_none() && self.run.attempts().iter().all(Attempt::has_no_verdict) {
             say(Status::Inconclusive, "the list gave no verdict".to_owned());
         }
@@ -260,15 +258,25 @@ fn count(standings: &[Standing<'_>]) -> Counts {
     counts
 }
 
-fn names(standings: &[Standing<'_>], is_meant: impl Fn(&Standing<'_>) -> bool) -> String {
+/// Which cases of a suite are meant, and what is wrong with its list as a whole, which is no case; none where nothing is.
+fn told(standings: &[Standing<'_>], of: usize, what: &str, is_meant: impl Fn(&Standing<'_>) -> bool) -> Option<String> {
     const SHOWN: usize = 3;
-    let mut names = standings.iter().filter(|standing| is_meant(standing)).map(|standing| standing.case.name.as_str());
-    let mut text = names.by_ref().take(SHOWN).collect::<Vec<_>>().join(", ");
-    let more = names.count();
-    if more > 0 {
-        text.push_str(&format!(" and {more} more"));
+    let (whole, meant): (Vec<_>, Vec<_>) =
+        standings.iter().filter(|standing| is_meant(standing)).partition(|standing| standing.case.is_whole_list());
+    let mut parts = Vec::new();
+    if !meant.is_empty() {
+        let names: Vec<&str> = meant.iter().take(SHOWN).map(|standing| standing.case.name.as_str()).collect();
+        let more = match meant.len() - names.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        parts.push(format!("{} of {} {what}: {}{more}", meant.len(), cases(of), names.join(", ")));
     }
-    text
+    for list in whole.iter().take(SHOWN) {
+        let message = list.message.as_deref().unwrap_or_default().lines().next().unwrap_or_default();
+        parts.push(if message.is_empty() { format!("the list is {what}") } else { message.to_owned() });
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 pub(super) fn new_suite(suite: &str, list: &str) -> SuiteRun {

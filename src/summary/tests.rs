@@ -139,7 +139,54 @@ fn a_step_that_fails_on_a_host_and_as_a_whole_is_told_once() {
     let problem = || Problem::testbed("the disk is full");
     story.fails(Step::Prepare, Some("agw"), 1, problem()).fails(Step::Prepare, Some("feg1"), 1, problem());
     story.fails(Step::Prepare, None, 1, problem()).say(EventKind::NightEnded);
-    assert_eq!(texts(&story), ["prepare agw: the disk is full", "prepare feg1: the disk is full"]);
+    assert_eq!(texts(&story), ["prepare agw, feg1: the disk is full"]);
+}
+
+#[test]
+fn hosts_that_fail_for_one_cause_are_one_reason_and_others_are_others() {
+    let mut story = tested();
+    let silent = |host: &str| {
+        let problem = Problem::testbed(format!("cannot connect to `{host}` as magma at {host}.lab"));
+        problem.because("no answer within 20s (`ssh.connect_timeout`)")
+    };
+    let refused =
+        Problem::testbed("cannot connect to `feg2` as magma at feg2.lab").because("the connection was refused");
+    story.fails(Step::Connect, Some("agw"), 1, silent("agw")).fails(Step::Connect, Some("feg1"), 1, silent("feg1"));
+    story.fails(Step::Connect, Some("feg2"), 1, refused);
+    story
+        .fails(Step::Connect, None, 1, Problem::testbed("no connection to agw, feg1, feg2"))
+        .say(EventKind::NightEnded);
+    assert_eq!(
+        texts(&story),
+        [
+            "connect agw, feg1: no answer within 20s (`ssh.connect_timeout`)",
+            "connect feg2: cannot connect to `feg2` as magma at feg2.lab: the connection was refused",
+        ]
+    );
+    let mut story = tested();
+    let unhealthy = |host: &str| Problem::upgrade(format!("`{host}` is not healthy on 1.9"));
+    story.fails(Step::Verify, Some("feg1"), 1, unhealthy("feg1"));
+    // The host's name is the whole difference, and the class is not.
+    story.fails(Step::Verify, Some("feg2"), 1, unhealthy("feg2"));
+    story
+        .fails(Step::Verify, Some("agw"), 1, Problem::testbed("`agw` is not healthy on 1.9"))
+        .say(EventKind::NightEnded);
+    assert_eq!(
+        texts(&story),
+        ["verify feg1, feg2: `feg1`, `feg2` is not healthy on 1.9", "verify agw: `agw` is not healthy on 1.9"]
+    );
+}
+
+#[test]
+fn what_is_wrong_with_a_list_is_no_case_of_it() {
+    let mut story = Story::new();
+    story.begins("test", &[], &["gxgy"]).suite("gxgy", 2).passes("gxgy", 1, "a");
+    let errors = ["b", "(suite)"].map(|name| Case::unjudged(2, name, "the list has no verdict"));
+    for case in errors {
+        story.say(EventKind::CaseFinished { suite: "gxgy".to_owned(), case });
+    }
+    story.suite_ends("gxgy", None, None).say(EventKind::NightEnded);
+    assert_eq!(texts(&story), ["`gxgy`: 1 of 2 cases inconclusive: b; the list has no verdict"]);
 }
 
 #[test]

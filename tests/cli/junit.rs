@@ -175,18 +175,6 @@ fn a_night_that_could_not_begin_is_red_in_junit_with_its_reason() {
     insta::assert_snapshot!(serde_json::to_string_pretty(&red).unwrap(), @r#"
         [
           [
-            "attach",
-            "(suite)",
-            "inconclusive",
-            "the suite was not started: connect: no tunnel to `127.0.0.1:1194`: `openvpn` ended: Options error: no"
-          ],
-          [
-            "handover",
-            "(suite)",
-            "inconclusive",
-            "the suite was not started: connect: no tunnel to `127.0.0.1:1194`: `openvpn` ended: Options error: no"
-          ],
-          [
             "pipeline",
             "connect",
             "testbed",

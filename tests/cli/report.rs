@@ -322,7 +322,7 @@ fn silence_on_standard_input_is_inconclusive() {
         exit 6
         --- standard output
         INCONCLUSIVE  exit 6  0.0 s
-          `stdin`: 1 of 1 case inconclusive: (suite)
+          `stdin`: no test case was run, and nothing was printed; the list has no verdict
 
         suite  passed  failed  error   took
         stdin       0       0      1  0.0 s
@@ -551,7 +551,7 @@ fn a_console_that_cannot_be_read_to_its_end_is_inconclusive() {
         --- standard output
         INCONCLUSIVE  exit 6  0.0 s
           `mem`: the console `/proc/self/mem` cannot be read to its end: Input/output error (os error 5)
-          `mem`: 1 of 1 case inconclusive: (suite)
+          `mem`: no test case was run, and nothing was printed; the list has no verdict
 
         suite  passed  failed  error   took
         mem         0       0      1  0.0 s
