@@ -81,10 +81,10 @@ impl Rehearsal<'_> {
         let owner = Owner::of_run(SOME_RUN, plan.url.clone());
         let lock = self.reached.find(Role::Ng40).map(|host| (host, Lock::new(host.clone(), plan.lab.lock.clone())));
         if let Some((host, lock)) = &lock {
-            self.command(Step::Lock, host, lock.take_script(&owner));
+            self.command(Step::Lock, host, lock.scripts.take_script(&owner));
             let often = format_duration(plan.lab.lock.renew);
             self.events.note(Step::Lock, Some(host.name()), format!("every {often}, until it is given back:"));
-            self.command(Step::Lock, host, lock.renew_script(&owner));
+            self.command(Step::Lock, host, lock.scripts.renew_script(&owner));
             let fence = "each of NG40's commands in `test` does nothing where another run has the testbed by then, or a later command has been there:";
             self.events.note(
                 Step::Test,
@@ -103,7 +103,7 @@ impl Rehearsal<'_> {
         }
         self.collect(&gateways, &found).await;
         if let Some((host, lock)) = &lock {
-            self.command(Step::Unlock, host, lock.give_back_script(&owner));
+            self.command(Step::Unlock, host, lock.scripts.give_back_script(&owner));
         }
     }
 
@@ -149,6 +149,9 @@ impl Rehearsal<'_> {
             results: Results::new(&self.plan.results),
             fence: None,
         };
+        if !self.plan.suites.is_empty() {
+            self.command(Step::Test, host, tester.sweep_script(SOME_RUN));
+        }
         for (name, suite) in &self.plan.suites {
             tester.say_suite(name, suite);
         }

@@ -1,7 +1,7 @@
 //! Who has the testbed: a lease on the NG40 host, aged by that host's own clock.
 //!
-//! All looks and changes happen under `flock` on a guard beside the lease, so two nights that start at the same moment cannot
-//! both find it free. A lease that its owner no longer renews lapses by itself.
+//! All looks and changes happen under `flock` on a guard beside the lease, so two nights that start at the same moment
+//! cannot both find it free. A lease that its owner no longer renews lapses by itself.
 
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,8 @@ pub(crate) struct Held {
     pub(crate) age: Duration,
     /// Since it was last renewed.
     pub(crate) renewed: Duration,
+    /// How far in the future it was renewed, where the host's clock was set back since.
+    pub(crate) ahead: Duration,
     pub(crate) has_lapsed: bool,
 }
 
@@ -44,7 +46,11 @@ impl std::fmt::Display for Held {
         if let Some(url) = &self.owner.url {
             write!(f, ", {url}")?;
         }
-        write!(f, ") for {}, renewed {} ago", config::format_duration(self.age), config::format_duration(self.renewed))
+        write!(f, ") for {}, renewed ", config::format_duration(self.age))?;
+        match self.ahead {
+            Duration::ZERO => write!(f, "{} ago", config::format_duration(self.renewed)),
+            ahead => write!(f, "{} in the future: the host's clock was set back", config::format_duration(ahead)),
+        }
     }
 }
 
@@ -69,6 +75,12 @@ impl Owner {
 #[derive(Debug, Clone)]
 pub(crate) struct Lock {
     host: Host,
+    pub(crate) scripts: Scripts,
+}
+
+/// What is run on the lock's host, and what that answers.
+#[derive(Debug, Clone)]
+pub(crate) struct Scripts {
     config: config::Lock,
 }
 
@@ -84,13 +96,13 @@ pub(crate) enum Taken {
 
 impl Lock {
     pub(crate) fn new(host: Host, config: config::Lock) -> Lock {
-        Lock { host, config }
+        Lock { host, scripts: Scripts { config } }
     }
 
     /// Takes the lease, if nobody else has it.
     pub(crate) async fn take(&self, owner: &Owner) -> Result<Taken, Problem> {
-        let said = self.run(&self.take_script(owner)).await?;
-        let held = self.parse(&said);
+        let said = self.run(&self.scripts.take_script(owner)).await?;
+        let held = self.scripts.parse(&said);
         if said.lines().any(|line| line == "taken") {
             return Ok(Taken::Ours { lapsed: held.filter(|held| held.owner.run != owner.run) });
         }
@@ -102,8 +114,8 @@ impl Lock {
 
     /// Who has it now, if somebody has.
     pub(crate) async fn holder(&self) -> Result<Option<Held>, Problem> {
-        let said = self.run(&self.guarded("if [ -e \"$lock\" ]; then look; else echo free; fi")).await?;
-        let held = self.parse(&said);
+        let said = self.run(&self.scripts.looking("if [ -e \"$lock\" ]; then look; else echo free; fi")).await?;
+        let held = self.scripts.parse(&said);
         if held.is_none() && !said.lines().any(|line| line == "free") {
             return Err(self.trouble(Trouble::Unreadable).because(said));
         }
@@ -112,14 +124,14 @@ impl Lock {
 
     /// Renews the lease. False when it is no longer ours.
     async fn renew(&self, owner: &Owner) -> Result<bool, Problem> {
-        let said = self.run(&self.renew_script(owner)).await?;
+        let said = self.run(&self.scripts.renew_script(owner)).await?;
         Ok(said.lines().any(|line| line == "renewed"))
     }
 
     /// Gives the lease back, if it is ours.
     pub(crate) async fn give_back(&self, owner: &Owner) -> Result<(), Problem> {
         // It lapses by itself, so that nobody has to wait for a host that is lost.
-        let why = match tokio::time::timeout(MINUTE, self.run(&self.give_back_script(owner))).await {
+        let why = match tokio::time::timeout(MINUTE, self.run(&self.scripts.give_back_script(owner))).await {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(problem)) => problem.line(),
             Err(_) => "the host does not answer".to_owned(),
@@ -129,13 +141,14 @@ impl Lock {
 
     /// Takes the lease away from whoever has it, and says who that was.
     pub(crate) async fn break_open(&self) -> Result<Option<Held>, Problem> {
-        let said = self.run(&self.guarded("if [ -e \"$lock\" ]; then look; rm -f \"$lock\"; fi\necho given")).await?;
-        Ok(self.parse(&said))
+        let said =
+            self.run(&self.scripts.guarded("if [ -e \"$lock\" ]; then look; rm -f \"$lock\"; fi\necho given")).await?;
+        Ok(self.scripts.parse(&said))
     }
 
     /// Renews the lease for as long as it is polled; ends only when the lease is lost.
     pub(crate) async fn keep(&self, owner: &Owner, events: &Events, stop: &Stop) {
-        let mut ticks = tokio::time::interval(self.config.renew);
+        let mut ticks = tokio::time::interval(self.scripts.config.renew);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         ticks.tick().await;
         let mut renewed = Instant::now();
@@ -147,7 +160,7 @@ impl Lock {
                     stop.now(self.trouble(Trouble::Lost).because("it lapsed, or was taken by force"));
                     return;
                 }
-                Err(problem) if renewed.elapsed() >= self.config.expire => {
+                Err(problem) if renewed.elapsed() >= self.scripts.config.expire => {
                     stop.now(self.trouble(Trouble::Lapsed).because(problem.line()));
                     return;
                 }
@@ -159,10 +172,10 @@ impl Lock {
         }
     }
 
-    /// What keeps this owner's commands on the same host from doing anything once the lease is another's: what a run has sent may arrive
-    /// long after the run has died.
+    /// What keeps this owner's commands on the same host from doing anything once the lease is another's: what a run
+    /// has sent may arrive long after the run has died.
     pub(crate) fn fence(&self, owner: &Owner) -> Turns {
-        let path = self.path();
+        let path = self.scripts.path();
         let is_ours = format!("grep -qsF {} {path}", of(owner));
         Turns::new(format!("{path}.turn"), owner.run.as_str()).only_if(&is_ours, "the testbed is no longer ours")
     }
@@ -171,6 +184,17 @@ impl Lock {
         trouble.on(self.host.name())
     }
 
+    async fn run(&self, script: &str) -> Result<String, Problem> {
+        let output = self.host.run(script).await.map_err(|error| error.problem())?;
+        if output.status != 0 {
+            let why = format!("exit status {}: {}", output.status, output.last_words());
+            return Err(self.trouble(Trouble::OutOfReach).because(why));
+        }
+        Ok(output.text())
+    }
+}
+
+impl Scripts {
     /// The lease, as a word of the shell.
     fn path(&self) -> String {
         match self.config.path.strip_prefix("~/") {
@@ -183,6 +207,8 @@ impl Lock {
         let json = serde_json::to_string(owner).expect("an owner is plain data");
         self.guarded(&format!(
             "if [ -e \"$lock\" ]; then\n  look\n  \
+             # The clock was set back: it lapses from now on, unless its owner renews it.\n  \
+             if [ \"$renewed\" -lt 0 ]; then touch \"$lock\"; fi\n  \
              if [ \"$renewed\" -lt {expire} ] && ! grep -qF {run} \"$lock\"; then exit 0; fi\n\
              fi\n\
              umask 077\n\
@@ -209,27 +235,33 @@ impl Lock {
 
     /// A script with the guard held, with `$lock`, `$now` and the function `look`, which prints the ages and the lease.
     fn guarded(&self, body: &str) -> String {
-        let path = self.path();
-        format!(
-            "lock={path}\nmkdir -p \"$(dirname \"$lock\")\" || exit 1\nexec 9>>\"$lock.guard\" || exit 1\nflock -w 30 9 || {{ echo 'the guard is busy'; exit 1; }}\n\
-             now=$(date +%s)\n\
-             look() {{ renewed=$((now - $(stat -c %Y \"$lock\"))); echo \"$now $renewed\"; head -c 4096 \"$lock\"; echo; }}\n{body}"
+        self.scripted(
+            "mkdir -p \"$(dirname \"$lock\")\" || exit 1\nexec 9>>\"$lock.guard\" || exit 1\nflock -w 30 9 || { echo 'the guard is busy'; exit 1; }",
+            body,
         )
     }
 
-    async fn run(&self, script: &str) -> Result<String, Problem> {
-        let output = self.host.run(script).await.map_err(|error| error.problem())?;
-        if output.status != 0 {
-            let why = format!("exit status {}: {}", output.status, output.last_words());
-            return Err(self.trouble(Trouble::OutOfReach).because(why));
-        }
-        Ok(output.text())
+    /// The same for a script that only looks: it makes nothing, and waits for the guard where there is one.
+    fn looking(&self, body: &str) -> String {
+        self.scripted(
+            "if [ -r \"$lock.guard\" ]; then exec 9<\"$lock.guard\"; flock -s -w 30 9 || { echo 'the guard is busy'; exit 1; }; fi",
+            body,
+        )
+    }
+
+    fn scripted(&self, guard: &str, body: &str) -> String {
+        let path = self.path();
+        format!(
+            "lock={path}\n{guard}\nnow=$(date +%s)\n\
+             look() {{ renewed=$((now - $(stat -c %Y \"$lock\"))); echo \"$now $renewed\"; head -c 4096 \"$lock\"; echo; }}\n{body}"
+        )
     }
 
     fn parse(&self, said: &str) -> Option<Held> {
         let mut lines = said.lines();
         let (now, renewed) = lines.next()?.split_once(' ')?;
         let (now, renewed): (u64, i64) = (now.parse().ok()?, renewed.parse().ok()?);
+        let ahead = Duration::from_secs(u64::try_from(renewed.saturating_neg()).unwrap_or(0));
         let renewed = Duration::from_secs(u64::try_from(renewed).unwrap_or(0));
         // A lease that cannot be read is still somebody's, until it lapses.
         let owner = lines.next().and_then(|line| serde_json::from_str::<Owner>(line).ok()).unwrap_or_else(|| Owner {
@@ -239,7 +271,7 @@ impl Lock {
             since: now,
         });
         let age = Duration::from_secs(now.saturating_sub(owner.since));
-        Some(Held { owner, age, renewed, has_lapsed: renewed >= self.config.expire })
+        Some(Held { owner, age, renewed, ahead, has_lapsed: renewed >= self.config.expire })
     }
 }
 
@@ -308,12 +340,69 @@ mod tests {
     fn who_holds_the_testbed_is_named_with_what_to_try() {
         let url = Some("https://circleci.com/gh/magma/magma/7".to_owned());
         let owner = Owner { run: "20261123T000831-bf30".to_owned(), who: "ci@node".to_owned(), url, since: 0 };
-        let held = Held { owner, age: Duration::from_secs(3720), renewed: Duration::from_secs(20), has_lapsed: false };
+        let held = Held {
+            owner,
+            age: Duration::from_secs(3720),
+            renewed: Duration::from_secs(20),
+            ahead: Duration::ZERO,
+            has_lapsed: false,
+        };
         assert_eq!(
             held.problem("lab").text(),
             "the testbed `lab` is held by ci@node (run 20261123T000831-bf30, https://circleci.com/gh/magma/magma/7) for \
              1h2m, renewed 20s ago\n  try: wait for it with `--wait 2h`; if nobody is using it: `teravm-ci lock release \
              --force`"
         );
+    }
+    /// Runs a script of the lock in a home of its own, and returns what it printed.
+    fn in_home(home: &std::path::Path, script: &str) -> String {
+        let output =
+            std::process::Command::new("sh").arg("-c").arg(script).env("HOME", home).output().expect("sh is there");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("it is text")
+    }
+
+    fn tree(home: &std::path::Path) -> Vec<String> {
+        let mut found = std::process::Command::new("find");
+        let output = found.arg(home).args(["-printf", "%p %T@ %s\\n"]).output().expect("find is there");
+        let text = String::from_utf8(output.stdout).expect("it is text");
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    }
+
+    const LOOK: &str = "if [ -e \"$lock\" ]; then look; else echo free; fi";
+
+    #[test]
+    fn whoever_looks_leaves_nothing_behind_and_changes_nothing() {
+        let home = tempfile::tempdir().expect("a folder");
+        let scripts = Scripts { config: config::Lock::default() };
+        let before = tree(home.path());
+        assert_eq!(in_home(home.path(), &scripts.looking(LOOK)), "free\n");
+        assert_eq!(tree(home.path()), before);
+        let owner = Owner { run: "one".to_owned(), who: "ci@node".to_owned(), url: None, since: 0 };
+        assert_eq!(in_home(home.path(), &scripts.take_script(&owner)), "taken\n");
+        let before = tree(home.path());
+        let held = scripts.parse(&in_home(home.path(), &scripts.looking(LOOK))).expect("it is held");
+        assert_eq!((held.owner.run.as_str(), held.has_lapsed), ("one", false));
+        assert_eq!(tree(home.path()), before);
+    }
+
+    #[test]
+    fn a_lease_from_the_future_lapses_from_when_it_is_found() {
+        let home = tempfile::tempdir().expect("a folder");
+        let scripts = Scripts { config: config::Lock::default() };
+        let owner = |run: &str| Owner { run: run.to_owned(), who: "ci@node".to_owned(), url: None, since: 0 };
+        in_home(home.path(), &scripts.take_script(&owner("dead")));
+        in_home(home.path(), &scripts.scripted("", "touch -d '+2 hours' \"$lock\""));
+        let held = scripts.parse(&in_home(home.path(), &scripts.looking(LOOK))).expect("it is held");
+        assert!(held.to_string().ends_with(" in the future: the host's clock was set back"), "{held}");
+        let refused = in_home(home.path(), &scripts.take_script(&owner("next")));
+        assert!(!refused.contains("taken"), "its owner may be alive: {refused}");
+        let held = scripts.parse(&in_home(home.path(), &scripts.looking(LOOK))).expect("it is held");
+        assert_eq!((held.ahead, held.has_lapsed), (Duration::ZERO, false));
+        let expired = format!("touch -d '-{} seconds' \"$lock\"", config::Lock::default().expire.as_secs());
+        in_home(home.path(), &scripts.scripted("", &expired));
+        assert!(in_home(home.path(), &scripts.take_script(&owner("next"))).ends_with("taken\n"));
     }
 }

@@ -257,6 +257,9 @@ impl Night<'_> {
         let stage = self.events.start(Step::Test, None);
         let today = time::OffsetDateTime::now_utc().date();
         let mut last: Option<Ran> = None;
+        if self.stop.or(tester.sweep(&self.plan.run)).await.is_err() {
+            return Tested { stage, last, cut_off: self.stop.reason() };
+        }
         for (name, suite) in &self.plan.suites {
             for attempt in 1..=u64::from(suite.retries) + 1 {
                 if let Some(before) = last.take() {

@@ -1,7 +1,7 @@
 //! The tester: suites are run on it as jobs of its own, followed to their end, and what it prints becomes cases.
 //!
-//! What a line means is the parser's business, what lines come to is the list's; this room starts, follows and ends runs, and
-//! never touches a run that is somebody else's.
+//! What a line means is the parser's business, what lines come to is the list's; this room starts, follows and ends
+//! runs, and never touches a run that is somebody else's.
 
 pub(crate) mod archive;
 pub(crate) mod case;
@@ -26,7 +26,7 @@ use futures_util::future::join;
 
 use crate::config::{self, Suite};
 use crate::event::{EventKind, Events, Problem, Step, SuiteEnd};
-use crate::remote::{self, As, Host, Job, JobEnd, JobSpec, LogLimit, Output, Turns, quote};
+use crate::remote::{self, As, Host, Job, JobEnd, JobSpec, LogLimit, Output, Turns, quote, sweep_script};
 use crate::results::Results;
 use crate::secret::RedactedText;
 use crate::stop::Stop;
@@ -86,6 +86,9 @@ const JOB_LOG: LogLimit = LogLimit { head: 1024 * 1024 * 1024, tail: 16 * 1024 *
 /// Where the runs of suites live, in the home of the user.
 const JOBS: &str = ".teravm-ci/jobs";
 
+/// So many jobs of runs that are over stay on NG40, to be looked at: the newest.
+const KEPT_JOBS: u32 = 3;
+
 /// A run that has ended, whatever way. NG40 is as it has left it, and its suite is not finished.
 #[must_use = "NG40 has to be put in order, and the suite to be finished"]
 pub(crate) struct Ran<'a> {
@@ -98,7 +101,8 @@ pub(crate) struct Ran<'a> {
 }
 
 impl Tester {
-    /// Runs one suite to its end, whatever that is; returns nothing where it was not run. What happened is said as events.
+    /// Runs one suite to its end, whatever that is; returns nothing where it was not run. What happened is said as
+    /// events.
     pub(crate) async fn run_suite<'a>(
         &'a self,
         name: &'a str,
@@ -195,12 +199,43 @@ impl Tester {
     fn test_command(&self, suite: &Suite) -> String {
         let mut words = vec!["ng40test".to_owned(), quote(&suite.list)];
         words.extend(suite.params.as_ref().map(|params| quote(params)));
-        // NG40's output is buffered in blocks when it is no terminal: a run that dies would take its last verdicts along.
+        // NG40's output is buffered in blocks when it is no terminal: a run that dies would take its last verdicts
+        // along.
         self.in_shell(&if self.config.pty {
             format!("exec script -qefc {} /dev/null", quote(&words.join(" ")))
         } else {
             format!("exec stdbuf -oL -eL {}", words.join(" "))
         })
+    }
+
+    /// What removes the jobs of earlier runs that are over. No job of this run, none that is still at work, and nothing
+    /// that is not a job of ours is touched.
+    pub(crate) fn sweep_script(&self, run: &str) -> String {
+        sweep_script(JOBS, &format!("{run}-"), KEPT_JOBS)
+    }
+
+    /// Removes what runs that were killed have left on NG40, and says so. What cannot be removed does no harm.
+    pub(crate) async fn sweep(&self, run: &str) {
+        let (events, host) = (&self.events, self.host.name());
+        match self.command(Step::Test, &self.sweep_script(run), self.config.cleanup_timeout).await {
+            Err(problem) => {
+                events.warn(Step::Test, Some(host), format!("old jobs were not removed: {}", problem.line()));
+            }
+            Ok(output) => {
+                let text = output.text();
+                let sizes: Vec<u64> = text.lines().filter_map(|line| line.split_once(' ')?.0.parse().ok()).collect();
+                if !sizes.is_empty() {
+                    let (jobs, size) = (sizes.len(), sizes.iter().sum::<u64>().div_ceil(1024));
+                    let text =
+                        format!("removed {jobs} jobs of runs that are over ({size} MB); the newest {KEPT_JOBS} stay");
+                    events.note(Step::Test, Some(host), text);
+                }
+                if !output.is_success() {
+                    let why = output.last_words();
+                    events.warn(Step::Test, Some(host), format!("old jobs were not removed: {why}"));
+                }
+            }
+        }
     }
 
     /// Says everything that a suite would have NG40 do, in order, and has it do nothing.
@@ -348,7 +383,8 @@ impl<'a> Run<'a> {
         started.map_err(|error| error.problem())
     }
 
-    /// Reads what the run prints, from its first byte to its last, through dropped connections. Says why it was lost, if it was.
+    /// Reads what the run prints, from its first byte to its last, through dropped connections. Says why it was lost,
+    /// if it was.
     async fn follow(&self, job: &Job, console: &mut Console, stop: &Stop) -> (End, String) {
         let tester = self.tester;
         let limit = tokio::time::Instant::now() + self.suite.deadline + GRACE + tester.host.outage();
@@ -386,7 +422,8 @@ impl<'a> Run<'a> {
                         }
                         JobEnd::Exited(status) => (End::Exited(status), String::new()),
                         JobEnd::DeadlineReached => (End::DeadlineReached, String::new()),
-                        // What the log misses is missed: the verdicts that it had room for stand, and the rest is not known.
+                        // What the log misses is missed: the verdicts that it had room for stand, and the rest is not
+                        // known.
                         JobEnd::LogCut(_) => lost("the host's disk is full"),
                         JobEnd::LogShortened(_) => {
                             lost("it printed more than 1 GB, and what came in the middle was not kept")
@@ -462,8 +499,8 @@ impl<'a> Run<'a> {
         self.tester.host.outlast(|| job.remove()).await.map(drop).map_err(|error| error.problem())
     }
 
-    /// Does some of the putting in order, and returns what did not work, for people. Where somebody waits for us, a tester that is lost is
-    /// not waited for: the run ends at its deadline without us.
+    /// Does some of the putting in order, and returns what did not work, for people. Where somebody waits for us, a
+    /// tester that is lost is not waited for: the run ends at its deadline without us.
     async fn tried(&self, order: impl Future<Output = Result<(), Problem>>, stop: &Stop) -> Option<String> {
         let hurry = async {
             stop.urgency().await;

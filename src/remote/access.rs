@@ -154,12 +154,14 @@ impl Private {
             .tempdir_in(base)?;
         let alive = private_file(&directory.path().join("alive"), b"")?;
         flock(&alive, FlockOperation::NonBlockingLockExclusive)?;
+        // What an editor of another system has put before the first line is no part of it.
+        let known_hosts = known_hosts.strip_prefix(b"\xef\xbb\xbf").unwrap_or(known_hosts);
         private_file(&directory.path().join("known_hosts"), known_hosts)?;
         private_file(&directory.path().join("config"), configuration(directory.path(), ssh, key.is_some()).as_bytes())?;
         if let Some(key) = key {
             // A key that came through a variable has often lost its last line end, or gained carriage returns; `ssh`
             // refuses both ("error in libcrypto").
-            let text = key.expose().replace('\r', "");
+            let text = key.expose().trim_start_matches('\u{feff}').replace('\r', "");
             private_file(&directory.path().join("key"), format!("{}\n", text.trim_end()).as_bytes())?;
         }
         Ok(Private {
@@ -201,7 +203,7 @@ impl Private {
         // `ConnectTimeout` ends at the host's banner; what comes after it can hang too.
         let patience = self.connect_timeout * 2 + Duration::from_secs(5);
         let status = match tokio::time::timeout(patience, ssh.status()).await {
-            Err(_) => return Err(Cause::TimedOut),
+            Err(_) => return Err(Cause::Unfinished { limit: patience }),
             Ok(Err(error)) => return Err(Cause::NoSsh(error)),
             Ok(Ok(status)) => status,
         };
@@ -211,7 +213,7 @@ impl Private {
         let log = String::from_utf8_lossy(&kept_of(&log).unwrap_or_default()).into_owned();
         tracing::debug!(%address, log, "ssh did not connect");
         let known_hosts = self.known_hosts.display().to_string();
-        match Cause::parse_log(&log, &known_hosts) {
+        match Cause::parse_log(&log, &known_hosts, self.connect_timeout) {
             Cause::HostKeyUnknown { known_hosts, .. } => {
                 Err(Cause::HostKeyUnknown { shown: self.host_keys(address).await, known_hosts })
             }

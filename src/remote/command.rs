@@ -1,8 +1,8 @@
 //! One script on a host: what it is given, what it prints, how it ends.
 //!
-//! A shell of ours, which may have waited for it (`waiting.sh`), runs the script and says when it begins and how it ends, between
-//! marks of its own (`wrapper.sh`). So a status is the script's own, whatever it is, and an end without the mark means that we do
-//! not know.
+//! A shell of ours, which may have waited for it (`waiting.sh`), runs the script and says when it begins and how it
+//! ends, between marks of its own (`wrapper.sh`). So a status is the script's own, whatever it is, and an end without
+//! the mark means that we do not know.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use openssh::{ChildStdin, ChildStdout};
+use openssh::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::task::JoinHandle;
 
+use crate::cause;
 use crate::limit::{HeadTail, shortened};
 use crate::remote::error::Error;
 use crate::remote::host::{Channel, Host};
@@ -37,6 +38,9 @@ const LATE: Duration = Duration::from_secs(10);
 
 /// What the way to the host and back may add to a command's deadline.
 const TRAVEL: Duration = Duration::from_secs(10);
+
+/// What the shell that waits says first, on standard error.
+const WAITS: &[u8] = b"teravm-ci: waiting\n";
 
 /// Of each stream so much of the beginning and so much of the end is kept.
 const KEPT: usize = 1024 * 1024;
@@ -189,15 +193,15 @@ impl Command {
         let mark = Mark::new();
         let mut channel = self.host.channel().await?;
         let mut stdin = channel.child.stdin().take().expect("stdin is piped by the host");
-        let stdout = channel.child.stdout().take().expect("stdout is piped by the host");
+        let mut stdout = channel.child.stdout().take().expect("stdout is piped by the host");
         let mut stderr = channel.child.stderr().take().expect("stderr is piped by the host");
+        let (mut frame, mut err) = (Framed::new(&mark), Framed::new(&mark));
+        self.is_waited_for((&mut stdout, &mut frame), (&mut stderr, &mut err)).await?;
         // It may have ended before it read this; then it says why.
         let _ = stdin.write_all(self.told(&mark, "duplex", channel.waited()).as_bytes()).await;
 
-        let frame = Framed::new(&mark);
         let ending = tokio::spawn(async move {
             let since = Instant::now();
-            let mut err = Framed::new(&mark);
             let mut errors = HeadTail::new(KEPT, KEPT);
             let keep = |bytes: &[u8]| {
                 errors.push(bytes);
@@ -208,7 +212,7 @@ impl Command {
                 Ok(wait(channel).await)
             };
             let status = self.in_time(work).await?;
-            self.conclude(&err, true, status, errors, since)
+            self.conclude(None, &err, status, errors, since)
         });
 
         Ok((Pipe { stdin, stdout, before: Some(frame), first: VecDeque::new() }, Ending(ending)))
@@ -229,10 +233,11 @@ impl Command {
         let mut stdout = channel.child.stdout().take().expect("stdout is piped by the host");
         let mut stderr = channel.child.stderr().take().expect("stderr is piped by the host");
 
-        let since = Instant::now();
-        let waited = channel.waited();
         let mut out = Framed::new(&mark);
         let mut err = Framed::new(&mark);
+        self.is_waited_for((&mut stdout, &mut out), (&mut stderr, &mut err)).await?;
+        let since = Instant::now();
+        let waited = channel.waited();
         let mut errors = HeadTail::new(KEPT, KEPT);
         let work = async {
             let feed = async {
@@ -256,7 +261,38 @@ impl Command {
             Ok(wait(channel).await)
         };
         let status = self.in_time(work).await?;
-        self.conclude(&err, out.is_complete(), status, errors, since)
+        self.conclude(Some(&out), &err, status, errors, since)
+    }
+
+    /// Returns when a shell of ours waits for the script, or the channel has ended. Another program in its place would
+    /// take the script for commands of its own.
+    async fn is_waited_for(
+        &self,
+        (stdout, out): (&mut ChildStdout, &mut Framed),
+        (stderr, err): (&mut ChildStderr, &mut Framed),
+    ) -> Result<(), Error> {
+        // A host that is as busy as that needs this long to start a shell.
+        let limit = self.host.connect_timeout() + LATE;
+        let waits = async {
+            let (mut printed, mut complained) = ([0; 4096], [0; 4096]);
+            while !err.is_waited_for() {
+                let (frame, bytes) = tokio::select! {
+                    count = stdout.read(&mut printed) => (&mut *out, &printed[..count.unwrap_or(0)]),
+                    count = stderr.read(&mut complained) => (&mut *err, &complained[..count.unwrap_or(0)]),
+                };
+                if bytes.is_empty() {
+                    break;
+                }
+                frame.push(bytes);
+            }
+        };
+        if tokio::time::timeout(limit, waits).await.is_ok() {
+            return Ok(());
+        }
+        if !self.host.is_there().await {
+            return Err(self.host.lost());
+        }
+        Err(Error::NoShell { host: self.host.name().to_owned(), limit, text: said_instead(out, err) })
     }
 
     /// Waits for the work, a little longer than the host should need to end it.
@@ -271,14 +307,14 @@ impl Command {
     /// What to make of an end: `status` is the channel's own, when one was delivered.
     fn conclude(
         &self,
+        out: Option<&Framed>,
         err: &Framed,
-        is_complete: bool,
         status: Option<i32>,
         errors: HeadTail,
         since: Instant,
     ) -> Result<Output, Error> {
         let host = self.host.name().to_owned();
-        if let (Some(status), true) = (err.status(), is_complete) {
+        if let (Some(status), true) = (err.status(), out.is_none_or(Framed::is_complete)) {
             return Ok(Output { status, stdout: Vec::new(), stderr: errors.into_bytes() });
         }
         let Some(status) = status else { return Err(self.host.lost()) };
@@ -289,17 +325,16 @@ impl Command {
                 _ => Ok(Output { status, stdout: Vec::new(), stderr: errors.into_bytes() }),
             };
         }
-        let said = String::from_utf8_lossy(err.before()).trim().to_owned();
-        let last = said.lines().next_back().unwrap_or_default().trim();
         if err.is_late() {
             return Err(self.host.lost());
         }
-        Err(match last.strip_prefix("sudo: ") {
+        let said = said_instead(out.unwrap_or(err), err);
+        Err(match said.strip_prefix("sudo: ") {
             Some(text) => Error::Sudo { host, text: text.to_owned() },
-            None if last.is_empty() => {
+            None if said.is_empty() => {
                 Error::NotStarted { host, text: format!("its shell ended with status {status}") }
             }
-            None => Error::NotStarted { host, text: last.to_owned() },
+            None => Error::NotStarted { host, text: said },
         })
     }
 
@@ -325,6 +360,13 @@ pub(super) fn waiting() -> String {
         quote(&lines.join("\n"))
     };
     format!("exec sh -c {} sh {} {} {}", bare(WAITING), bare(WRAPPER), GRACE.as_secs(), LATE.as_secs())
+}
+
+/// What was printed in place of the script: its telling line.
+fn said_instead(out: &Framed, err: &Framed) -> String {
+    let said = [err, out].map(Framed::said).into_iter().find(|said| !said.is_empty()).unwrap_or_default();
+    let last = said.lines().next_back().unwrap_or_default().trim().to_owned();
+    if last.starts_with("sudo: ") { last } else { cause::telling(&said).unwrap_or(last) }
 }
 
 /// The channel's own exit status, when one was delivered.
@@ -385,7 +427,8 @@ struct Framed {
     has_begun: bool,
     /// The word after the second mark.
     word: Option<String>,
-    /// Before the beginning: what was said so far. Within: the end of it, as far as it may be the beginning of the mark.
+    /// Before the beginning: what was said so far. Within: the end of it, as far as it may be the beginning of the
+    /// mark.
     held: Vec<u8>,
 }
 
@@ -450,6 +493,17 @@ impl Framed {
     /// Whether the script was not begun because it has come too late.
     fn is_late(&self) -> bool {
         self.before().trim_ascii_end().strip_suffix(b"late").is_some_and(|said| said.ends_with(&self.end))
+    }
+
+    /// Whether a shell of ours has said that it waits for a script.
+    fn is_waited_for(&self) -> bool {
+        memchr::memmem::find(&self.held, WAITS).is_some()
+    }
+
+    /// What others have said before the script began, when it never did.
+    fn said(&self) -> String {
+        let said = String::from_utf8_lossy(self.before());
+        said.replace(&*String::from_utf8_lossy(WAITS), "").trim().to_owned()
     }
 
     /// What was said before the script began, when it never did.

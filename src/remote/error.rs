@@ -21,6 +21,13 @@ pub(crate) enum Error {
     /// Nothing of the command was run.
     #[error("`{host}` did not start a command: {text}")]
     NotStarted { host: String, text: String },
+    /// Nothing was sent: what answers is not the shell that we asked for.
+    #[error(
+        "the login shell on `{host}` did not run our command within {}{}",
+        format_duration(*limit),
+        if text.is_empty() { String::new() } else { format!(", and printed: {text}") }
+    )]
+    NoShell { host: String, limit: Duration, text: String },
     #[error("`{host}` does not let us become root by `sudo`: {text}")]
     Sudo { host: String, text: String },
     #[error("a command on `{host}` printed more than {limit} bytes")]
@@ -42,8 +49,10 @@ pub(crate) enum Cause {
     Unresolvable,
     #[error("the connection was refused")]
     Refused,
-    #[error("no answer within the time limit")]
-    TimedOut,
+    #[error("no answer within {} (`ssh.connect_timeout`)", format_duration(*limit))]
+    TimedOut { limit: Duration },
+    #[error("the connection was begun and not finished within {}", format_duration(*limit))]
+    Unfinished { limit: Duration },
     #[error("{text}")]
     Unreachable { text: String },
     #[error("the host's key is not among those we accept")]
@@ -61,6 +70,12 @@ pub(crate) enum Cause {
         accepted: Option<String>,
         known_hosts: String,
     },
+    #[error("the host shows a key that is revoked in `{known_hosts}`")]
+    HostKeyRevoked {
+        /// The kind of the key: `ED25519`.
+        kind: Option<String>,
+        known_hosts: String,
+    },
     #[error("the host does not let us in: {text}")]
     Denied { text: String },
     #[error("cannot start `ssh`")]
@@ -75,7 +90,14 @@ impl Error {
         match self {
             Error::Lost { .. } => true,
             Error::Connect { source, .. } => {
-                matches!(**source, Cause::Refused | Cause::TimedOut | Cause::Unreachable { .. } | Cause::Other { .. })
+                matches!(
+                    **source,
+                    Cause::Refused
+                        | Cause::TimedOut { .. }
+                        | Cause::Unfinished { .. }
+                        | Cause::Unreachable { .. }
+                        | Cause::Other { .. }
+                )
             }
             _ => false,
         }
@@ -96,7 +118,14 @@ impl Error {
             Error::Lost { .. } => "look at the tunnel, and whether the host has rebooted",
             Error::Deadline { .. } => "look at the load and the disks of the host",
             Error::Sudo { .. } => "give the user passwordless `sudo` on the host",
-            Error::NotStarted { .. } => "the host needs a POSIX shell, and `timeout`, `head` and `base64` of coreutils",
+            Error::NotStarted { .. } => {
+                "the host has to run what it is sent (no `ForceCommand`), and needs a POSIX shell with `timeout`, `head` and \
+                 `base64` of coreutils"
+            }
+            Error::NoShell { .. } => {
+                "does a start file of that shell there (`.bashrc`) start another program, as `exec zsh` does? Let it do so at \
+                 a terminal only: `[ -t 0 ] && exec zsh`"
+            }
             Error::TooMuch { .. } => "see what it prints (`-v` says which command it is)",
             Error::Sink { .. } => "is the disk of this machine full?",
             Error::JobNotStarted { .. } => {
@@ -123,11 +152,22 @@ impl From<Error> for Problem {
 
 impl Cause {
     /// Reads the log of an `ssh` that did not connect. `known_hosts` is the operator's own file.
-    pub(super) fn parse_log(log: &str, known_hosts: &str) -> Cause {
+    /// `connect_timeout` is what `ssh` was given.
+    pub(super) fn parse_log(log: &str, known_hosts: &str, connect_timeout: Duration) -> Cause {
         let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         let has = |text: &str| lines.iter().any(|line| line.contains(text));
         let last = || lines.last().copied().unwrap_or("`ssh` gave no reason").to_owned();
-        if has("REMOTE HOST IDENTIFICATION HAS CHANGED") || has("REVOKED HOST KEY") {
+        // OpenSSH 9.2: "The ED25519 host key for HOST is marked as revoked."
+        if has("REVOKED HOST KEY") {
+            let kind = lines.iter().find_map(|line| {
+                line.strip_prefix("The ")?
+                    .strip_suffix(" is marked as revoked.")?
+                    .split_once(' ')
+                    .map(|(kind, _)| kind.to_owned())
+            });
+            return Cause::HostKeyRevoked { kind, known_hosts: known_hosts.to_owned() };
+        }
+        if has("REMOTE HOST IDENTIFICATION HAS CHANGED") {
             // OpenSSH 9.2: "The fingerprint for the ED25519 key sent by the remote host is\nSHA256:….", and
             // "Offending ED25519 key in FILE:LINE".
             let fingerprint = lines.iter().find(|line| line.starts_with("SHA256:"));
@@ -153,7 +193,7 @@ impl Cause {
             return Cause::Refused;
         }
         if has("timed out") {
-            return Cause::TimedOut;
+            return Cause::TimedOut { limit: connect_timeout };
         }
         if has("No route to host") || has("Network is unreachable") {
             let text = last();
@@ -168,8 +208,11 @@ impl Cause {
                 "write the host's address into the config: the tunnel brings no name server".to_owned()
             }
             Cause::Refused => "is `sshd` running there, and on this port?".to_owned(),
-            Cause::TimedOut | Cause::Unreachable { .. } => {
-                "is the host up, and does its address lead into the tunnel?".to_owned()
+            Cause::TimedOut { .. } | Cause::Unreachable { .. } => {
+                "is the host up, and can its address be reached from here (through the tunnel, where there is one)?".to_owned()
+            }
+            Cause::Unfinished { .. } => {
+                "look at the load of the host and at its `sshd`: what it asks at a login (a name server, PAM) may not answer".to_owned()
             }
             Cause::HostKeyUnknown { shown, known_hosts } => match shown.as_slice() {
                 [] => format!("add the host's key to `{known_hosts}`"),
@@ -190,6 +233,13 @@ impl Cause {
                     "{shown}if the host was set up anew, replace `{known_hosts}`{line}; if not, somebody is in between"
                 )
             }
+            Cause::HostKeyRevoked { kind, known_hosts } => {
+                let key = kind.as_ref().map_or_else(|| "the key".to_owned(), |kind| format!("the {kind} key"));
+                format!(
+                    "somebody has marked {key} as stolen (`@revoked` in `{known_hosts}`): ask them before anything is changed, and \
+                     do not connect; the host needs a new key"
+                )
+            }
             Cause::Denied { .. } => {
                 format!("add the public part of `ssh.key` to `authorized_keys` of {user} at {}", address.host)
             }
@@ -205,7 +255,7 @@ mod tests {
     use crate::error::one_of_each;
 
     fn parse(log: &str) -> String {
-        format!("{:?}", Cause::parse_log(log, "known_hosts"))
+        format!("{:?}", Cause::parse_log(log, "known_hosts", Duration::from_secs(20)))
     }
 
     #[test]
@@ -213,8 +263,11 @@ mod tests {
         let cases = [
             ("ssh: Could not resolve hostname no.invalid: Name or service not known\r\n", "Unresolvable"),
             ("ssh: connect to host 10.0.0.1 port 22: Connection refused\r\n", "Refused"),
-            ("ssh: connect to host 10.0.0.1 port 22: Connection timed out\r\n", "TimedOut"),
-            ("Connection timed out during banner exchange\r\nConnection to 10.0.0.1 port 22 timed out\r\n", "TimedOut"),
+            ("ssh: connect to host 10.0.0.1 port 22: Connection timed out\r\n", "TimedOut { limit: 20s }"),
+            (
+                "Connection timed out during banner exchange\r\nConnection to 10.0.0.1 port 22 timed out\r\n",
+                "TimedOut { limit: 20s }",
+            ),
             (
                 "ssh: connect to host 10.0.0.1 port 22: No route to host\r\n",
                 r#"Unreachable { text: "no route to host" }"#,
@@ -249,6 +302,12 @@ mod tests {
     }
 
     #[test]
+    fn a_revoked_host_key_is_not_a_changed_one() {
+        let log = include_str!("../../tests/fixtures/causes/ssh-revoked.txt");
+        assert_eq!(parse(log), r#"HostKeyRevoked { kind: Some("ED25519"), known_hosts: "known_hosts" }"#);
+    }
+
+    #[test]
     fn each_message_is_told_with_cause_and_hint() {
         let (host, text) = (|| "agw".to_owned(), || "its own words".to_owned());
         let failed = || io::Error::other("no space left on device");
@@ -262,13 +321,17 @@ mod tests {
         let causes = one_of_each! {
             Cause::Unresolvable => Cause::Unresolvable,
             Cause::Refused => Cause::Refused,
-            Cause::TimedOut => Cause::TimedOut,
+            Cause::TimedOut { .. } => Cause::TimedOut { limit: Duration::from_secs(20) },
+            Cause::Unfinished { .. } => Cause::Unfinished { limit: Duration::from_secs(45) },
             Cause::Unreachable { .. } => Cause::Unreachable { text: "no route to host".to_owned() },
             Cause::HostKeyUnknown { .. } => Cause::HostKeyUnknown { shown: vec![key], known_hosts: known_hosts() },
             Cause::HostKeyChanged { .. } => Cause::HostKeyChanged {
                 fingerprint: Some("SHA256:abc".to_owned()),
                 accepted: Some("3".to_owned()),
                 known_hosts: known_hosts(),
+            },
+            Cause::HostKeyRevoked { .. } => {
+                Cause::HostKeyRevoked { kind: Some("ED25519".to_owned()), known_hosts: known_hosts() }
             },
             Cause::Denied { .. } => Cause::Denied { text: "Permission denied (publickey).".to_owned() },
             Cause::NoSsh(_) => Cause::NoSsh(failed()),
@@ -293,6 +356,7 @@ mod tests {
             Error::Lost { .. } => Error::Lost { host: host() },
             Error::Deadline { .. } => Error::Deadline { host: host(), limit },
             Error::NotStarted { .. } => Error::NotStarted { host: host(), text: text() },
+            Error::NoShell { .. } => Error::NoShell { host: host(), limit, text: text() },
             Error::Sudo { .. } => Error::Sudo { host: host(), text: "sudo: a password is required".to_owned() },
             Error::TooMuch { .. } => Error::TooMuch { host: host(), limit: 1_000_000 },
             Error::Sink { .. } => Error::Sink { host: host(), source: failed() },

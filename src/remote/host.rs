@@ -101,6 +101,18 @@ impl Host {
         self.inner.private.patience()
     }
 
+    pub(super) fn connect_timeout(&self) -> Duration {
+        self.inner.private.connect_timeout()
+    }
+
+    /// Whether the host answers over the connection that is there.
+    pub(super) async fn is_there(&self) -> bool {
+        match self.session().await {
+            Ok(session) => self.answers(&session).await,
+            Err(_) => false,
+        }
+    }
+
     /// How long a lost connection is waited for.
     pub(crate) fn outage(&self) -> Duration {
         self.patience().outage

@@ -41,7 +41,8 @@ const TERMINATED: i32 = 124;
 /// What a job shall be.
 #[derive(Debug, Clone)]
 pub(crate) struct JobSpec {
-    /// Where it lives on the host, and who it is: a path from the root, or from the home of the user it runs as (`~/...`).
+    /// Where it lives on the host, and who it is: a path from the root, or from the home of the user it runs as
+    /// (`~/...`).
     pub(crate) directory: String,
     /// A script of the POSIX shell. It starts in that user's home with nothing on standard input.
     pub(crate) script: String,
@@ -109,9 +110,15 @@ pub(crate) enum JobEnd {
     Rebooted,
 }
 
+/// What removes the jobs in a folder of the user's home that are over, but for those whose name begins with `spared`,
+/// and the newest. It prints a line for each that it has removed: its size in KB, and its name.
+pub(crate) fn sweep_script(folder: &str, spared: &str, keep: u32) -> String {
+    format!("{MEMBERS}\n{VERBS}\nd=\"$HOME\"/{}\nsweep {} {keep}", quote(folder), quote(spared))
+}
+
 impl Job {
-    /// Starts a job, unless one of this directory was started before: asking again after a lost answer does no harm. By the same way to
-    /// the host its output comes for whoever follows it next.
+    /// Starts a job, unless one of this directory was started before: asking again after a lost answer does no harm. By
+    /// the same way to the host its output comes for whoever follows it next.
     pub(crate) async fn start(host: &Host, spec: &JobSpec) -> Result<Job, Error> {
         Job::start_within(STARTING, host, spec).await
     }
@@ -143,13 +150,14 @@ impl Job {
         Job { host: host.clone(), directory, run_as, since: None, heard: Mutex::default() }
     }
 
-    /// When it was started, by its host's clock: seconds since 1970 with their fractions, and the local time as `210201_070626`.
+    /// When it was started, by its host's clock: seconds since 1970 with their fractions, and the local time as
+    /// `210201_070626`.
     pub(crate) fn since(&self) -> &str {
         self.since.as_deref().unwrap_or_default()
     }
 
-    /// Hands over the job's output from `offset` on, as it appears, until the job ends. `offset` goes along: after a lost
-    /// connection the same call goes on where it was, and every byte is handed over once.
+    /// Hands over the job's output from `offset` on, as it appears, until the job ends. `offset` goes along: after a
+    /// lost connection the same call goes on where it was, and every byte is handed over once.
     pub(crate) async fn follow(&self, offset: &mut u64, mut on_bytes: impl FnMut(&[u8])) -> Result<JobEnd, Error> {
         let mut in_vain = 0;
         loop {

@@ -19,7 +19,7 @@ pub(crate) use access::{Access, AccessError, sweep};
 pub(crate) use command::{As, Output, Pipe};
 pub(crate) use error::Error;
 pub(crate) use host::Host;
-pub(crate) use job::{Job, JobEnd, JobSpec, JobStatus, LogLimit};
+pub(crate) use job::{Job, JobEnd, JobSpec, JobStatus, LogLimit, sweep_script};
 pub(crate) use said::Said;
 pub(crate) use turns::Turns;
 

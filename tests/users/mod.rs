@@ -1,4 +1,5 @@
-//! Where another user than the one of the tests may read: neither the checkout nor `TMPDIR` need be such a place, as below `/root`.
+//! Where another user than the one of the tests may read: neither the checkout nor `TMPDIR` need be such a place, as
+//! below `/root`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -81,6 +81,25 @@ stop() {
     report
 }
 
+# Of the folder `$d`, removes every job that has ended and has no process any more, but for those whose name begins with PREFIX and the
+# KEEP newest. Prints for each how many KB it had, and its name.
+sweep() {
+    folder=$d
+    [ -d "$folder" ] || return 0
+    kept=0
+    ls -1t "$folder" | while IFS= read -r name; do
+        d=$folder/$name
+        case $name in "$1"*) continue ;; esac
+        [ -d "$d" ] && [ ! -L "$d" ] && [ -e "$d/pid" ] || continue
+        case $(report) in "ended "*) ;; *) continue ;; esac
+        [ -z "$(members)" ] || continue
+        kept=$((kept + 1))
+        [ "$kept" -gt "$2" ] || continue
+        size=$(du -sk "$d" | cut -f 1)
+        rm -rf "$d" && echo "$size $name"
+    done
+}
+
 # Removes what it left, unless it is running.
 remove() {
     [ -d "$d" ] || return 0

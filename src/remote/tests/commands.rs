@@ -63,6 +63,38 @@ async fn what_a_login_shell_says_is_not_the_scripts() {
 }
 
 #[tokio::test]
+async fn a_shell_that_another_program_has_replaced_is_sent_nothing_and_named_soon() {
+    let sshd = Sshd::start();
+    let home = sshd.path("home");
+    // As `exec zsh` does without a terminal: it runs what comes on its standard input.
+    fs::write(home.join(".bashrc"), "echo 'the lab has moved' >&2\nexec sh\n").unwrap();
+    let since = Instant::now();
+    let error = sshd.host().await.run(&format!("touch {}", home.join("run").display())).await.unwrap_err();
+    assert_eq!(
+        error.problem().text(),
+        "the login shell on `agw` did not run our command within 12s, and printed: the lab has moved\n  \
+         try: does a start file of that shell there (`.bashrc`) start another program, as `exec zsh` does? Let it do so at a \
+         terminal only: `[ -t 0 ] && exec zsh`"
+    );
+    assert!(since.elapsed() < Duration::from_secs(30), "{:?}", since.elapsed());
+    assert!(!home.join("run").exists(), "the program in the shell's place was given our script");
+}
+
+#[tokio::test]
+async fn what_a_host_prints_in_place_of_our_command_is_shown() {
+    for (command, said) in [
+        ("echo This account is for transfers only", "This account is for transfers only"),
+        ("echo Ask the lab team. >&2; exit 1", "Ask the lab team."),
+        ("exit 3", "its shell ended with status 3"),
+    ] {
+        let sshd = Sshd::start_with(&format!("ForceCommand {command}\n"));
+        let error = sshd.host().await.run("true").await.unwrap_err();
+        assert_eq!(error.to_string(), format!("`agw` did not start a command: {said}"));
+        assert!(error.problem().text().contains("`ForceCommand`"));
+    }
+}
+
+#[tokio::test]
 async fn bytes_need_not_be_text_and_lines_need_no_end() {
     let sshd = Sshd::start();
     let host = sshd.host().await;
@@ -136,10 +168,10 @@ fn a_command_that_was_long_on_its_way_is_not_begun() {
         drop(stdin);
         (shell.wait().expect("it ends").code(), said)
     };
-    let done = (Some(0), "@mark begin\ndone\n@mark end\n@mark begin\n@mark 0\n".to_owned());
+    let done = (Some(0), "@mark begin\ndone\n@mark end\nteravm-ci: waiting\n@mark begin\n@mark 0\n".to_owned());
     assert_eq!(told(0, 0), done);
     assert_eq!(told(3, 3), done, "it was sent when the channel had been open for as long");
-    assert_eq!(told(3, 0), (Some(75), "@mark late\n".to_owned()));
+    assert_eq!(told(3, 0), (Some(75), "teravm-ci: waiting\n@mark late\n".to_owned()));
 }
 
 #[test]

@@ -71,6 +71,31 @@ async fn a_changed_host_key_is_refused_and_is_not_an_unknown_one() {
 }
 
 #[tokio::test]
+async fn a_revoked_host_key_is_refused_and_nobody_is_told_to_accept_another() {
+    let sshd = Sshd::start();
+    let accepted = fs::read_to_string(sshd.path("known_hosts")).unwrap();
+    fs::write(sshd.path("known_hosts"), format!("@revoked {accepted}")).unwrap();
+    assert_eq!(
+        refusal(&sshd, "client", &sshd.address()).await,
+        "cannot connect to `agw` as USER at 127.0.0.1:PORT\n  \
+         because: the host shows a key that is revoked in `DIR/known_hosts`\n  \
+         try: somebody has marked the ED25519 key as stolen (`@revoked` in `DIR/known_hosts`): ask them before anything is \
+         changed, and do not connect; the host needs a new key"
+    );
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_before_the_accepted_keys_or_the_own_key_changes_nothing() {
+    let sshd = Sshd::start();
+    let accepted = fs::read_to_string(sshd.path("known_hosts")).unwrap();
+    fs::write(sshd.path("known_hosts"), format!("\u{feff}{accepted}")).unwrap();
+    let key = Secret::new(format!("\u{feff}{}", sshd.key("client").expose()));
+    let access = Access::open(&sshd.ssh(), Some(&key), Duration::ZERO).unwrap();
+    let host = access.connect("agw", &sshd.address(), &user()).await.unwrap();
+    assert_eq!(host.run("echo in").await.unwrap().text(), "in");
+}
+
+#[tokio::test]
 async fn a_key_that_the_host_does_not_know_is_denied() {
     let sshd = Sshd::start();
     assert_eq!(
@@ -102,8 +127,8 @@ async fn a_host_that_says_nothing_is_given_up() {
     assert_eq!(
         refusal(&sshd, "client", &address).await,
         "cannot connect to `agw` as USER at 127.0.0.1:PORT\n  \
-         because: no answer within the time limit\n  \
-         try: is the host up, and does its address lead into the tunnel?"
+         because: no answer within 2s (`ssh.connect_timeout`)\n  \
+         try: is the host up, and can its address be reached from here (through the tunnel, where there is one)?"
     );
 }
 

@@ -8,7 +8,7 @@ use rustix::process::{Signal, getpgid, kill_process_group};
 
 use crate::process::naming;
 use crate::remote::tests::sshd::{Sshd, is_alive, until};
-use crate::remote::{As, Error, Job, JobEnd, JobSpec, JobStatus, LogLimit};
+use crate::remote::{As, Error, Job, JobEnd, JobSpec, JobStatus, LogLimit, sweep_script};
 
 fn spec(directory: &str, script: &str) -> JobSpec {
     JobSpec {
@@ -460,11 +460,47 @@ async fn a_host_that_answers_the_start_of_a_job_without_a_line_end_takes_no_memo
     let shell = folder.path().join("shell");
     let sshd = Sshd::start_with(&format!("ForceCommand {}\n", shell.display()));
     // Frames what it says as a script of ours would, whatever it is told, and never ends its first line.
-    let text = "#!/bin/sh\nread -r mark rest\ncase $mark in @teravm-ci:*) ;; *) exit 0 ;; esac\n\
+    let text = "#!/bin/sh\necho 'teravm-ci: waiting' >&2\nread -r mark rest\ncase $mark in @teravm-ci:*) ;; *) exit 0 ;; esac\n\
                 printf '%s begin\\n' \"$mark\"; printf '%s begin\\n' \"$mark\" >&2\nexec tr '\\0' x </dev/zero\n";
     fs::write(&shell, text).unwrap();
     fs::set_permissions(&shell, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let host = sshd.host().await;
     let job = Job::start(&host, &spec("/nowhere", "true")).await.unwrap();
     assert_eq!(job.since().len(), 4096);
+}
+
+#[tokio::test]
+async fn of_jobs_that_are_over_the_newest_stay_and_nothing_else_is_touched() {
+    let sshd = Sshd::start();
+    let host = sshd.host().await;
+    let folder = sshd.path("home").join("our jobs");
+    let names = |folder: &Path| {
+        let mut names: Vec<String> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    for name in ["dead1-a", "dead2-a b", "dead3-a", "dead4-a", "now-a"] {
+        let job = Job::start(&host, &spec(&folder.join(name).display().to_string(), "echo out")).await.unwrap();
+        follow(&job).await;
+        // As old as its number says: the order must not depend on how fast this is.
+        let days = name.strip_prefix("dead").map_or(0, |number| i64::from(b'9' - number.as_bytes()[0]));
+        let touched =
+            std::process::Command::new("touch").args(["-d", &format!("-{days} days")]).arg(folder.join(name)).status();
+        assert!(touched.unwrap().success());
+    }
+    let busy = Job::start(&host, &spec(&folder.join("dead0-busy").display().to_string(), "sleep 600")).await.unwrap();
+    fs::create_dir(folder.join("not-a-job")).unwrap();
+    fs::write(folder.join("notes.txt"), "mine").unwrap();
+    std::os::unix::fs::symlink(sshd.path("home"), folder.join("link")).unwrap();
+    let output = host.run(&sweep_script("our jobs", "now-", 1)).await.unwrap();
+    assert!(output.is_success(), "{output:?}");
+    let mut removed: Vec<String> =
+        output.text().lines().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect();
+    removed.sort();
+    assert_eq!(removed, ["dead1-a", "dead2-a b", "dead3-a"]);
+    assert_eq!(names(&folder), ["dead0-busy", "dead4-a", "link", "not-a-job", "notes.txt", "now-a"]);
+    busy.stop(Duration::from_secs(1)).await.unwrap();
+    let nowhere = host.run(&sweep_script("nowhere", "now-", 0)).await.unwrap();
+    assert_eq!((nowhere.status, nowhere.text().as_str()), (0, ""));
 }
