@@ -1,38 +1,63 @@
-//! Looks whether everything that a night needs is there, changing nothing. All checks are made; one that cannot be made because
-//! another failed says so.
+//! Looks whether everything that a night needs is there, changing nothing. All checks are made; one that cannot be made
+//! because another failed says so.
 
 use futures_util::future::join_all;
 
 use crate::cli::{CheckArgs, Global, LogFormat};
 use crate::config::Config;
 use crate::event::{self, Events, Problem, Step};
-use crate::gateway::Gateway;
+use crate::gateway::{Found, Gateway};
 use crate::history::Place;
 use crate::lock::Lock;
 use crate::ng40::Tester;
-use crate::plan::{Lab, Role};
+use crate::plan::{Lab, Role, Upgrade};
 use crate::reach;
+use crate::release::Wanted;
 use crate::report::text::wrapped;
 use crate::results::Results;
 use crate::stop::Stop;
 use crate::summary::Status;
 use crate::terminal::{self, print, print_json, remark};
-use crate::upgrade::Unresolved;
+use crate::upgrade::resolve;
 use crate::{desk, process, signals, vpn};
 
 /// One row of the table.
 struct Row {
     host: String,
     what: &'static str,
-    /// What is there, or what is wrong.
-    outcome: Result<String, Problem>,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    /// What is there.
+    Fine(String),
+    Failed(Problem),
+    /// Why it was not looked at.
+    Skipped(String),
+}
+
+impl From<Result<String, Problem>> for Outcome {
+    fn from(result: Result<String, Problem>) -> Outcome {
+        result.map_or_else(Outcome::Failed, Outcome::Fine)
+    }
 }
 
 impl Row {
     fn new(host: &str, what: &'static str, outcome: Result<String, Problem>) -> Row {
-        Row { host: host.to_owned(), what, outcome }
+        Row { host: host.to_owned(), what, outcome: outcome.into() }
+    }
+
+    fn skipped(host: &str, what: &'static str, why: impl Into<String>) -> Row {
+        Row { host: host.to_owned(), what, outcome: Outcome::Skipped(why.into()) }
+    }
+
+    fn has_failed(&self) -> bool {
+        matches!(self.outcome, Outcome::Failed(_))
     }
 }
+
+/// Why nothing else was asked of a host.
+const NOT_REACHED: &str = "the host is not reached";
 
 /// Makes every check and prints the table. Returns the exit code.
 pub(crate) async fn check(config: &Config, global: &Global, args: &CheckArgs) -> anyhow::Result<u8> {
@@ -58,14 +83,20 @@ pub(crate) async fn check(config: &Config, global: &Global, args: &CheckArgs) ->
                 let problem = problem.hint(format!("Debian and Ubuntu have it in the package `{package}`"));
                 Row::new("here", "program", Err(problem))
             }
-            None => Row::new("here", "program", Ok(format!("{program} is not needed"))),
+            None => Row::skipped("here", "program", format!("{program} is not needed")),
         });
     }
     let reached = reach::reach_what_answers(&lab, &events, &stop).await;
     match reached {
-        Err(problem) => rows.push(Row::new("here", "tunnel", Err(problem))),
+        Err(problem) => {
+            rows.push(Row::new("here", "tunnel", Err(problem)));
+            rows.extend(lab.hosts.iter().map(|host| Row::skipped(&host.name, "ssh", "there is no tunnel")));
+        }
         Ok((reached, refused)) => {
-            rows.push(Row::new("here", "tunnel", Ok(reached.tunnel_in_words())));
+            rows.push(match lab.vpn {
+                Some(_) => Row::new("here", "tunnel", Ok(reached.tunnel_in_words())),
+                None => Row::skipped("here", "tunnel", reached.tunnel_in_words()),
+            });
             for planned in &lab.hosts {
                 let outcome = match refused.iter().find(|(name, _)| *name == planned.name) {
                     Some((_, problem)) => Err(problem.clone()),
@@ -90,49 +121,86 @@ pub(crate) async fn check(config: &Config, global: &Global, args: &CheckArgs) ->
         LogFormat::Text => print(&table(&rows, terminal::columns())),
         LogFormat::Json => print_json(&document(&rows))?,
     }
-    let is_fine = rows.iter().all(|row| row.outcome.is_ok());
+    let is_fine = !rows.iter().any(Row::has_failed);
     Ok(if is_fine { Status::Passed.code() } else { Status::Testbed.code() })
 }
 
-/// What each host that answers has to say.
+/// What each host that answers has to say, and what a run would go to.
 async fn of_hosts(config: &Config, lab: &Lab, reached: &reach::Lab, events: &Events) -> Vec<Row> {
     let gateways = reached.gateways(lab, events, None);
-    let mut rows: Vec<Row> = join_all(gateways.iter().map(of_gateway)).await.into_iter().flatten().collect();
-    rows.extend(of_registry(&gateways).await);
-    if let Some(host) = reached.find(Role::Ng40) {
-        let lock = Lock::new(host.clone(), lab.lock.clone());
-        rows.push(Row::new(
-            host.name(),
-            "lock",
-            match lock.holder().await {
-                Ok(None) => Ok("free".to_owned()),
-                Ok(Some(held)) if held.has_lapsed => Ok(format!("free; lapsed, was held by {held}")),
-                Ok(Some(held)) => Err(held.problem(&lab.setup)),
-                Err(problem) => Err(problem),
-            },
-        ));
-        let tester = Tester {
-            host: host.clone(),
-            config: lab.ng40.clone(),
-            collect: config.collect.clone(),
-            events: events.clone(),
-            results: Results::new(std::path::Path::new("")),
-            fence: None,
-        };
-        rows.push(Row::new(
-            host.name(),
-            "idle",
-            tester.must_be_idle(Step::Test).await.map(|()| "NG40 is idle".to_owned()),
-        ));
-        for (name, suite) in &config.suites {
-            let is_there = tester.must_have(suite).await.map(|()| format!("{name}: {}", suite.list));
-            rows.push(Row::new(host.name(), "list", is_there));
+    let mut rows = Vec::new();
+    let looked_at = join_all(gateways.iter().map(of_gateway)).await;
+    let registry = of_registry(&gateways).await;
+    for host in lab.hosts.iter().filter(|host| host.role != Role::Ng40) {
+        if !gateways.iter().any(|gateway| gateway.name() == host.name) {
+            rows.push(Row::skipped(&host.name, "gateway", NOT_REACHED));
         }
+    }
+    let (mut readable, mut found) = (Vec::new(), Vec::new());
+    for (gateway, (of_it, runs)) in gateways.into_iter().zip(looked_at) {
+        rows.extend(of_it);
+        if let Some(runs) = runs {
+            readable.push(gateway);
+            found.push(runs);
+        }
+    }
+    rows.push(of_release(config, lab, &readable, &found, events).await);
+    rows.extend(registry);
+    let ng40 = lab.only(Role::Ng40);
+    let Some(host) = reached.find(Role::Ng40) else {
+        rows.extend(["lock", "idle", "list"].map(|what| Row::skipped(&ng40.name, what, NOT_REACHED)));
+        return rows;
+    };
+    let lock = Lock::new(host.clone(), lab.lock.clone());
+    rows.push(Row::new(
+        host.name(),
+        "lock",
+        match lock.holder().await {
+            Ok(None) => Ok("free".to_owned()),
+            Ok(Some(held)) if held.has_lapsed => Ok(format!("free; lapsed, was held by {held}")),
+            Ok(Some(held)) => Err(held.problem(&lab.setup)),
+            Err(problem) => Err(problem),
+        },
+    ));
+    let tester = Tester {
+        host: host.clone(),
+        config: lab.ng40.clone(),
+        collect: config.collect.clone(),
+        events: events.clone(),
+        results: Results::new(std::path::Path::new("")),
+        fence: None,
+    };
+    rows.push(if lab.ng40.idle.command.is_empty() {
+        Row::skipped(host.name(), "idle", "`ng40.idle.command` in the config is empty")
+    } else {
+        Row::new(host.name(), "idle", tester.must_be_idle(Step::Test).await.map(|()| "NG40 is idle".to_owned()))
+    });
+    // A run of this setup runs these and no others.
+    let suites = config.suites_of(&lab.setup);
+    if suites.is_empty() {
+        rows.push(Row::skipped(host.name(), "list", "the setup has no suite"));
+    }
+    for (name, suite) in suites {
+        let is_there = tester.must_have(suite).await.map(|()| format!("{name}: {}", suite.list));
+        rows.push(Row::new(host.name(), "list", is_there));
     }
     rows
 }
 
-async fn of_gateway(gateway: &Gateway) -> Vec<Row> {
+/// The release that a run would go to, asked for as the run does it.
+async fn of_release(config: &Config, lab: &Lab, gateways: &[Gateway], found: &[Found], events: &Events) -> Row {
+    let name = &lab.only(Role::Agw).name;
+    if !gateways.iter().any(|gateway| matches!(gateway, Gateway::Agw(_))) {
+        return Row::skipped(name, "release", "the AGW could not be asked");
+    }
+    let policy = config.release.clone();
+    let latest = Upgrade { wanted: Wanted::Latest, is_forced: false, agw: true, feg: true, policy };
+    let target = resolve(gateways, found, &latest, events).await;
+    Row::new(name, "release", target.map(|target| format!("`latest` is {}", target.release)))
+}
+
+/// What a gateway has to say, and what it runs, where that could be read.
+async fn of_gateway(gateway: &Gateway) -> (Vec<Row>, Option<Found>) {
     let name = gateway.name();
     let mut rows = Vec::new();
     let root = gateway.host().command("id -u").sudo().run().await.map_err(|error| error.problem());
@@ -151,29 +219,21 @@ async fn of_gateway(gateway: &Gateway) -> Vec<Row> {
         }),
     ));
     if !is_root {
-        return rows;
+        rows.extend(["disk", "runs", "rivals"].map(|what| Row::skipped(name, what, "it needs root")));
+        return (rows, None);
     }
     rows.push(Row::new(name, "disk", gateway.disk().await));
-    match gateway.found(Step::Connect).await {
-        Ok(found) => {
-            let runs = gateway.release_of(&found).unwrap_or_else(|| "nothing that is whole".to_owned());
-            rows.push(Row::new(name, "runs", Ok(runs)));
-        }
-        Err(problem) => rows.push(Row::new(name, "runs", Err(problem))),
-    }
+    let found = gateway.found(Step::Connect).await;
+    let runs = match &found {
+        Ok(found) => Ok(gateway.release_of(found).unwrap_or_else(|| "nothing that is whole".to_owned())),
+        Err(problem) => Err(problem.clone()),
+    };
+    rows.push(Row::new(name, "runs", runs));
     if let Gateway::Agw(agw) = gateway {
         rows.push(Row::new(name, "packages", agw.can_be_upgraded().await));
-        rows.push(Row::new(
-            name,
-            "repository",
-            agw.candidates().await.and_then(|(magma, _)| match magma.releases().first() {
-                Some(release) => Ok(format!("{} releases, the newest is {release}", magma.releases().len())),
-                None => Err(Unresolved::NothingOffered { gateway: name, offered: &magma.candidates }.problem()),
-            }),
-        ));
     }
     rows.push(Row::new(name, "rivals", gateway.rivals().await));
-    rows
+    (rows, found.ok())
 }
 
 /// Whether the registry answers each FEG, asked for the tag that runs there.
@@ -190,12 +250,18 @@ async fn of_registry(gateways: &[Gateway]) -> Vec<Row> {
 /// The rows for programs.
 fn document(rows: &[Row]) -> Vec<serde_json::Value> {
     let row = |row: &Row| {
+        let (state, said, problem) = match &row.outcome {
+            Outcome::Fine(said) => ("ok", Some(said), None),
+            Outcome::Failed(problem) => ("failed", None, Some(problem)),
+            Outcome::Skipped(why) => ("skipped", Some(why), None),
+        };
         serde_json::json!({
             "host": row.host,
             "what": row.what,
-            "is_fine": row.outcome.is_ok(),
-            "said": row.outcome.as_ref().ok(),
-            "problem": row.outcome.as_ref().err(),
+            "state": state,
+            "is_fine": state == "ok",
+            "said": said,
+            "problem": problem,
         })
     };
     rows.iter().map(row).collect()
@@ -204,27 +270,59 @@ fn document(rows: &[Row]) -> Vec<serde_json::Value> {
 /// Where what is said of a row begins.
 const INDENT: usize = 26;
 
-/// The rows for people, in so many columns.
+/// The rows for people, in so many columns. What several hosts say in the same words is said once.
 fn table(rows: &[Row], width: Option<usize>) -> String {
-    let mut text = String::new();
+    let mut groups: Vec<(Vec<&str>, &Row)> = Vec::new();
     for row in rows {
+        match groups.iter_mut().find(|(_, first)| is_same(first, row)) {
+            Some((hosts, _)) => hosts.push(&row.host),
+            None => groups.push((vec![&row.host], row)),
+        }
+    }
+    let mut text = String::new();
+    for (hosts, row) in groups {
         let (mark, said) = match &row.outcome {
-            Ok(said) => ("ok    ", said.clone()),
-            Err(problem) => ("FAILED", problem.text()),
+            Outcome::Fine(said) => ("ok     ", said.clone()),
+            Outcome::Failed(problem) if hosts.len() > 1 => ("FAILED ", without_host(problem)),
+            Outcome::Failed(problem) => ("FAILED ", problem.text()),
+            Outcome::Skipped(why) => ("skipped", why.clone()),
         };
         let mut lines = said.lines();
         let first = lines.next().unwrap_or_default();
-        text += &(wrapped(&format!("{mark}  {:<5} {:<11} {first}", row.host, row.what), width, INDENT) + "\n");
+        text += &(wrapped(&format!("{mark} {:<5} {:<11} {first}", hosts.join(", "), row.what), width, INDENT) + "\n");
         for line in lines {
             text += &(wrapped(&format!("{:INDENT$}{line}", ""), width, INDENT + 4) + "\n");
         }
     }
-    let failed = rows.iter().filter(|row| row.outcome.is_err()).count();
+    let failed = rows.iter().filter(|row| row.has_failed()).count();
+    let skipped = match rows.iter().filter(|row| matches!(row.outcome, Outcome::Skipped(_))).count() {
+        0 => String::new(),
+        skipped => format!(", {skipped} skipped"),
+    };
     text += &match failed {
-        0 => format!("\n{} checks, all fine: a night could run.\n", rows.len()),
-        _ => format!("\n{} checks, {failed} failed: a night would not run.\n", rows.len()),
+        0 => format!("\n{} checks{skipped}, all fine: a night could run.\n", rows.len()),
+        _ => format!("\n{} checks, {failed} failed{skipped}: a night would not run.\n", rows.len()),
     };
     text
+}
+
+/// Whether two hosts have failed, or were skipped, for one reason.
+fn is_same(one: &Row, other: &Row) -> bool {
+    one.what == other.what
+        && one.host != other.host
+        && match (&one.outcome, &other.outcome) {
+            (Outcome::Failed(one), Outcome::Failed(other)) => {
+                !one.causes.is_empty() && one.causes == other.causes && one.hint == other.hint
+            }
+            (Outcome::Skipped(one), Outcome::Skipped(other)) => one == other,
+            _ => false,
+        }
+}
+
+/// What is said of several hosts at once: why, and what to try.
+fn without_host(problem: &Problem) -> String {
+    let hint = problem.hint.as_ref().map(|hint| format!("\n  try: {hint}")).unwrap_or_default();
+    format!("{}{hint}", problem.why())
 }
 
 #[cfg(test)]
@@ -235,18 +333,44 @@ mod tests {
     fn a_row_is_broken_where_the_terminal_ends() {
         let problem = Problem::testbed("cannot connect to `feg1` as magma at 192.168.60.112")
             .because("no route to host")
-            .hint("is the host up, and does its address lead into the tunnel?");
+            .hint("is the host up, and can its address be reached?");
         let rows = [Row::new("ng40", "idle", Ok("NG40 is idle".to_owned())), Row::new("feg1", "ssh", Err(problem))];
         insta::assert_snapshot!(table(&rows, Some(64)), @"
         ok      ng40  idle        NG40 is idle
         FAILED  feg1  ssh         cannot connect to `feg1` as magma at
                                   192.168.60.112
                                     because: no route to host
-                                    try: is the host up, and does its
-                                      address lead into the tunnel?
+                                    try: is the host up, and can its
+                                      address be reached?
 
         2 checks, 1 failed: a night would not run.
         ");
         assert_eq!(table(&rows, None).lines().count(), 6);
+    }
+    #[test]
+    fn what_failed_on_several_hosts_for_one_cause_is_said_once_and_what_was_not_looked_at_is_not_fine() {
+        let silent = |host: &str, address: &str| {
+            let problem = Problem::testbed(format!("cannot connect to `{host}` as magma at {address}"));
+            let problem = problem.because("no answer within 20s (`ssh.connect_timeout`)").hint("is the host up?");
+            Row::new(host, "ssh", Err(problem))
+        };
+        let rows = [
+            silent("agw", "192.168.60.17"),
+            silent("feg1", "192.168.60.112"),
+            silent("ng40", "192.168.60.92"),
+            Row::skipped("ng40", "lock", NOT_REACHED),
+            Row::skipped("agw", "gateway", NOT_REACHED),
+            Row::skipped("feg1", "gateway", NOT_REACHED),
+        ];
+        insta::assert_snapshot!(table(&rows, None), @"
+        FAILED  agw, feg1, ng40 ssh         no answer within 20s (`ssh.connect_timeout`)
+                                    try: is the host up?
+        skipped ng40  lock        the host is not reached
+        skipped agw, feg1 gateway     the host is not reached
+
+        6 checks, 3 failed, 3 skipped: a night would not run.
+        ");
+        let document: serde_json::Value = serde_json::from_str(&document(&rows)).expect("it is JSON");
+        assert_eq!((&document[3]["state"], &document[3]["is_fine"]), (&"skipped".into(), &false.into()));
     }
 }

@@ -178,6 +178,10 @@ const EXPECTED: [(&str, &str); 9] = [
     ("a map of names", "names, each with its keys"),
 ];
 
+/// What others call what has another name here: OpenVPN's file of two lines is two secrets.
+const OTHERS: &[(&[&str], [&str; 2])] =
+    &[(&["auth", "auth-user-pass", "auth_user_pass", "credentials", "login"], ["username", "password"])];
+
 /// Longer texts are not repeated: they say nothing new, and may be anything.
 const LONGEST_QUOTE: usize = 40;
 
@@ -198,6 +202,12 @@ fn plain_message(message: &str) -> String {
     };
     let name = name.trim_end_matches('`');
     let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+    if let Some((_, ours)) = OTHERS.iter().find(|(theirs, ours)| theirs.contains(&name) && known.contains(&ours[0])) {
+        return format!(
+            "{path}unknown key `{name}`; did you mean {}?",
+            ours.map(|key| format!("`{key}`")).join(" and ")
+        );
+    }
     match nearest(name, known.iter().copied()) {
         Some(near) => format!("{path}unknown key `{name}`; did you mean `{near}`?"),
         None => format!("{path}unknown key `{name}`; known are {}", list(&known)),
@@ -335,6 +345,16 @@ mod tests {
              key_passphrase:\n    env: KEY\n  kind: none\nssh: {key: ***\nrun:\n\tkey: ***\n  monkey: y\n\
              vpn: {username: {env: U}, password: ***"
         );
+    }
+
+    #[test]
+    fn what_other_programs_call_otherwise_is_named() {
+        for key in ["auth", "auth-user-pass"] {
+            let error = Config::parse(&format!("vpn: {{{key}: {{file: login}}}}\n"), Path::new("lab.yaml"));
+            let error = error.expect_err("refused").to_string();
+            let message = format!("lab.yaml:1:7: vpn: unknown key `{key}`; did you mean `username` and `password`?\n");
+            assert!(error.starts_with(&message), "{error}");
+        }
     }
 
     #[test]

@@ -15,12 +15,13 @@ const JOB: &str =
 
 /// All that a host keeps of the program, apt's lists, and the images of its engine.
 fn what_is_kept() -> String {
-    let look = "find /var/lib/teravm-ci /home/ng40/.teravm-ci /var/lib/apt/lists /var/cache/apt -printf '%p %s %T@\\n' 2>/dev/null | sort; \
+    let look = "find /var/lib/teravm-ci /home /root /var/lib/apt/lists /var/cache/apt -printf '%p %s %T@\\n' 2>/dev/null | sort; \
                 ls -d /tmp/tmp.* 2>/dev/null; docker images --no-trunc 2>/dev/null | sed 's/ *[0-9a-z]* [a-z]* ago.*//' || true";
     HOSTS.map(|host| format!("{host}\n{}", lab::on(host, look))).join("\n")
 }
 
-fn state() -> String {
+/// What runs on the testbed, and what its hosts keep.
+pub(crate) fn state() -> String {
     format!("{}{}{}{}", lab::processes(), lab::containers("feg1"), lab::containers("feg2"), what_is_kept())
 }
 

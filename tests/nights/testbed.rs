@@ -145,5 +145,5 @@ fn check_tells_all_that_is_broken() {
         .says("cannot connect to `feg1`")
         .says("NG40 is busy with a run that is not ours")
         .says("the package repository could not be read on `agw`")
-        .says("3 failed: a night would not run");
+        .says("3 failed, 1 skipped: a night would not run");
 }

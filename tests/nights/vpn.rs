@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::Test;
+use crate::dry_run;
 use crate::lab::{self, state};
 use crate::night::{Night, teravm};
 
@@ -24,7 +25,8 @@ pub(crate) const TESTS: &[Test] = &[
         "a_tunnel_that_is_lost_for_good_leaves_the_cases_unknown",
         a_tunnel_that_is_lost_for_good_leaves_the_cases_unknown,
     ),
-    ("check_finds_a_testbed_that_is_ready", check_finds_a_testbed_that_is_ready),
+    ("check_finds_a_testbed_that_is_ready_and_leaves_no_file", check_finds_a_testbed_that_is_ready),
+    ("check_looks_for_what_a_run_of_the_setup_would_do", check_looks_for_what_a_run_of_the_setup_would_do),
 ];
 
 fn with_profile(words: &str, profile: &str) -> Night {
@@ -152,5 +154,19 @@ fn a_tunnel_that_is_lost_for_good_leaves_the_cases_unknown() {
 
 fn check_finds_a_testbed_that_is_ready() {
     lab::reset();
-    teravm("check").run().exits(0).says("all fine: a night could run");
+    // As on a testbed that no run has ever had.
+    lab::on("ng40", "rm -rf /home/ng40/.teravm-ci");
+    let before = dry_run::state();
+    let told = teravm("check").run().exits(0).says("all fine: a night could run");
+    told.says(&format!("`latest` is {}", lab::NEWEST));
+    teravm("lock").run().exits(0).says("lab: free");
+    lab::same("the testbed", &before, &dry_run::state());
+}
+
+fn check_looks_for_what_a_run_of_the_setup_would_do() {
+    let check = || teravm("check").with("suites.elsewhere", r#"{"list": "of-another-setup.ntl"}"#);
+    check().with("setups.lab.suites", r#"["s6a"]"#).run().exits(0);
+    check().run().exits(3).says("of-another-setup.ntl` is not on NG40");
+    // The newest package has no images, and nothing older may be taken.
+    teravm("check").with("release.max_behind", "1m").run().exits(3).says("no complete release is younger than 1m");
 }
