@@ -183,7 +183,7 @@ pub(crate) async fn on_host(
             None => Status::Testbed.code(),
         },
         Some((reached, host)) => {
-            let done = work(&host, &events, &stop).await;
+            let done = event::caught(work(&host, &events, &stop)).await;
             reached.leave(&events).await;
             done.unwrap_or_else(|problem| {
                 remark(&format!("{}\n", problem.text()));
@@ -214,6 +214,7 @@ pub(crate) fn remark_on(event: &event::Event, is_verbose: bool) {
         }
         EventKind::Noted { level: Level::Warning, text, .. } => remark(&format!("warning: {text}\n")),
         EventKind::Output { line, .. } if is_verbose => remark(&format!("| {line}\n")),
+        EventKind::InternalError { problem } => remark(&format!("{}\n", problem.text())),
         EventKind::TunnelUp { device, address } => remark(&format!("tunnel up: {device} {address}\n")),
         EventKind::TunnelLost { reason } => remark(&format!("tunnel down: {reason}\n")),
         EventKind::TunnelBack { after } => remark(&format!("tunnel up again after {:.0} s\n", after.as_secs_f64())),

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
 use crate::cause;
+use crate::crash::{self, Crash};
 use crate::error::told;
 use crate::gate::Gate;
 use crate::limit::{LineLimit, LineRate};
@@ -23,6 +24,10 @@ use crate::secret::{RedactedText, Redactor};
 
 /// The version of the public format of `events.jsonl` and `run.json`.
 pub(crate) const FORMAT: u32 = 1;
+
+/// What to do about a bug.
+pub(crate) const BUG: &str =
+    "report it to the maintainers of teravm-ci with this text, and with `events.jsonl` if there is one";
 
 /// One thing that happened.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -159,12 +164,40 @@ pub(crate) enum EventKind {
         report: RedactedText,
         problem: Problem,
     },
+    /// A panic that was caught: a bug in this program.
+    InternalError {
+        problem: Problem,
+    },
     /// The last event of every night.
     NightEnded,
 }
 
 fn first() -> u64 {
     1
+}
+
+impl EventKind {
+    /// The event by its kind, its step and its host, as [`crash::point`] knows places: `step_started activate agw`.
+    fn place(&self) -> String {
+        let words = |kind: &str, step: Step, host: Option<&str>| match host {
+            Some(host) => format!("{kind} {step} {host}"),
+            None => format!("{kind} {step}"),
+        };
+        match self {
+            EventKind::StepStarted { step, host } => words("step_started", *step, host.as_deref()),
+            EventKind::StepFinished { step, host, .. } => words("step_finished", *step, host.as_deref()),
+            EventKind::Commanded { step, host, .. } => words("commanded", *step, Some(host)),
+            EventKind::Output { step, host, .. } => words("output", *step, host.as_deref()),
+            EventKind::Noted { step, host, .. } => words("noted", *step, host.as_deref()),
+            EventKind::SuiteStarted { suite, .. } => format!("suite_started {suite}"),
+            EventKind::CaseStarted { suite, .. } => format!("case_started {suite}"),
+            EventKind::SuiteFinished { suite, .. } => format!("suite_finished {suite}"),
+            EventKind::GatewayFinished { gateway, .. } => format!("gateway_finished {gateway}"),
+            EventKind::NightStarted(_) => "night_started".to_owned(),
+            EventKind::NightEnded => "night_ended".to_owned(),
+            _ => String::new(),
+        }
+    }
 }
 
 /// What a night is, known before anything is touched.
@@ -277,6 +310,8 @@ pub(crate) enum Class {
     Interrupted,
     /// The night ran; what it found could not be kept.
     Report,
+    /// A bug in this program: it panicked.
+    Internal,
 }
 
 /// Bad news from the lab: what we tried and on what, why it failed, and what to try next.
@@ -302,6 +337,11 @@ impl Problem {
 
     pub(crate) fn upgrade(message: impl Into<RedactedText>) -> Self {
         Problem::new(Class::Upgrade, message)
+    }
+
+    /// A panic that was caught.
+    pub(crate) fn internal(crash: &Crash) -> Self {
+        Problem::new(Class::Internal, "internal error: this is a bug in teravm-ci").because(crash.to_string()).hint(BUG)
     }
 
     /// Takes an error and all its causes along, because the event outlives them.
@@ -606,6 +646,7 @@ fn weight(kind: &EventKind) -> usize {
 impl Events {
     /// Says that something happened, now.
     pub(crate) fn say(&self, kind: EventKind) {
+        crash::point(|| kind.place());
         match kind {
             EventKind::Output { step, ref host, ref line } => return self.say_output(step, host.as_ref(), line),
             // What was held back of a step's output belongs before its end.
@@ -628,13 +669,13 @@ impl Events {
     fn say_output(&self, step: Step, host: Option<&String>, line: &str) {
         let is_blocked = self.waiting.load(Ordering::Relaxed) > WAITING;
         let send = |line: String| self.send(EventKind::Output { step, host: host.cloned(), line: line.into() });
-        let mut output = self.output.lock().expect("nobody panics while it is held");
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
         let limit = output.entry((step, host.cloned())).or_insert_with(|| LineLimit::new(OUTPUT));
         limit.push(line, Instant::now(), is_blocked, send);
     }
 
     fn flush(&self, is_meant: impl Fn(Step, Option<&String>) -> bool) {
-        let mut output = self.output.lock().expect("nobody panics while it is held");
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
         for ((step, host), limit) in output.iter_mut().filter(|((step, host), _)| is_meant(*step, host.as_ref())) {
             limit.flush(|line| self.send(EventKind::Output { step: *step, host: host.clone(), line: line.into() }));
         }
@@ -667,6 +708,11 @@ impl Events {
         Stage { events: self.clone(), step, host: host.map(str::to_owned), since: Instant::now() }
     }
 
+    /// Says that the program itself has failed, outside of every step.
+    pub(crate) fn crashed(&self, crash: &Crash) {
+        self.say(EventKind::InternalError { problem: Problem::internal(crash) });
+    }
+
     /// A step that was not taken, and why.
     pub(crate) fn skip(&self, step: Step, host: Option<&str>, reason: impl Into<RedactedText>) {
         self.say(EventKind::StepFinished {
@@ -676,6 +722,16 @@ impl Events {
             took: Duration::ZERO,
         });
     }
+}
+
+/// Does the work; a panic in it is its problem.
+pub(crate) async fn caught<T>(work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    crash::caught(work).await.unwrap_or_else(|crash| Err(Problem::internal(&crash)))
+}
+
+/// Does a part of the run beside others; a panic in it is told, and costs the others nothing.
+pub(crate) async fn apart<T>(events: &Events, work: impl Future<Output = T>) -> Option<T> {
+    crash::caught(work).await.map_err(|crash| events.crashed(&crash)).ok()
 }
 
 /// A step under way.
@@ -869,6 +925,7 @@ mod tests {
             EventKind::Interrupted { .. } => EventKind::Interrupted { signal: "SIGINT".into() },
             EventKind::DeadlinePassed { .. } => EventKind::DeadlinePassed { deadline: Duration::ZERO },
             EventKind::ReportFailed { .. } => EventKind::ReportFailed { report: "run.json".into(), problem: problem() },
+            EventKind::InternalError { .. } => EventKind::InternalError { problem: problem() },
             EventKind::NightEnded => EventKind::NightEnded,
         };
         let outcomes = one_of_each! {

@@ -7,6 +7,7 @@ mod check;
 pub mod cli;
 mod collect;
 mod config;
+mod crash;
 mod desk;
 mod dry_run;
 mod error;
@@ -44,7 +45,9 @@ mod window;
 
 use crate::cli::{Cli, Command, Global, Night};
 use crate::config::Config;
-use crate::event::Events;
+use crate::crash::Crash;
+use crate::event::{EventKind, Events, Problem};
+use crate::history::Nights;
 use crate::plan::Plan;
 use crate::report::{Options, ReportError, Reporters};
 use crate::secret::Redactor;
@@ -57,18 +60,26 @@ pub fn usage(error: &clap::Error) -> u8 {
 
 /// Does what was asked for and returns the exit code.
 pub fn main(cli: Cli) -> u8 {
+    crash::install();
     terminal::diagnostics(&cli.global);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return terminal::refuse(&anyhow::Error::new(error).context("the program could not be started")),
     };
-    let code = runtime.block_on(carry_out(cli));
+    let done = runtime.block_on(crash::caught(carry_out(cli)));
     // Whatever still waits for a terminal or a name server shall not hold the exit code back.
     runtime.shutdown_background();
-    code.unwrap_or_else(|error| terminal::refuse(&error))
+    let code = match done {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) => terminal::refuse(&error),
+        Err(crash) => terminal::crashed(&crash),
+    };
+    // What nobody has told of: the reports of a run are closed by now, and have what came before.
+    crash::untold().iter().map(terminal::crashed).fold(code, |_, crashed| crashed)
 }
 
 async fn carry_out(cli: Cli) -> anyhow::Result<u8> {
+    crash::point(|| "command".to_owned());
     let global = &cli.global;
     let config = || {
         let config = Config::load(&global.config)?;
@@ -83,8 +94,8 @@ async fn carry_out(cli: Cli) -> anyhow::Result<u8> {
             let consoles = offline::open(args, &global.results)?;
             let rules = ng40::outcome::Rules { max_packet_loss: args.max_packet_loss, ..Default::default() };
             let summary = heard(&terminal::options(global), Redactor::process(), |events| async move {
-                tokio::task::spawn_blocking(move || offline::read(consoles, rules, &events)).await?;
-                Ok(())
+                // Its panic is seen, and told by whoever listens.
+                let _ = tokio::task::spawn_blocking(move || offline::read(consoles, rules, &events)).await;
             })
             .await?;
             Ok(code(summary.as_ref()))
@@ -108,15 +119,18 @@ async fn night(plan: Plan, global: &Global, args: &Night) -> anyhow::Result<u8> 
         return dry_run::print_plan(&plan).await;
     }
     let (redactor, history) = (plan.lab.redactor.clone(), plan.history.clone());
-    let (memory, nights) = plan.recall().await;
+    let recalled = crash::caught(plan.recall()).await;
+    let (memory, nights) = recalled.unwrap_or_else(|crash| (Err(Problem::internal(&crash)), Nights::default()));
     let options = Options { nights, ..terminal::options(global) };
     let summary = heard(&options, redactor, |events| async move {
         runner::run(&plan, memory, events).await;
-        Ok(())
     })
     .await?;
-    if let Some(summary) = &summary {
-        history.keep_or_say(summary, &global.results).await;
+    if let Some(summary) = &summary
+        && let Err(crash) = crash::caught(history.keep_or_say(summary, &global.results)).await
+    {
+        // As with any history that cannot be written, the status stays what the reports say.
+        terminal::crashed(&crash);
     }
     Ok(code(summary.as_ref()))
 }
@@ -128,20 +142,34 @@ async fn heard<F>(
     work: impl FnOnce(Events) -> F,
 ) -> anyhow::Result<Option<Summary>>
 where
-    F: Future<Output = anyhow::Result<()>>,
+    F: Future<Output = ()>,
 {
-    let reporters = Reporters::open(options).map_err(ReportError::hinted)?;
+    let reporters = match Reporters::open(options) {
+        Ok(reporters) => reporters,
+        Err(ReportError::Crashed { crash }) => {
+            terminal::crashed(&crash);
+            return Ok(None);
+        }
+        Err(error) => return Err(error.hinted()),
+    };
     let (events, inbox) = event::channel(redactor);
     let listening = tokio::task::spawn_blocking(move || reporters.listen(inbox));
-    work(events).await?;
+    let worked = crash::caught(work(events.clone())).await;
+    let crashes: Vec<Crash> = worked.err().into_iter().chain(crash::untold()).collect();
+    if !crashes.is_empty() {
+        crashes.iter().for_each(|crash| events.crashed(crash));
+        events.say(EventKind::NightEnded);
+    }
+    drop(events);
     let summary = listening.await;
-    if let Err(error) = &summary {
-        terminal::remark(&format!("error: the reporters broke down\n  because: {error}\n"));
+    // The reports are closed: what comes now is not in them.
+    for crash in crash::untold() {
+        terminal::crashed(&crash);
     }
     Ok(summary.ok())
 }
 
 /// The exit code of what the reporters have heard.
 fn code(summary: Option<&Summary>) -> u8 {
-    summary.map_or(Status::Report, Summary::status).code()
+    summary.map_or(Status::InternalError, Summary::status).code()
 }

@@ -102,7 +102,9 @@ fn of_all() -> Roff {
         .map(|status| (status.code().to_string(), format!("{}; who gets up: {}", status.name(), status.whose())));
     list(&mut page, "EXIT STATUS", statuses.iter().map(|(code, text)| (code.as_str(), text.as_str())));
     page.control("PP", []);
-    page.text([roman("When several are true the first of 5, 130, 4, 1, 3, 6, 7 is the status, and all are reported.")]);
+    page.text([roman(
+        "When several are true the first of 5, 130, 70, 4, 1, 3, 6, 7 is the status, and all are reported.",
+    )]);
     list(&mut page, "ENVIRONMENT", ENVIRONMENT);
     list(&mut page, "FILES", FILES);
     list(&mut page, "EXAMPLES", EXAMPLES);

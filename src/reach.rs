@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 
-use crate::event::{Events, Problem, Step};
+use crate::event::{Events, Problem, Step, apart, caught};
 use crate::gateway::Gateway;
 use crate::plan::{self, Role};
 use crate::remote::{Access, Host};
@@ -43,7 +43,7 @@ pub(crate) async fn reach_host(
 async fn reach_these(lab: &plan::Lab, meant: &[&plan::PlannedHost], events: &Events, stop: &Stop) -> Option<Lab> {
     let stage = events.start(Step::Connect, None);
     let opened = match Access::open(&lab.ssh, lab.ssh_key.as_ref(), lab.outage) {
-        Ok(access) => open_tunnel(lab, &access, events, stop).await.map(|opened| (access, opened)),
+        Ok(access) => caught(open_tunnel(lab, &access, events, stop)).await.map(|opened| (access, opened)),
         Err(error) => Err(error.problem()),
     };
     let (access, (tunnel, guard)) = match opened {
@@ -53,15 +53,14 @@ async fn reach_these(lab: &plan::Lab, meant: &[&plan::PlannedHost], events: &Eve
             return None;
         }
     };
-    let connected = join_all(meant.iter().map(|planned| async {
+    let connect = async |planned: &plan::PlannedHost| {
         let stage = events.start(Step::Connect, Some(&planned.name));
-        let connected = stop
-            .or(connect(planned, &access, tunnel.as_ref()))
-            .await
-            .and_then(|connected| connected.map_err(|error| error.problem()));
+        let connect = async { connect(planned, &access, tunnel.as_ref()).await.map_err(|error| error.problem()) };
+        let connected = stop.or(caught(connect)).await.and_then(|connected| connected);
         stage.end(connected, |_| format!("{}@{}", planned.user, planned.address.host)).ok()
-    }))
-    .await;
+    };
+    let connected = meant.iter().map(|planned| async { apart(events, connect(planned)).await.flatten() });
+    let connected = join_all(connected).await;
     let hosts: Vec<(plan::PlannedHost, Host)> =
         meant.iter().zip(connected).filter_map(|(&planned, host)| Some((planned.clone(), host?))).collect();
     let is_whole = hosts.len() == meant.len();
@@ -176,9 +175,14 @@ impl Lab {
 
     /// The same without a word.
     pub(crate) async fn close(self) -> Result<(), Problem> {
-        join_all(self.hosts.iter().map(|(_, host)| host.close())).await;
-        self.access.close().await;
-        close(self.tunnel, self.guard).await
+        let hosts = caught(async { Ok(join_all(self.hosts.iter().map(|(_, host)| host.close())).await) }).await;
+        let access = caught(async {
+            self.access.close().await;
+            Ok(())
+        });
+        let access = access.await;
+        let tunnel = caught(close(self.tunnel, self.guard)).await;
+        tunnel.and(access).and(hosts.map(drop))
     }
 }
 

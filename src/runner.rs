@@ -11,7 +11,8 @@ use tokio::task::JoinHandle;
 
 use crate::collect::Traces;
 use crate::config::format_duration;
-use crate::event::{Class, EventKind, Events, Problem, Stage, Step};
+use crate::crash;
+use crate::event::{self, Class, EventKind, Events, Problem, Stage, Step, apart};
 use crate::gateway::{Found, Gateway};
 use crate::lock::{Lock, Owner, Taken};
 use crate::memory::Memory;
@@ -31,24 +32,38 @@ pub(crate) async fn run(plan: &Plan, memory: Result<Option<Memory>, Problem>, ev
     match memory {
         Ok(Some(memory)) => events.say(EventKind::Remembered(memory)),
         Ok(None) => {}
+        Err(problem) if problem.class == Class::Internal => events.say(EventKind::InternalError { problem }),
         Err(problem) => events.warn(Step::Connect, None, problem.text()),
     }
     vpn::sweep();
     remote::sweep();
     let stop = Stop::default();
     let watch = Watch::over(plan.deadline, &events, &stop);
-    if let Some((lab, lock, owner)) = take_testbed(plan, &events, &stop).await {
+    let taken = apart(&events, take_testbed(plan, &events, &stop)).await.flatten();
+    if let Some((lab, lock, owner)) = taken {
         let lease = {
             let (lock, owner, events, stop) = (lock.clone(), owner.clone(), events.clone(), stop.clone());
-            tokio::spawn(async move { lock.keep(&owner, &events, &stop).await })
+            tokio::spawn(async move {
+                // A lease that nobody renews lapses, and the testbed is somebody else's then.
+                if let Err(crash) = crash::caught(lock.keep(&owner, &events, &stop)).await {
+                    stop.now(Problem::internal(&crash));
+                    events.crashed(&crash);
+                }
+            })
         };
         let night = Night { plan, lab: &lab, fence: lock.fence(&owner), events: &events, stop: &stop };
-        night.body().await;
+        apart(&events, night.body()).await;
         lease.abort();
-        unlock(&lock, &owner, &events).await;
-        lab.leave(&events).await;
+        if let Err(crash) = crash::caught(unlock(&lock, &owner, &events)).await {
+            events.crashed(&crash);
+            // It may have panicked before it did anything, and the lease would keep everybody else away.
+            let _ = event::caught(lock.give_back(&owner)).await;
+        }
+        apart(&events, lab.leave(&events)).await;
     }
     watch.end();
+    // What a task of its own has panicked with, that nobody waits for.
+    crash::untold().iter().for_each(|crash| events.crashed(crash));
     events.say(EventKind::NightEnded);
 }
 
@@ -94,33 +109,23 @@ async fn take_testbed(plan: &Plan, events: &Events, stop: &Stop) -> Option<(Lab,
     loop {
         let lab = reach(&plan.lab, events, stop).await?;
         let lock = Lock::new(lab.host(Role::Ng40).clone(), plan.lab.lock.clone());
-        let stage = events.start(Step::Lock, None);
-        let held = match stop.or(lock.take(&owner)).await.and_then(|taken| taken) {
-            Ok(Taken::Ours { lapsed }) => {
-                if let Some(held) = lapsed {
-                    events.warn(Step::Lock, None, format!("the testbed was held by {held}, who let it lapse"));
-                }
-                stage.done("the testbed is ours");
-                return Some((lab, lock, owner));
+        let attempt = apart(events, attempt(&lock, &owner, plan, until, events, stop)).await;
+        match attempt.unwrap_or(Attempt::Failed) {
+            Attempt::Ours => return Some((lab, lock, owner)),
+            Attempt::Held => lab.leave(events).await,
+            Attempt::TooLate => {
+                lab.leave(events).await;
+                return None;
             }
-            Ok(Taken::Held(held)) => held,
-            Err(problem) => {
-                stage.failed(problem);
+            Attempt::Failed => {
                 // It may have been taken, and only the answer was lost.
                 unlock(&lock, &owner, events).await;
                 lab.leave(events).await;
                 return None;
             }
-        };
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            stage.failed(held.problem(&plan.lab.setup));
-            lab.leave(events).await;
-            return None;
         }
-        stage.done(format!("held by {held}; waiting"));
-        lab.leave(events).await;
         // Whoever has it renews it this often; more is not to be seen in between.
+        let left = until.saturating_duration_since(Instant::now());
         if let Err(problem) = stop.or(tokio::time::sleep(plan.lab.lock.renew.min(left))).await {
             events.start(Step::Lock, None).failed(problem);
             return None;
@@ -128,9 +133,45 @@ async fn take_testbed(plan: &Plan, events: &Events, stop: &Stop) -> Option<(Lab,
     }
 }
 
+/// How an attempt at the lock has ended.
+enum Attempt {
+    Ours,
+    /// Somebody else has it, and there is time to wait.
+    Held,
+    /// Somebody else has it.
+    TooLate,
+    /// It is not known whether it is ours.
+    Failed,
+}
+
+async fn attempt(lock: &Lock, owner: &Owner, plan: &Plan, until: Instant, events: &Events, stop: &Stop) -> Attempt {
+    let stage = events.start(Step::Lock, None);
+    match stop.or(event::caught(lock.take(owner))).await.and_then(|taken| taken) {
+        Ok(Taken::Ours { lapsed }) => {
+            if let Some(held) = lapsed {
+                events.warn(Step::Lock, None, format!("the testbed was held by {held}, who let it lapse"));
+            }
+            stage.done("the testbed is ours");
+            Attempt::Ours
+        }
+        Ok(Taken::Held(held)) if Instant::now() < until => {
+            stage.done(format!("held by {held}; waiting"));
+            Attempt::Held
+        }
+        Ok(Taken::Held(held)) => {
+            stage.failed(held.problem(&plan.lab.setup));
+            Attempt::TooLate
+        }
+        Err(problem) => {
+            stage.failed(problem);
+            Attempt::Failed
+        }
+    }
+}
+
 async fn unlock(lock: &Lock, owner: &Owner, events: &Events) {
     let stage = events.start(Step::Unlock, None);
-    match lock.give_back(owner).await {
+    match event::caught(lock.give_back(owner)).await {
         Ok(()) => stage.done("given back"),
         Err(problem) => stage.failed(problem),
     }
@@ -188,21 +229,22 @@ impl Night<'_> {
         let test = async {
             match switched.is_well {
                 _ if self.plan.suites.is_empty() => None,
-                true => Some(self.test(&tester).await),
+                true => apart(self.events, self.test(&tester)).await,
                 false => {
                     self.events.skip(Step::Test, None, "the gateways do not run the release that was to be tested");
                     None
                 }
             }
         };
-        let ((), tested) = join(switched.tidy(), test).await;
+        let (_, tested) = join(apart(self.events, switched.tidy()), test).await;
         // What the gateways have to tell does not wait until NG40 is in order.
         let tested = async {
             if let Some(tested) = tested {
                 tested.end(self.stop).await;
             }
         };
-        join(tested, self.collect(&gateways, &found, began, &results)).await;
+        let collected = self.collect(&gateways, &found, began, &results);
+        join(apart(self.events, tested), apart(self.events, collected)).await;
     }
 
     /// Brings the gateways that the plan names to the release that was asked for.
@@ -221,7 +263,8 @@ impl Night<'_> {
             self.events.say(EventKind::GatewayFound { gateway: gateway.name().to_owned(), runs });
         }
         let stage = self.events.start(Step::Resolve, None);
-        let target = self.stop.or(resolve(gateways, found, upgrade, self.events)).await.and_then(|target| target);
+        let target =
+            self.stop.or(event::caught(resolve(gateways, found, upgrade, self.events))).await.and_then(|target| target);
         let Ok(target) = stage.end(target, |target| format!("{} for every gateway", target.release)) else {
             for (gateway, found) in &meant {
                 let runs = gateway.release_of(found);
@@ -286,7 +329,9 @@ impl Night<'_> {
         let stage = self.events.start(Step::Collect, None);
         let config = &self.plan.collect;
         let traces = Traces { config, results, events: self.events, window: began.elapsed() };
-        let collected = join_all(gateways.iter().zip(found).map(|(gateway, found)| traces.of(gateway, found)));
+        let collected =
+            gateways.iter().zip(found).map(|(gateway, found)| apart(self.events, traces.of(gateway, found)));
+        let collected = join_all(collected);
         // After the deadline there is a minute left for it, and not more.
         let after_the_deadline = async {
             self.stop.wait().await;

@@ -21,7 +21,7 @@ pub(crate) struct Stop {
 impl Stop {
     /// Asks all work to end.
     pub(crate) fn now(&self, reason: Problem) {
-        let is_urgent = matches!(reason.class, Class::Testbed | Class::Interrupted);
+        let is_urgent = matches!(reason.class, Class::Testbed | Class::Interrupted | Class::Internal);
         // Of a second reason no more counts than how urgent it is: the work is ending already.
         let _ = self.reason.set(reason);
         self.token.cancel();

@@ -9,7 +9,9 @@ use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{self, Global};
+use crate::crash::Crash;
 use crate::error;
+use crate::event::Problem;
 use crate::history::Nights;
 use crate::report::text::{visible, visible_json};
 use crate::report::{Color, Format, Options, Verbosity};
@@ -65,6 +67,12 @@ fn is_utf8() -> bool {
 pub(crate) fn refuse(error: &anyhow::Error) -> u8 {
     remark(&format!("error: {}\n", error::text(error)));
     Status::Usage.code()
+}
+
+/// Says that the program itself has failed, and returns the exit code for that.
+pub(crate) fn crashed(crash: &Crash) -> u8 {
+    remark(&format!("{}\n", Problem::internal(crash).text()));
+    Status::InternalError.code()
 }
 
 /// Prints a result on standard output: without secrets, and harmless to a terminal. A reader that has gone away is no failure of ours.

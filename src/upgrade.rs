@@ -10,7 +10,8 @@ use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
 
 use crate::config::{Verify, format_duration};
-use crate::event::{EventKind, Events, GatewayOutcome, PackageChange, Problem, Stage, Step};
+use crate::crash;
+use crate::event::{EventKind, Events, GatewayOutcome, PackageChange, Problem, Stage, Step, caught};
 use crate::gateway::{Answer, Feg, FegFound, Found, Gateway, Left, Login, Prepared, Recovered, Target};
 use crate::plan::Upgrade;
 use crate::release::{Release, Wanted, compare_versions, sibling_version};
@@ -25,12 +26,12 @@ const AT_ONCE: usize = 2;
 pub(crate) async fn recover(gateways: &[Gateway], run: &str, verify: &Verify, events: &Events) -> Vec<Option<Found>> {
     let begun = gateways.iter().map(|gateway| events.start(Step::Recover, Some(gateway.name())));
     let stages: Vec<Stage> = begun.collect();
-    let left = join_all(gateways.iter().map(Gateway::take_over)).await;
+    let left = join_all(gateways.iter().map(|gateway| caught(gateway.take_over()))).await;
     let kept: Vec<Option<bool>> = left.iter().map(|here| is_kept(here.as_ref().ok()?, &left)).collect();
     let legs = gateways.iter().zip(stages).zip(left.into_iter().zip(kept));
     join_all(legs.map(|((gateway, stage), (left, is_kept))| async move {
         let recovered = match left {
-            Ok(left) => gateway.recover(left, is_kept, run, verify).await,
+            Ok(left) => caught(gateway.recover(left, is_kept, run, verify)).await,
             Err(problem) => Err(problem),
         };
         let recovered = stage.end(recovered, |(recovered, _)| match recovered {
@@ -352,7 +353,7 @@ impl<'g> Switch<'_, 'g> {
     }
 
     /// Switches those that are ready, where all are, and brings them back where that does not go well. Whether all run the release.
-    async fn switch(&self, is_ready: bool, ready: &[Leg<'_>]) -> bool {
+    async fn switch(&self, is_ready: bool, ready: &[Leg<'g>]) -> bool {
         if is_ready && let Some(reason) = self.stop.reason() {
             self.events.start(Step::Activate, None).failed(reason);
         }
@@ -368,6 +369,19 @@ impl<'g> Switch<'_, 'g> {
             return true;
         }
 
+        let is_well = crash::caught(self.go(ready)).await.unwrap_or_else(|crash| {
+            self.events.crashed(&crash);
+            false
+        });
+        if is_well {
+            return self.close(ready).await;
+        }
+        self.restore(ready).await;
+        false
+    }
+
+    /// Switches and verifies. Whether all went well.
+    async fn go(&self, ready: &[Leg<'_>]) -> bool {
         let switched = self
             .each(
                 Step::Activate,
@@ -395,20 +409,23 @@ impl<'g> Switch<'_, 'g> {
                 .await;
             is_well = verified.iter().all(Result::is_ok);
         }
-        if is_well {
-            let closed = join_all(ready.iter().map(|leg| leg.gateway.finish(Step::Verify, Some(self.run)))).await;
-            for (leg, closed) in ready.iter().zip(closed) {
-                if let Err(problem) = closed {
-                    // It runs the release; what is left behind is the next run's.
-                    self.events.start(Step::Verify, Some(leg.gateway.name())).failed(problem);
-                    is_well = false;
-                }
-                self.is(leg, self.outcome(leg));
+        is_well
+    }
+
+    /// Closes the switch of gateways that are well. Whether nothing is left behind.
+    async fn close(&self, ready: &[Leg<'g>]) -> bool {
+        let mut is_closed = true;
+        let finish = |leg: &Leg<'g>| caught(leg.gateway.finish(Step::Verify, Some(self.run)));
+        let closed = join_all(ready.iter().map(finish)).await;
+        for (leg, closed) in ready.iter().zip(closed) {
+            if let Err(problem) = closed {
+                // It runs the release; what is left behind is the next run's.
+                self.events.start(Step::Verify, Some(leg.gateway.name())).failed(problem);
+                is_closed = false;
             }
-            return is_well;
+            self.is(leg, self.outcome(leg));
         }
-        self.restore(ready).await;
-        false
+        is_closed
     }
 
     async fn restore(&self, legs: &[Leg<'_>]) {
@@ -429,7 +446,7 @@ impl<'g> Switch<'_, 'g> {
                 self.is(leg, GatewayOutcome::Restored { to: leg.runs.clone().unwrap_or_default() });
                 continue;
             }
-            let (runs, packages) = match leg.gateway.found(Step::Restore).await {
+            let (runs, packages) = match caught(leg.gateway.found(Step::Restore)).await {
                 Ok(now) => (
                     leg.gateway.release_of(&now).unwrap_or_else(|| "nothing that is whole".to_owned()),
                     leg.gateway.package_difference(&leg.before, &now),
@@ -456,7 +473,8 @@ impl<'g> Switch<'_, 'g> {
             let stage = self.events.start(step, Some(name(thing)));
             let work = work(thing);
             let text = &text;
-            async move { stage.end(work.await, text) }
+            // A leg that panics has failed, and the legs beside it come to their end.
+            async move { stage.end(caught(work).await, text) }
         }))
         .await
     }

@@ -25,7 +25,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::join;
 
 use crate::config::{self, Suite};
-use crate::event::{EventKind, Events, Problem, Step, SuiteEnd};
+use crate::crash::{self, Crash};
+use crate::event::{Class, EventKind, Events, Problem, Step, SuiteEnd, caught};
 use crate::remote::{self, As, Host, Job, JobEnd, JobSpec, LogLimit, Output, Turns, quote, sweep_script};
 use crate::results::Results;
 use crate::secret::RedactedText;
@@ -97,6 +98,8 @@ pub(crate) struct Ran<'a> {
     end: End,
     /// Why it was lost, if it was.
     why: String,
+    /// What we ourselves have panicked with while we followed it.
+    crash: Option<Crash>,
     outcome: Outcome,
 }
 
@@ -118,7 +121,8 @@ impl Tester {
             host: self.host.name().to_owned(),
             attempt,
         });
-        match (Run { tester: self, name, suite, attempt, started }).until_its_end(run, stop).await {
+        let run_of_suite = Run { tester: self, name, suite, attempt, started };
+        match caught(run_of_suite.until_its_end(run, stop)).await {
             Ok(ran) => Some(ran),
             Err(problem) => {
                 self.events.say(EventKind::SuiteFinished {
@@ -327,14 +331,19 @@ impl<'a> Run<'a> {
             .ok();
         let (path, file) = kept.unzip();
         let mut console = Console::new(file, self.suite, tester.events.redactor());
-        let job = match stop.or(self.start(run)).await.and_then(|started| started) {
+        let job = match stop.or(caught(self.start(run))).await.and_then(|started| started) {
             Ok(job) => job,
             Err(problem) => {
                 self.tried(self.take_back(run), stop).await;
                 return Err(problem);
             }
         };
-        let (end, why) = self.follow(&job, &mut console, stop).await;
+        // Whatever happens to us meanwhile, what was started on NG40 is ended.
+        let followed = crash::caught(self.follow(&job, &mut console, stop)).await;
+        let (end, why, crash) = match followed {
+            Ok((end, why)) => (end, why, None),
+            Err(crash) => (End::Stopped, String::new(), Some(crash)),
+        };
         if let Some(path) = path {
             tester.events.say(EventKind::Collected {
                 host: tester.host.name().to_owned(),
@@ -342,8 +351,12 @@ impl<'a> Run<'a> {
                 bytes: console.bytes(),
             });
         }
-        let outcome = console.finish(end, self.started.elapsed(), |heard| self.hear(heard));
-        Ok(Ran { run: self, job, end, why, outcome })
+        let finished = crash::caught_at_once(|| console.finish(end, self.started.elapsed(), |heard| self.hear(heard)));
+        let (outcome, crash) = match finished {
+            Ok(outcome) => (outcome, crash),
+            Err(again) => (Outcome::default(), crash.or(Some(again))),
+        };
+        Ok(Ran { run: self, job, end, why, crash, outcome })
     }
 
     async fn get_ready(&self) -> Result<(), Problem> {
@@ -507,13 +520,18 @@ impl<'a> Run<'a> {
             tokio::time::sleep(HURRY).await;
         };
         let ordered = tokio::select! {
-            ordered = order => Ok(ordered),
+            ordered = caught(order) => Ok(ordered),
             () = hurry => Err(()),
         };
         let problem =
             ordered.unwrap_or_else(|_| Err(Trouble::NotPutInOrder.problem().because("it does not answer"))).err()?;
-        self.tester.events.warn(Step::Test, Some(self.tester.host.name()), problem.line());
-        Some(problem.line())
+        let line = problem.line();
+        if problem.class == Class::Internal {
+            self.tester.events.say(EventKind::InternalError { problem });
+        } else {
+            self.tester.events.warn(Step::Test, Some(self.tester.host.name()), line.clone());
+        }
+        Some(line)
     }
 
     fn hear(&self, heard: Heard) {
@@ -539,14 +557,18 @@ impl Ran<'_> {
 
     /// Puts NG40 in order, brings home what the run has made there, and says that its suite is finished.
     pub(crate) async fn put_in_order(self, stop: &Stop) {
-        let Ran { run, job, end, why, outcome } = self;
+        let Ran { run, job, end, why, crash, outcome } = self;
         let tester = run.tester;
         let not_in_order = run.tried(run.put_in_order(&job, end), stop).await;
         let explained = async {
             if stop.is_urgent() {
                 return Vec::new();
             }
-            logs::of_run(tester, (run.name, run.attempt), job.since(), outcome.failed).await
+            let logs = logs::of_run(tester, (run.name, run.attempt), job.since(), outcome.failed);
+            crash::caught(logs).await.unwrap_or_else(|crash| {
+                tester.events.crashed(&crash);
+                Vec::new()
+            })
         };
         let forgotten = async {
             match not_in_order {
@@ -566,10 +588,11 @@ impl Ran<'_> {
                 exit: words(end).into(),
                 took: run.started.elapsed(),
                 notes: outcome.notes.into_iter().chain(note).map(RedactedText::from).collect(),
-                problem: match end {
-                    End::Stopped => stop.reason(),
-                    End::Lost => Some(Trouble::Lost.problem().because(why)),
-                    _ => None,
+                problem: match (crash, end) {
+                    (Some(crash), _) => Some(Problem::internal(&crash)),
+                    (None, End::Stopped) => stop.reason(),
+                    (None, End::Lost) => Some(Trouble::Lost.problem().because(why)),
+                    (None, _) => None,
                 },
             },
         });

@@ -47,7 +47,7 @@ pub(crate) enum Heard {
 }
 
 /// What a whole console comes to, beside what was heard.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) verdict: Option<String>,
     pub(crate) planned: Option<u64>,

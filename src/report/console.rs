@@ -223,6 +223,9 @@ impl Console {
             EventKind::ReportFailed { report, problem } => {
                 Line::new(at, Mark::Failed, "report", format!("{report}: {}", problem.message)).below(causes(problem))
             }
+            EventKind::InternalError { problem } => {
+                Line::new(at, Mark::Failed, "night", problem.message.clone()).below(causes(problem))
+            }
             EventKind::NightEnded => {
                 let line = Line::new(at, Mark::Said, "night", "over");
                 match summary.took() {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::folder::UNFINISHED;
 use super::{ReportError, Reporter};
+use crate::crash;
 use crate::event::{Event, EventKind};
 use crate::summary::Summary;
 
@@ -22,6 +23,8 @@ pub(super) struct Document {
     name: &'static str,
     path: PathBuf,
     render: Box<dyn Fn(&Summary) -> String + Send>,
+    /// Takes its place where it cannot be rendered; none: what was written last stays.
+    broken: Option<&'static str>,
     is_stale: bool,
     /// When it may be written again.
     next: Instant,
@@ -35,15 +38,32 @@ impl Document {
         render: impl Fn(&Summary) -> String + Send + 'static,
     ) -> Result<Document, ReportError> {
         let path = results.join(name);
-        let mut document = Document { name, path, render: Box::new(render), is_stale: true, next: Instant::now() };
+        let mut document =
+            Document { name, path, render: Box::new(render), broken: None, is_stale: true, next: Instant::now() };
         document.write(&Summary::default())?;
         document.next = Instant::now();
         Ok(document)
     }
 
+    /// The same, with what stands there instead when its rendering panics: what was written before must not look like what is true now.
+    pub(super) fn or(mut self, broken: &'static str) -> Document {
+        self.broken = Some(broken);
+        self
+    }
+
     fn write(&mut self, summary: &Summary) -> Result<(), ReportError> {
         let start = Instant::now();
-        let result = write_whole(&self.path, (self.render)(summary).as_bytes());
+        let rendered = crash::caught_at_once(|| {
+            crash::point(|| format!("render {}", self.name));
+            (self.render)(summary)
+        });
+        let result = match rendered {
+            Ok(text) => write_whole(&self.path, text.as_bytes()),
+            Err(crash) => {
+                let replaced = self.broken.map_or(Ok(()), |broken| write_whole(&self.path, broken.as_bytes()));
+                replaced.and(Err(ReportError::Crashed { crash }))
+            }
+        };
         self.is_stale = result.is_err();
         self.next = Instant::now() + LEAST.max(start.elapsed() * PART);
         result

@@ -68,7 +68,8 @@ pub fn reports(bytes: &[u8]) {
 fn assert_has_passed(summary: &Summary) {
     let counts = summary.counts();
     assert_eq!((counts.failed, counts.errors), (0, 0));
-    assert!(summary.night.is_some() && summary.interrupted.is_none() && summary.reports_failed.is_empty());
+    assert!(summary.night.is_some() && summary.interrupted.is_none());
+    assert!(summary.reports_failed.is_empty() && summary.internal_errors.is_empty());
     for suite in summary.judged() {
         let end = suite.end.as_ref().expect("every suite has ended");
         assert!(suite.is_green() && !suite.standings().is_empty() && end.verdict.is_some() && end.problem.is_none());
@@ -474,7 +475,7 @@ impl Teller<'_> {
 
     /// Something that happens in a night, likely or not.
     fn happening(&mut self) -> Result<EventKind> {
-        Ok(match self.0.int_in_range(0..=24)? {
+        Ok(match self.0.int_in_range(0..=25)? {
             0 => EventKind::NightEnded,
             1 => EventKind::NightStarted(self.night()?),
             2 => EventKind::StepStarted { step: self.step()?, host: self.host()? },
@@ -515,6 +516,7 @@ impl Teller<'_> {
             20 => EventKind::Collected { host: self.gateway()?, path: self.text()?, bytes: self.0.arbitrary()? },
             21 => EventKind::Interrupted { signal: self.text()? },
             23 => EventKind::Remembered(self.memory()?),
+            24 => EventKind::InternalError { problem: self.problem()? },
             22 => EventKind::DeadlinePassed { deadline: self.took()? },
             _ => EventKind::ReportFailed { report: self.text()?, problem: self.problem()? },
         })

@@ -13,7 +13,7 @@ use junit_report::{Report, TestCase, TestCaseBuilder, TestSuite};
 use time::OffsetDateTime;
 
 use super::text;
-use crate::event::{Case, Problem, Step, StepOutcome};
+use crate::event::{Case, Class, Problem, Step, StepOutcome};
 use crate::gate::{CameTo, Exceeded};
 use crate::summary::{
     About, JudgedSuite, Reason, Standing, Status, StepFailure, StepRun, SuiteRun, Summary, head_and_tail, step_name,
@@ -37,6 +37,17 @@ const LONGEST_MESSAGE: usize = 1_000;
 const LONGEST_NAME: usize = 500;
 /// The longest text about a suite.
 const LONGEST_ABOUT: usize = 64 * 1024;
+
+/// What stands there when it cannot be rendered. It is red.
+pub(super) const BROKEN: &str = r#"<?xml version="1.0" encoding="utf-8"?>
+<testsuites>
+  <testsuite name="pipeline" tests="1" failures="0" errors="1" skipped="0" time="0">
+    <testcase name="night" classname="pipeline" time="0">
+      <error type="INTERNAL_ERROR" message="junit.xml could not be written: this is a bug in teravm-ci"/>
+    </testcase>
+  </testsuite>
+</testsuites>
+"#;
 
 /// Returns the text of `junit.xml`.
 pub(super) fn document(summary: &Summary) -> String {
@@ -261,7 +272,7 @@ fn step_case(name: &str, run: &StepRun, failure: Option<&StepFailure<'_>>, summa
         Some(StepOutcome::Done { .. }) => TestCaseBuilder::success(&name, time(took)).build(),
         Some(StepOutcome::Skipped { reason }) => skipped(&name, "skipped", reason, took),
         // What could not be collected never makes a night red.
-        Some(StepOutcome::Failed(problem)) if run.step == Step::Collect => {
+        Some(StepOutcome::Failed(problem)) if run.step == Step::Collect && problem.class != Class::Internal => {
             skipped(&name, "not collected", &problem.line(), took)
         }
         Some(StepOutcome::Failed(problem)) => match failure {

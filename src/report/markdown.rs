@@ -97,7 +97,7 @@ fn sign(status: Status) -> &'static str {
         Status::TestsFailed | Status::UpgradeFailed => "❌",
         Status::TestbedMixed => "🚨",
         Status::Interrupted => "⏹️",
-        Status::Usage | Status::Testbed | Status::Inconclusive | Status::Report => "⚠️",
+        Status::Usage | Status::Testbed | Status::Inconclusive | Status::Report | Status::InternalError => "⚠️",
     }
 }
 
@@ -117,6 +117,7 @@ pub(super) fn headline(status: Status, counts: Counts) -> String {
         Status::TestbedMixed => "The testbed is mixed: a person has to look".to_owned(),
         Status::Inconclusive => "Inconclusive".to_owned(),
         Status::Report => "A report could not be written".to_owned(),
+        Status::InternalError => "Internal error in teravm-ci".to_owned(),
         Status::Interrupted => "Interrupted".to_owned(),
     }
 }

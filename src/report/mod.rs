@@ -25,8 +25,9 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use crate::crash::{self, Crash};
 use crate::error::hinted;
-use crate::event::{Class, Event, EventKind, Inbox, Problem};
+use crate::event::{self, Class, Event, EventKind, Inbox, Problem};
 use crate::history::Nights;
 use crate::summary::Summary;
 
@@ -97,6 +98,8 @@ pub(crate) enum ReportError {
     Foreign { path: PathBuf },
     #[error("cannot remove `{path}`, which an earlier run wrote")]
     Remove { path: PathBuf, source: io::Error },
+    #[error("internal error: this is a bug in teravm-ci: {crash}")]
+    Crashed { crash: Crash },
 }
 
 impl ReportError {
@@ -109,6 +112,7 @@ impl ReportError {
         match self {
             ReportError::Write { .. } => "is there room, and may we write there? `--results` names another folder",
             ReportError::Foreign { .. } => "choose another folder with `--results`",
+            ReportError::Crashed { .. } => event::BUG,
             ReportError::Remove { .. } => "remove it by hand, or choose another folder with `--results`",
         }
     }
@@ -154,16 +158,32 @@ impl Listener {
         Listener { reporter: Box::new(reporter), has_failed: false }
     }
 
+    /// Asks the reporter to do something. One that panics has failed to, and is asked again the next time.
+    fn ask(&mut self, what: &str, ask: impl FnOnce(&mut dyn Reporter) -> Result<(), ReportError>) -> Option<Event> {
+        let reporter = self.reporter.as_mut();
+        let asked = crash::caught_at_once(|| {
+            crash::point(|| format!("{what} {}", reporter.name()));
+            ask(reporter)
+        });
+        self.failure(asked.unwrap_or_else(|crash| Err(ReportError::Crashed { crash })))
+    }
+
     /// The event that tells of a failure: once for each report, however often it fails.
     fn failure(&mut self, result: Result<(), ReportError>) -> Option<Event> {
         let error = result.err()?;
         if std::mem::replace(&mut self.has_failed, true) {
             return None;
         }
-        let mut problem = Problem::new(Class::Report, error.to_string()).hint(error.hint());
-        if let Some(source) = std::error::Error::source(&error) {
-            problem = problem.because_of(source);
-        }
+        let problem = match &error {
+            ReportError::Crashed { crash } => Problem::internal(crash),
+            error => {
+                let problem = Problem::new(Class::Report, error.to_string()).hint(error.hint());
+                match std::error::Error::source(error) {
+                    Some(source) => problem.because_of(source),
+                    None => problem,
+                }
+            }
+        };
         let kind = EventKind::ReportFailed { report: self.reporter.name().into(), problem };
         Some(Event { time: OffsetDateTime::now_utc(), kind })
     }
@@ -180,7 +200,7 @@ impl Reporters {
         let files = vec![
             Listener::new(Record::open(results)?),
             Listener::new(Document::open(results, "run.json", record::document)?),
-            Listener::new(Document::open(results, "junit.xml", junit::document)?),
+            Listener::new(Document::open(results, "junit.xml", junit::document)?.or(junit::BROKEN)),
             Listener::new(Document::open(results, "summary.md", markdown::document)?),
             Listener::new(Document::open(results, "report.html", {
                 let page = Page::new(&options.nights);
@@ -213,10 +233,20 @@ impl Reporters {
     fn hear(&mut self, event: Event) {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
-            self.summary.hear(&event);
+            let summary = &mut self.summary;
+            let heard = crash::caught_at_once(|| {
+                crash::point(|| "summary".to_owned());
+                summary.hear(&event);
+            });
+            if let Err(crash) = heard
+                && !matches!(event.kind, EventKind::InternalError { .. })
+            {
+                let kind = EventKind::InternalError { problem: Problem::internal(&crash) };
+                events.push_back(Event { time: event.time, kind });
+            }
+            let summary = &self.summary;
             for listener in self.files.iter_mut().chain([&mut self.console]) {
-                let result = listener.reporter.report(&event, &self.summary);
-                events.extend(listener.failure(result));
+                events.extend(listener.ask("report", |reporter| reporter.report(&event, summary)));
             }
         }
     }
@@ -224,8 +254,7 @@ impl Reporters {
     fn each(&mut self, ask: impl Fn(&mut dyn Reporter, &Summary) -> Result<(), ReportError>) {
         let mut failures = Vec::new();
         for listener in self.files.iter_mut().chain([&mut self.console]) {
-            let result = ask(listener.reporter.as_mut(), &self.summary);
-            failures.extend(listener.failure(result));
+            failures.extend(listener.ask("idle", |reporter| ask(reporter, &self.summary)));
         }
         for failure in failures {
             self.hear(failure);
@@ -234,8 +263,7 @@ impl Reporters {
 
     fn finish(mut self) -> Summary {
         self.finish_files();
-        let result = self.console.reporter.finish(&self.summary);
-        if let Some(failure) = self.console.failure(result) {
+        if let Some(failure) = self.console.ask("finish", |reporter| reporter.finish(&self.summary)) {
             self.hear(failure);
             self.finish_files();
         }
@@ -247,8 +275,7 @@ impl Reporters {
         loop {
             let mut failures = Vec::new();
             for listener in &mut self.files {
-                let result = listener.reporter.finish(&self.summary);
-                failures.extend(listener.failure(result));
+                failures.extend(listener.ask("finish", |reporter| reporter.finish(&self.summary)));
             }
             if failures.is_empty() {
                 return;

@@ -183,6 +183,7 @@ fn a_path_that_cannot_be_written_is_known_before_the_night() {
 /// Writes until it is told to fail, and hears what the others do.
 struct Frail {
     fails_at: Option<&'static str>,
+    panics: bool,
     heard: Arc<Mutex<Vec<String>>>,
 }
 
@@ -206,6 +207,7 @@ impl Reporter for Frail {
 
 impl Frail {
     fn fail(&self, is_now: bool) -> Result<(), ReportError> {
+        assert!(!(is_now && self.panics), "the frail one");
         let full = || io::Error::from(io::ErrorKind::StorageFull);
         if is_now { Err(ReportError::Write { path: PathBuf::from("frail"), source: full() }) } else { Ok(()) }
     }
@@ -217,7 +219,9 @@ fn a_reporter_that_fails_is_reported_once_by_the_others_and_they_go_on() {
         let folder = tempfile::tempdir().unwrap();
         let mut reporters = open(folder.path()).unwrap();
         let heard = Arc::default();
-        reporters.files.insert(0, Listener::new(Frail { fails_at: Some(fails_at), heard: Arc::clone(&heard) }));
+        reporters
+            .files
+            .insert(0, Listener::new(Frail { fails_at: Some(fails_at), panics: false, heard: Arc::clone(&heard) }));
         let summary = told(reporters, &green());
         assert_eq!(summary.status(), crate::summary::Status::Report, "{fails_at}");
         let heard = heard.lock().unwrap();
@@ -229,6 +233,39 @@ fn a_reporter_that_fails_is_reported_once_by_the_others_and_they_go_on() {
         }
         assert!(read("report.html").contains("cannot write the report <code>frail</code>"), "{fails_at}");
     }
+}
+
+#[test]
+fn a_reporter_that_panics_is_an_internal_error_in_all_the_others() {
+    for fails_at in ["case_finished", "night_ended", "finish"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut reporters = open(folder.path()).unwrap();
+        let frail = Frail { fails_at: Some(fails_at), panics: true, heard: Arc::default() };
+        reporters.files.insert(0, Listener::new(frail));
+        let summary = told(reporters, &green());
+        assert_eq!(summary.status(), crate::summary::Status::InternalError, "{fails_at}");
+        let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        for name in ["events.jsonl", "junit.xml", "run.json", "summary.md", "report.html"] {
+            assert!(read(name).contains("panicked: the frail one"), "{fails_at}: {name}");
+        }
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&read("run.json")).unwrap()["code"], 70);
+    }
+}
+
+#[test]
+fn a_junit_document_that_cannot_be_rendered_is_replaced_by_a_red_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let render = |summary: &Summary| {
+        assert!(summary.night.is_none(), "only once");
+        junit::document(summary)
+    };
+    let mut document = Document::open(folder.path(), "junit.xml", render).unwrap().or(junit::BROKEN);
+    let error = document.finish(&green().summary()).unwrap_err();
+    assert!(matches!(error, ReportError::Crashed { .. }), "{error}");
+    let text = std::fs::read_to_string(folder.path().join("junit.xml")).unwrap();
+    assert_eq!(text, junit::BROKEN);
+    let suites = fuzz::read(&text);
+    assert_eq!(suites.iter().map(|suite| suite.seen).collect::<Vec<_>>(), [[1, 0, 1, 0]], "{text}");
 }
 
 #[test]
@@ -296,6 +333,9 @@ fn each_error_says_what_why_and_what_to_try() {
         ReportError::Write { .. } => ReportError::Write { path: path.clone(), source: denied() },
         ReportError::Foreign { .. } => ReportError::Foreign { path: "results/suites".into() },
         ReportError::Remove { .. } => ReportError::Remove { path: path.clone(), source: denied() },
+        ReportError::Crashed { .. } => ReportError::Crashed {
+            crash: crash::caught_at_once(|| panic!("no such case")).expect_err("it panics"),
+        },
     };
     let told = errors.map(|error| text(&error.hinted()));
     insta::assert_snapshot!(told.join("\n\n"));

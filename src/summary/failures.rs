@@ -27,11 +27,13 @@ impl StepFailure<'_> {
 }
 
 impl Summary {
-    /// Every failure of a step. What could not be collected is none: it never decides.
+    /// Every failure of a step. What could not be collected never decides and is none, unless it is our own internal error.
     pub(crate) fn step_failures(&self) -> Vec<StepFailure<'_>> {
         let mut failures: Vec<(&Problem, StepFailure<'_>)> = Vec::new();
         let failed = self.steps.iter().filter_map(|run| match &run.outcome {
-            Some(StepOutcome::Failed(problem)) if run.step != Step::Collect => Some((run, problem)),
+            Some(StepOutcome::Failed(problem)) if run.step != Step::Collect || problem.class == Class::Internal => {
+                Some((run, problem))
+            }
             _ => None,
         });
         let (on_hosts, as_a_whole): (Vec<_>, Vec<_>) = failed.partition(|(run, _)| run.host.is_some());

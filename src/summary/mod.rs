@@ -62,6 +62,9 @@ pub(crate) struct Summary {
     #[serde(with = "seconds::option")]
     pub deadline_passed: Option<Duration>,
     pub reports_failed: Vec<ReportFailure>,
+    /// Panics outside of every step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub internal_errors: Vec<Problem>,
     #[serde(skip)]
     taken: Taken,
 }
@@ -256,6 +259,7 @@ impl Summary {
             EventKind::ReportFailed { report, problem } => {
                 self.reports_failed.push(ReportFailure { report: report.clone(), problem: problem.clone() });
             }
+            EventKind::InternalError { problem } => self.internal_errors.push(problem.clone()),
             EventKind::NightEnded => self.ended = Some(event.time),
         }
     }
@@ -354,6 +358,9 @@ impl Summary {
         let mut reasons = Vec::new();
         self.say_gateways(&mut reasons);
         self.say_steps(&mut reasons);
+        for problem in &self.internal_errors {
+            reasons.push(night_reason(Status::InternalError, problem.line()));
+        }
         if let Some(signal) = &self.interrupted {
             reasons.push(night_reason(Status::Interrupted, format!("interrupted by {signal}")));
         }
@@ -364,7 +371,9 @@ impl Summary {
         reasons.extend(self.judged().flat_map(|suite| suite.reasons()));
         for failure in &self.reports_failed {
             let text = format!("`{}`: {}", failure.report, failure.problem.line());
-            reasons.push(night_reason(Status::Report, text));
+            let is_internal = failure.problem.class == Class::Internal;
+            let status = if is_internal { Status::InternalError } else { Status::Report };
+            reasons.push(night_reason(status, text));
         }
         self.say_silence(&mut reasons);
         if self.ended.is_none() {
@@ -424,8 +433,8 @@ impl Summary {
         };
         let is_explained = self.cut_off().is_some()
             || reasons.iter().any(|reason| {
-                use Status::{Interrupted, Testbed, TestbedMixed, UpgradeFailed};
-                matches!(reason.status, TestbedMixed | Interrupted | UpgradeFailed | Testbed)
+                use Status::{InternalError, Interrupted, Testbed, TestbedMixed, UpgradeFailed};
+                matches!(reason.status, TestbedMixed | Interrupted | InternalError | UpgradeFailed | Testbed)
             });
         for gateway in self.meant().filter(|_| night.wanted.is_some() && self.ended.is_some()) {
             match &gateway.outcome {

@@ -18,11 +18,12 @@ pub(crate) enum Status {
     TestbedMixed,
     Inconclusive,
     Report,
+    InternalError,
     Interrupted,
 }
 
 impl Status {
-    pub(crate) const ALL: [Status; 9] = [
+    pub(crate) const ALL: [Status; 10] = [
         Status::Passed,
         Status::TestsFailed,
         Status::Usage,
@@ -31,6 +32,7 @@ impl Status {
         Status::TestbedMixed,
         Status::Inconclusive,
         Status::Report,
+        Status::InternalError,
         Status::Interrupted,
     ];
 
@@ -45,6 +47,8 @@ impl Status {
             Status::TestbedMixed => 5,
             Status::Inconclusive => 6,
             Status::Report => 7,
+            // EX_SOFTWARE of sysexits.h.
+            Status::InternalError => 70,
             Status::Interrupted => 130,
         }
     }
@@ -59,6 +63,7 @@ impl Status {
             Status::TestbedMixed => "testbed mixed",
             Status::Inconclusive => "inconclusive",
             Status::Report => "report",
+            Status::InternalError => "internal error",
             Status::Interrupted => "interrupted",
         }
     }
@@ -89,6 +94,7 @@ impl Status {
             Status::TestbedMixed => "the lab's operators, now",
             Status::Inconclusive => "it depends: the report says what is known",
             Status::Report => "whoever runs the CI",
+            Status::InternalError => "the maintainers of teravm-ci",
         }
     }
 }
@@ -108,6 +114,7 @@ impl From<Class> for Status {
             Class::Inconclusive => Status::Inconclusive,
             Class::Interrupted => Status::Interrupted,
             Class::Report => Status::Report,
+            Class::Internal => Status::InternalError,
         }
     }
 }
@@ -148,6 +155,8 @@ pub(super) fn status_of(reasons: &[Reason]) -> Status {
         Status::TestbedMixed
     } else if is(Status::Interrupted) {
         Status::Interrupted
+    } else if is(Status::InternalError) {
+        Status::InternalError
     } else if is(Status::UpgradeFailed) {
         Status::UpgradeFailed
     } else if is(Status::TestsFailed) {

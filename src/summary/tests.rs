@@ -44,15 +44,43 @@ fn every_status_has_a_code_and_a_name_of_its_own() {
             (5, "testbed mixed"),
             (6, "inconclusive"),
             (7, "report"),
+            (70, "internal error"),
             (130, "interrupted"),
         ]
     );
 }
 
 #[test]
+fn a_panic_is_an_internal_error_wherever_it_was_caught_and_mixed_where_a_switch_stays_open() {
+    let internal = || Problem::new(Class::Internal, "internal error").because("panicked at src/a.rs:1:2: why");
+    let mut outside = tested();
+    outside.say(EventKind::InternalError { problem: internal() }).say(EventKind::NightEnded);
+    assert_eq!(
+        (codes(&outside), texts(&outside)),
+        (vec![70], vec!["internal error: panicked at src/a.rs:1:2: why".into()])
+    );
+    for step in [Step::Connect, Step::Lock, Step::Resolve, Step::Collect, Step::Unlock, Step::Disconnect] {
+        let mut story = tested();
+        story.start(step, None).fails(step, None, 1, internal()).say(EventKind::NightEnded);
+        assert_eq!(codes(&story), [70], "{step}");
+    }
+    let mut restored = upgrading();
+    restored.start(Step::Activate, Some("agw")).fails(Step::Activate, Some("agw"), 1, internal());
+    let mut open = Story::new();
+    open.events.clone_from(&restored.events);
+    open.say(EventKind::NightEnded);
+    assert_eq!(codes(&open), [5, 70]);
+    for gateway in ["agw", "feg1"] {
+        restored.gateway(gateway, GatewayOutcome::Restored { to: OLD.to_owned() });
+    }
+    restored.say(EventKind::NightEnded);
+    assert_eq!(codes(&restored), [70]);
+}
+
+#[test]
 fn when_several_are_true_the_one_to_act_on_first_is_the_status() {
-    use Status::{Inconclusive, Interrupted, Report, Testbed, TestbedMixed, TestsFailed, UpgradeFailed};
-    let order = [TestbedMixed, Interrupted, UpgradeFailed, TestsFailed, Testbed, Inconclusive, Report];
+    use Status::{Inconclusive, InternalError, Interrupted, Report, Testbed, TestbedMixed, TestsFailed, UpgradeFailed};
+    let order = [TestbedMixed, Interrupted, InternalError, UpgradeFailed, TestsFailed, Testbed, Inconclusive, Report];
     let reasons: Vec<Reason> = order.iter().map(|&status| night_reason(status, String::new())).rev().collect();
     for (index, status) in order.iter().enumerate() {
         assert_eq!(status_of(&reasons[..order.len() - index]), *status);

@@ -29,6 +29,7 @@ fn the_readme_has_every_code_once() {
         (5, "testbed mixed"),
         (6, "inconclusive"),
         (7, "report"),
+        (70, "internal error"),
         (130, "interrupted"),
     ];
     assert_eq!(rows(), expected.map(|(code, name)| (code, name.to_owned())));

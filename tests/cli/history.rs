@@ -51,7 +51,7 @@ fn what_is_asked_for_and_is_not_there_is_said() {
     assert_snapshot!(desk.run("history list --status green"), @"
         exit 2
         --- standard error
-        error: there is no status `green`; there are `passed`, `tests_failed`, `usage`, `testbed`, `upgrade_failed`, `testbed_mixed`, `inconclusive`, `report`, `interrupted`
+        error: there is no status `green`; there are `passed`, `tests_failed`, `usage`, `testbed`, `upgrade_failed`, `testbed_mixed`, `inconclusive`, `report`, `internal_error`, `interrupted`
         ");
     assert_snapshot!(desk.run("history list --since yesterday"), @"
         exit 2

@@ -3,6 +3,7 @@
 mod adopt;
 mod circleci;
 mod config;
+mod crash;
 mod desk;
 #[path = "../docs/mod.rs"]
 mod docs;

@@ -3,6 +3,7 @@
 //! One lab, so one test at a time. Without a Docker engine the tests say so and are counted as ignored; with
 //! `TERAVM_LAB=required` in the environment that is a failure.
 
+mod crash;
 mod desk;
 #[path = "../docs/mod.rs"]
 mod docs;
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
         // What `cargo test` shows beside the names of the tests.
         let _ = writeln!(std::io::stderr(), "the lab cannot be had: {why}");
     }
-    let topics: [(&str, &[Test]); 8] = [
+    let topics: [(&str, &[Test]); 9] = [
         ("vpn", vpn::TESTS),
         ("testbed", testbed::TESTS),
         ("lock", lock::TESTS),
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         ("upgrades", if faults::are_all() { upgrades::LONG } else { &[] }),
         ("suites", suites::TESTS),
         ("ends", ends::TESTS),
+        ("crash", crash::TESTS),
         ("desk", desk::TESTS),
     ];
     let tests = topics.iter().flat_map(|(topic, tests)| tests.iter().map(move |test| (topic, test)));

@@ -161,8 +161,11 @@ fn style_of(status: Status) -> Style {
     match status {
         Status::Passed => AnsiColor::Green.on_default().bold(),
         Status::TestsFailed | Status::UpgradeFailed | Status::TestbedMixed => AnsiColor::Red.on_default().bold(),
-        Status::Usage | Status::Testbed | Status::Inconclusive | Status::Report | Status::Interrupted => {
-            AnsiColor::Yellow.on_default().bold()
-        }
+        Status::Usage
+        | Status::Testbed
+        | Status::Inconclusive
+        | Status::Report
+        | Status::InternalError
+        | Status::Interrupted => AnsiColor::Yellow.on_default().bold(),
     }
 }

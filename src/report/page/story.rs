@@ -16,7 +16,7 @@ pub(super) fn sign_of(status: Option<Status>) -> char {
         Some(Status::TestsFailed | Status::UpgradeFailed) => '✕',
         Some(Status::TestbedMixed) => '‼',
         Some(Status::Interrupted) => '■',
-        Some(Status::Usage | Status::Testbed | Status::Report) => '!',
+        Some(Status::Usage | Status::Testbed | Status::Report | Status::InternalError) => '!',
         Some(Status::Inconclusive) => '?',
         None => '…',
     }

@@ -1,0 +1,102 @@
+//! What a panic of the program costs in the lab, in each step of a run: the status is 70, or 5 where it is not certain what a gateway runs; the lock is
+//! free, the tunnel is down, nothing is left at work, and every gateway is in a known state.
+
+use crate::Test;
+use crate::lab;
+use crate::night::{Night, Told, teravm};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("a_panic_on_the_way_to_the_lab_and_back_releases_everything", a_panic_on_the_way_to_the_lab_and_back),
+    ("a_panic_during_a_test_ends_the_run_on_ng40_too", a_panic_during_a_test),
+    ("a_panic_before_the_switch_leaves_every_gateway_as_it_was", a_panic_before_the_switch),
+    ("a_panic_during_the_switch_rolls_every_gateway_back", a_panic_during_the_switch),
+    ("a_panic_while_a_gateway_is_restored_is_mixed_and_the_next_run_recovers", a_panic_while_a_gateway_is_restored),
+];
+
+/// Runs to a panic at this place, and asks what holds after every run.
+fn panics(night: Night, place: &str, code: i32) -> Told {
+    let told = night.env("TERAVM_CI_PANIC_AT", place).run();
+    assert_eq!(told.code, Some(code), "{place}\n{told}");
+    assert_eq!(told.run["code"], code, "{place}\n{told}");
+    let said = format!("as TERAVM_CI_PANIC_AT={place} wants it");
+    for name in ["run.json", "junit.xml", "summary.md", "report.html", "events.jsonl"] {
+        assert!(told.read(name).contains(&said), "{place}: {name}\n{told}");
+    }
+    assert_eq!(lab::on("ng40", "ls /home/ng40/.teravm-ci/lock 2>/dev/null || true"), "", "{place}\n{told}");
+    assert!(!lab::on("ng40", "ps -ef").contains("ng40test"), "{place}: the run was ended on NG40 too\n{told}");
+    told
+}
+
+fn a_panic_on_the_way_to_the_lab_and_back() {
+    let places = [
+        "night_started",
+        "step_started connect",
+        "step_started connect agw",
+        "step_finished connect feg1",
+        "step_finished connect",
+        "step_started lock",
+        "step_finished lock",
+        "commanded recover agw",
+        "step_started recover feg2",
+        "step_started unlock",
+        "step_finished unlock",
+        "step_started disconnect",
+        "step_finished disconnect",
+        "night_ended",
+    ];
+    for place in places {
+        panics(teravm("test").list("working_testplan_gxgy_CI_run.ntl"), place, 70);
+    }
+}
+
+fn a_panic_during_a_test() {
+    for place in ["suite_started hang", "commanded test ng40", "case_started hang"] {
+        panics(teravm("test").list("hang.ntl"), place, 70);
+    }
+    let suite = "working_testplan_gxgy_CI_run";
+    for place in [&format!("suite_finished {suite}"), "step_finished test", "step_started collect"] {
+        panics(teravm("test").list(&format!("{suite}.ntl")), place, 70);
+    }
+}
+
+/// What the gateways run, and that no switch is open.
+fn state() -> String {
+    let intents = ["agw", "feg1", "feg2"].map(|host| lab::on(host, "ls /var/lib/teravm-ci/intent.json 2>&1 || true"));
+    format!("{}\n{}\n{}\n{intents:?}", lab::package("magma"), lab::containers("feg1"), lab::containers("feg2"))
+}
+
+fn a_panic_before_the_switch() {
+    lab::reset();
+    // The folder of our own is there from the first run on.
+    teravm("upgrade --tag 3f7c21ab").run().exits(0);
+    let before = state();
+    for place in ["step_started resolve", "commanded prepare feg2", "step_finished prepare agw"] {
+        let told = panics(teravm("upgrade"), place, 70);
+        lab::same(place, &before, &state());
+        assert!(!told.stdout.contains("mixed"), "{place}\n{told}");
+    }
+}
+
+fn a_panic_during_the_switch() {
+    lab::reset();
+    let was = ["agw restored to 1.8.0-1655110000-3f7c21ab", "feg1 restored to 3f7c21ab", "feg2 restored to 3f7c21ab"];
+    for place in ["commanded activate feg1", "output activate agw", "commanded verify agw"] {
+        panics(teravm("upgrade"), place, 70).left(&was);
+        assert_eq!(lab::package("magma"), format!("ii {}", lab::OLD), "{place}");
+        assert!(
+            state().ends_with(&format!("{:?}", ["agw", "feg1", "feg2"].map(|_| NO_INTENT))),
+            "{place}\n{}",
+            state()
+        );
+    }
+}
+
+const NO_INTENT: &str = "ls: cannot access '/var/lib/teravm-ci/intent.json': No such file or directory";
+
+fn a_panic_while_a_gateway_is_restored() {
+    lab::reset();
+    panics(teravm("upgrade --tag aa10f001"), "commanded restore agw", 5).says("feg1");
+    let told = teravm("test").list("working_testplan_gxgy_CI_run.ntl").run().exits(0).says("died while it switched");
+    assert_eq!(lab::package("magma"), format!("ii {}", lab::OLD), "{told}");
+    assert!(state().ends_with(&format!("{:?}", ["agw", "feg1", "feg2"].map(|_| NO_INTENT))), "{}", state());
+}
