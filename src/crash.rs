@@ -97,7 +97,7 @@ pub(crate) fn point(place: impl FnOnce() -> String) {
     static IS_OVER: AtomicBool = AtomicBool::new(false);
 
     let Some(meant) = MEANT.as_deref() else { return };
-    assert!(place() != meant || IS_OVER.swap(true, Ordering::Relaxed), "as TERAVM_CI_PANIC_AT={meant} wants it");
+    assert!(place() != meant || IS_OVER.swap(true, Ordering::Relaxed), "as TERAVM_CI_PANIC_AT wants it");
 }
 
 #[cfg(not(debug_assertions))]
