@@ -1,7 +1,9 @@
-//! Panics: caught where the work is, and told. A panic is a bug of this program, and costs neither the lock nor the tunnel.
+//! Panics: caught where the work is, and told. A panic is a bug of this program, and costs neither the lock nor the
+//! tunnel.
 //!
-//! The hook that [`install`] sets writes each panic of any thread down and prints nothing. Whoever catches one with [`caught`] takes it from
-//! there; what nobody caught (a task that nobody waits for) stays, and [`untold`] has it for whoever tells of the run.
+//! The hook that [`install`] sets writes each panic of any thread down and prints nothing. Whoever catches one with
+//! [`caught`] takes it from there; what nobody caught (a task that nobody waits for) stays, and [`untold`] has it for
+//! whoever tells of the run.
 
 use std::any::Any;
 use std::fmt;
@@ -49,8 +51,8 @@ pub(crate) fn install() {
     }));
 }
 
-/// Does the work, and returns its panic if it has one. What the work had in its hands is dropped by then; what it shares with others is
-/// told of by its owners, or asked of the host anew.
+/// Does the work, and returns its panic if it has one. What the work had in its hands is dropped by then; what it
+/// shares with others is told of by its owners, or asked of the host anew.
 pub(crate) async fn caught<T>(work: impl Future<Output = T>) -> Result<T, Crash> {
     // On the heap: works stand within works here, each as large as all that is in it.
     AssertUnwindSafe(Box::pin(work)).catch_unwind().await.map_err(|payload| taken(payload.as_ref()))
@@ -86,8 +88,8 @@ fn message(payload: &(dyn Any + Send)) -> String {
     }
 }
 
-/// A place where a build for development can be made to panic, once: `TERAVM_CI_PANIC_AT` names it. The tests in the lab see by it what a panic
-/// costs there. No release build has it.
+/// A place where a build for development can be made to panic, once: `TERAVM_CI_PANIC_AT` names it. The tests in the
+/// lab see by it what a panic costs there. No release build has it.
 #[cfg(debug_assertions)]
 pub(crate) fn point(place: impl FnOnce() -> String) {
     use std::sync::LazyLock;

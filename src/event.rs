@@ -194,7 +194,7 @@ impl EventKind {
             EventKind::SuiteFinished { suite, .. } => format!("suite_finished {suite}"),
             EventKind::GatewayFinished { gateway, .. } => format!("gateway_finished {gateway}"),
             EventKind::NightStarted(_) => "night_started".to_owned(),
-            EventKind::NightEnded => "night_ended".to_owned(),
+            EventKind::NightEnded => "last_event".to_owned(),
             _ => String::new(),
         }
     }

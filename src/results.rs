@@ -20,6 +20,12 @@ fn folder_of(suite: &str, attempt: u64) -> String {
     if attempt == 1 { format!("suites/{suite}") } else { format!("suites/{suite}/attempt-{attempt}") }
 }
 
+/// The folders of a run below the folder of the reports.
+pub(crate) const FOLDERS: [&str; 2] = ["suites", "hosts"];
+
+/// The file in each of them by which a later run knows that it may replace the folder.
+pub(crate) const MARKER: &str = ".teravm-ci-results";
+
 const CONSOLE: &str = "console.log";
 
 impl Results {
@@ -50,6 +56,17 @@ impl Results {
     }
 
     fn made(&self, folder: PathBuf) -> io::Result<PathBuf> {
+        let top = folder.strip_prefix(&self.folder).ok().and_then(|inside| inside.components().next());
+        if let Some(top) = top.map(|top| self.folder.join(top)) {
+            std::fs::create_dir_all(&top)?;
+            // One that has something in it and no mark is not ours.
+            if std::fs::read_dir(&top)?.next().is_none() {
+                std::fs::write(
+                    top.join(MARKER),
+                    "teravm-ci made this folder, and replaces it when the next run begins.\n",
+                )?;
+            }
+        }
         std::fs::create_dir_all(&folder)?;
         Ok(folder)
     }

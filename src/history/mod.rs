@@ -254,8 +254,10 @@ async fn answer(config: &Config, global: &Global, args: &HistoryArgs) -> anyhow:
             };
             let (nights, last) = place.in_time(asked).await?;
             let page = page::of_history(setup, &nights, last.as_ref());
-            let path = report::put(out, "index.html", &page)
-                .hint("is there room, and may we write there? `--out` names the folder")?;
+            let path = match report::put(out, "index.html", &page) {
+                Err(error @ report::ReportError::Foreign { .. }) => return Err(error.hinted()),
+                put => put.hint("is there room, and may we write there? `--out` names the folder")?,
+            };
             print(&format!("{}\n", path.display()));
         }
     }

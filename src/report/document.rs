@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::folder::UNFINISHED;
+use super::folder::{UNFINISHED, may_replace_page};
 use super::{ReportError, Reporter};
 use crate::crash;
 use crate::event::{Event, EventKind};
@@ -45,7 +45,8 @@ impl Document {
         Ok(document)
     }
 
-    /// The same, with what stands there instead when its rendering panics: what was written before must not look like what is true now.
+    /// The same, with what stands there instead when its rendering panics: what was written before must not look like
+    /// what is true now.
     pub(super) fn or(mut self, broken: &'static str) -> Document {
         self.broken = Some(broken);
         self
@@ -93,6 +94,7 @@ impl Reporter for Document {
 pub(crate) fn put(folder: &Path, name: &str, text: &str) -> Result<PathBuf, ReportError> {
     std::fs::create_dir_all(folder).map_err(ReportError::write(folder))?;
     let path = folder.join(name);
+    may_replace_page(&path)?;
     write_whole(&path, text.as_bytes())?;
     Ok(path)
 }

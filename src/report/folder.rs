@@ -1,22 +1,51 @@
-//! The results folder before a night: there, and free of what an earlier run wrote.
+//! The results folder before a run: there, and without what an earlier run wrote. The folder is the user's.
 //!
-//! Only what a run writes is removed, and folders only where a run's record says that they are a run's.
+//! It is decided first, for everything in the way, whether an earlier run of ours wrote it, by the mark that each
+//! report carries; only then is anything removed. What is a link, or has no mark, is refused, and nothing is touched.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, BufRead as _};
-use std::path::Path;
+use std::io::{self, BufRead as _, Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::ReportError;
-use crate::event::Event;
+use crate::results::{FOLDERS, MARKER};
 
-/// The record, by which a folder is known to be a run's. It goes last and comes first.
+/// The record goes last and comes first: by it a run that was killed is known.
 pub(super) const RECORD: &str = "events.jsonl";
 
-const FILES: [&str; 4] = ["junit.xml", "run.json", "summary.md", "report.html"];
-const FOLDERS: [&str; 2] = ["suites", "hosts"];
+/// The mark of `junit.xml` and `summary.md`.
+pub(super) const MARK: &str = "<!-- written by teravm-ci -->";
 
-/// What a report is called until it is whole.
+/// The mark of the pages.
+pub(super) const GENERATOR: &str = "<meta name=\"generator\" content=\"teravm-ci\">";
+
+/// How `run.json` begins.
+const RUN_JSON: &str = "{\n  \"format\": ";
+
+/// Whether a file carries the mark of its kind.
+type IsOurs = fn(&mut fs::File) -> io::Result<bool>;
+
+/// The files of a run, and by what each is known to be one.
+const FILES: [(&str, IsOurs); 5] = [
+    ("junit.xml", |file| begins_with(file, MARK)),
+    ("run.json", |file| Ok(head(file)?.starts_with(RUN_JSON))),
+    ("summary.md", ends_with_mark),
+    ("report.html", |file| begins_with(file, GENERATOR)),
+    (RECORD, is_record),
+];
+
+/// Marks stand within so many bytes of an end of the file; a line of a record is not longer.
+const NEAR: u64 = 1024;
+const LONGEST_LINE: u64 = 1024 * 1024;
+
+/// What a report is called until it is whole: this, and six letters and digits.
 pub(super) const UNFINISHED: &str = ".teravm-ci-";
+const RANDOM: usize = 6;
 
 /// Whether opening the reports in `results` removes `file`.
 pub(crate) fn is_removed(results: &Path, file: &Path) -> bool {
@@ -24,53 +53,136 @@ pub(crate) fn is_removed(results: &Path, file: &Path) -> bool {
     let Ok(inside) = file.strip_prefix(&results) else { return false };
     let Some(first) = inside.components().next() else { return false };
     let first = first.as_os_str();
-    FILES.iter().chain(&FOLDERS).chain([&RECORD]).any(|name| first == *name)
+    FILES.iter().map(|(name, _)| name).chain(&FOLDERS).any(|name| first == *name)
 }
 
 /// Creates the folder, and removes what an earlier run wrote there.
 pub(super) fn prepare(results: &Path) -> Result<(), ReportError> {
     fs::create_dir_all(results).map_err(ReportError::write(results))?;
-    let is_ours = is_of_a_run(&results.join(RECORD));
+    if let Some(what) = is_no_place(results) {
+        return Err(ReportError::NoPlace { path: results.to_owned(), what });
+    }
+    for path in decide(results)? {
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.map_err(|source| ReportError::Remove { path, source })?;
+    }
+    Ok(())
+}
+
+/// What the folder is, where no reports may lie, whatever is in it.
+fn is_no_place(results: &Path) -> Option<&'static str> {
+    let folder = results.canonicalize().ok()?;
+    let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
+    if folder.parent().is_none() {
+        Some("the root of the file system")
+    } else if home.is_some_and(|home| Path::new(&home).canonicalize().is_ok_and(|home| home == folder)) {
+        Some("your home directory")
+    } else if folder.join(".git").symlink_metadata().is_ok() {
+        Some("the top of a Git repository")
+    } else {
+        None
+    }
+}
+
+/// What is to be removed, the record last. Err where anything in the way is not known to be a run's.
+fn decide(results: &Path) -> Result<Vec<PathBuf>, ReportError> {
+    let mut removed = Vec::new();
     for name in FOLDERS {
         let path = results.join(name);
+        match path.symlink_metadata() {
+            Err(_) => {}
+            Ok(meta) if meta.is_dir() && is_empty(&path) => {}
+            Ok(meta) if meta.is_dir() && is_file(&path.join(MARKER)) => removed.push(path),
+            Ok(_) => return Err(ReportError::Foreign { path }),
+        }
+    }
+    let mut cut_record = None;
+    let mut files = Vec::new();
+    for (name, is_ours) in FILES {
+        let path = results.join(name);
         let Ok(meta) = path.symlink_metadata() else { continue };
-        if is_ours && meta.is_dir() {
-            fs::remove_dir_all(&path).map_err(|source| ReportError::Remove { path, source })?;
-        } else if !is_empty_folder(&path, &meta) {
+        if !meta.is_file() {
+            return Err(ReportError::Foreign { path });
+        }
+        let asked = fs::File::open(&path).and_then(|mut file| is_ours(&mut file));
+        if name == RECORD && is_cut(&path).map_err(ReportError::read(&path))? {
+            cut_record = Some(path);
+        } else if asked.map_err(ReportError::read(&path))? {
+            files.push(path);
+        } else {
             return Err(ReportError::Foreign { path });
         }
     }
-    for name in FILES {
-        remove(&results.join(name))?;
-    }
+    let is_of_a_run = !files.is_empty();
     for entry in fs::read_dir(results).map_err(ReportError::write(results))?.flatten() {
-        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
-            remove(&entry.path())?;
+        if is_unfinished(&entry.file_name()) {
+            let path = entry.path();
+            // Only beside reports, because nothing in it says whose it is.
+            if !is_of_a_run || !is_file(&path) {
+                return Err(ReportError::Foreign { path });
+            }
+            removed.push(path);
         }
     }
-    remove(&results.join(RECORD))
-}
-
-fn remove(path: &Path) -> Result<(), ReportError> {
-    match fs::remove_file(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(ReportError::Remove { path: path.to_owned(), source })
-        }
-        _ => Ok(()),
+    match cut_record {
+        // The run was killed before its first event was whole, and had opened its other reports.
+        Some(path) if is_of_a_run => files.push(path),
+        Some(path) => return Err(ReportError::Foreign { path }),
+        None => {}
     }
+    removed.extend(files);
+    Ok(removed)
 }
 
-fn is_empty_folder(path: &Path, meta: &fs::Metadata) -> bool {
-    meta.is_dir() && fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+/// Whether a page may be put there: nothing is in the way, or one that we wrote.
+pub(super) fn may_replace_page(path: &Path) -> Result<(), ReportError> {
+    let Ok(meta) = path.symlink_metadata() else { return Ok(()) };
+    let read = || fs::File::open(path).and_then(|mut file| begins_with(&mut file, GENERATOR));
+    let is_ours = meta.is_file() && read().map_err(ReportError::read(path))?;
+    if is_ours { Ok(()) } else { Err(ReportError::Foreign { path: path.to_owned() }) }
 }
 
-/// Whether a file is the record of a run: empty, when it died before its first event, or with an event on its first line.
-fn is_of_a_run(record: &Path) -> bool {
-    let Ok(file) = fs::File::open(record) else { return false };
-    let mut line = String::new();
-    match io::BufReader::new(file).read_line(&mut line) {
-        Ok(0) => true,
-        Ok(_) => serde_json::from_str::<Event>(&line).is_ok(),
-        Err(_) => false,
-    }
+fn is_file(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|meta| meta.is_file())
+}
+
+fn is_empty(folder: &Path) -> bool {
+    fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+fn is_unfinished(name: &OsStr) -> bool {
+    let random = name.to_str().and_then(|name| name.strip_prefix(UNFINISHED));
+    random.is_some_and(|random| random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
+fn head(file: &mut fs::File) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    file.take(NEAR).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn begins_with(file: &mut fs::File, mark: &str) -> io::Result<bool> {
+    Ok(head(file)?.contains(mark))
+}
+
+fn ends_with_mark(file: &mut fs::File) -> io::Result<bool> {
+    let length = file.seek(SeekFrom::End(0))?;
+    file.seek(SeekFrom::Start(length.saturating_sub(NEAR)))?;
+    Ok(head(file)?.trim_end().ends_with(MARK))
+}
+
+/// Whether it is a record of which not even the first line is whole.
+fn is_cut(record: &Path) -> io::Result<bool> {
+    let mut bytes = Vec::new();
+    fs::File::open(record)?.take(LONGEST_LINE).read_to_end(&mut bytes)?;
+    Ok(bytes.is_empty() || bytes.starts_with(b"{\"time\":\"") && !bytes.contains(&b'\n'))
+}
+
+/// Whether the first line is an event, of this version or of another.
+fn is_record(file: &mut fs::File) -> io::Result<bool> {
+    let mut line = Vec::new();
+    io::BufReader::new(file.take(LONGEST_LINE)).read_until(b'\n', &mut line)?;
+    let Ok(event) = serde_json::from_slice::<Value>(&line) else { return Ok(false) };
+    let is_time = event["time"].as_str().is_some_and(|time| OffsetDateTime::parse(time, &Rfc3339).is_ok());
+    Ok(is_time && event["event"].is_string())
 }

@@ -12,6 +12,7 @@ use anstream::adapter::strip_str;
 use junit_report::{Report, TestCase, TestCaseBuilder, TestSuite};
 use time::OffsetDateTime;
 
+use super::folder::MARK;
 use super::text;
 use crate::event::{Case, Class, Problem, Step, StepOutcome};
 use crate::gate::{CameTo, Exceeded};
@@ -40,6 +41,7 @@ const LONGEST_ABOUT: usize = 64 * 1024;
 
 /// What stands there when it cannot be rendered. It is red.
 pub(super) const BROKEN: &str = r#"<?xml version="1.0" encoding="utf-8"?>
+<!-- written by teravm-ci -->
 <testsuites>
   <testsuite name="pipeline" tests="1" failures="0" errors="1" skipped="0" time="0">
     <testcase name="night" classname="pipeline" time="0">
@@ -444,7 +446,7 @@ fn laid_out(xml: &str, suites: &[TestSuite], took: &[Option<Duration>]) -> Strin
     }
     laid_out.push_str(rest);
     laid_out.push('\n');
-    laid_out
+    laid_out.replacen("<testsuites", &format!("{MARK}\n<testsuites"), 1)
 }
 
 /// Text for an attribute: one line, not too long.

@@ -2,6 +2,7 @@
 //!
 //! It leads with what the night came to and why. Whatever the lab printed stands in code, where it cannot do anything.
 
+use super::folder::MARK;
 use super::text::{LONGEST_LINE, age, bytes, count, date, one_line, took, visible};
 use crate::event::{GatewayOutcome, Level, StepOutcome};
 use crate::gate::CameTo;
@@ -26,6 +27,8 @@ pub(crate) fn document(summary: &Summary) -> String {
     steps(&mut page, summary);
     notes(&mut page, summary);
     files(&mut page, summary);
+    page.gap();
+    page.line(MARK);
     page.0
 }
 

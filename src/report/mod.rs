@@ -94,8 +94,12 @@ pub(crate) enum Color {
 pub(crate) enum ReportError {
     #[error("cannot write the report `{path}`")]
     Write { path: PathBuf, source: io::Error },
-    #[error("`{path}` is there already, and no earlier run wrote it")]
+    #[error("cannot read `{path}`, which is in the way of a report")]
+    Read { path: PathBuf, source: io::Error },
+    #[error("`{path}` is there already, and was not written by an earlier run")]
     Foreign { path: PathBuf },
+    #[error("`{path}` cannot be the results folder: it is {what}")]
+    NoPlace { path: PathBuf, what: &'static str },
     #[error("cannot remove `{path}`, which an earlier run wrote")]
     Remove { path: PathBuf, source: io::Error },
     #[error("internal error: this is a bug in teravm-ci: {crash}")]
@@ -108,10 +112,17 @@ impl ReportError {
         move |source| ReportError::Write { path, source }
     }
 
+    fn read(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> ReportError {
+        let path = path.into();
+        move |source| ReportError::Read { path, source }
+    }
+
     fn hint(&self) -> &'static str {
         match self {
             ReportError::Write { .. } => "is there room, and may we write there? `--results` names another folder",
-            ReportError::Foreign { .. } => "choose another folder with `--results`",
+            ReportError::Read { .. } => "may we read it? `--results` names another folder",
+            ReportError::Foreign { .. } => "nothing was touched; move it away, or choose another folder",
+            ReportError::NoPlace { .. } => "nothing was touched; `--results` names another folder",
             ReportError::Crashed { .. } => event::BUG,
             ReportError::Remove { .. } => "remove it by hand, or choose another folder with `--results`",
         }

@@ -1,5 +1,6 @@
 //! Whole nights, through every reporter.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -8,6 +9,7 @@ use super::nights::{Story, cut_off, green, hostile, morning, options, red, resto
 use super::*;
 use crate::error::{one_of_each, text};
 use crate::event::{self, Step};
+use crate::results::{MARKER, Results};
 use crate::secret::Redactor;
 
 /// Tells a night to all reporters of a folder, the way a real one is told.
@@ -146,28 +148,124 @@ fn a_night_that_was_killed_leaves_reports_that_are_not_green() {
 fn the_reports_of_an_earlier_run_are_removed_and_nobody_elses() {
     let folder = tempfile::tempdir().unwrap();
     told(open(folder.path()).unwrap(), &green());
-    std::fs::create_dir_all(folder.path().join("suites/gxgy")).unwrap();
-    std::fs::write(folder.path().join("suites/gxgy/console.log"), "old").unwrap();
+    drop(Results::new(folder.path()).console("gxgy", 1).unwrap());
     std::fs::write(folder.path().join("notes.txt"), "mine").unwrap();
-    std::fs::write(folder.path().join(".teravm-ci-x1"), "half").unwrap();
+    std::fs::write(folder.path().join(".teravm-ci-x1"), "mine").unwrap();
+    std::fs::write(folder.path().join(".teravm-ci-aB3dE6"), "half").unwrap();
     assert!(is_removed(folder.path(), &folder.path().join("suites/gxgy/console.log")));
     assert!(!is_removed(folder.path(), &folder.path().join("notes.txt")));
     drop(open(folder.path()).unwrap());
-    let names = ["events.jsonl", "junit.xml", "notes.txt", "report.html", "run.json", "summary.md"];
+    let names = [".teravm-ci-x1", "events.jsonl", "junit.xml", "notes.txt", "report.html", "run.json", "summary.md"];
     assert_eq!(names_in(folder.path()), names);
 }
 
+/// Everything below a folder, with what is in it.
+fn tree(folder: &Path) -> BTreeMap<PathBuf, String> {
+    let mut tree = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        let meta = path.symlink_metadata().unwrap();
+        if meta.is_dir() {
+            tree.extend(self::tree(&path));
+            tree.insert(path, "a folder".to_owned());
+        } else if meta.is_symlink() {
+            tree.insert(path.clone(), format!("a link to {}", std::fs::read_link(&path).unwrap().display()));
+        } else {
+            tree.insert(path.clone(), String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned());
+        }
+    }
+    tree
+}
+
 #[test]
-fn a_folder_that_no_run_wrote_is_left_alone() {
+fn whatever_of_somebody_else_is_in_the_way_is_refused_and_nothing_is_touched() {
+    type Put = fn(&Path);
+    let puts: [(&str, Put); 19] = [
+        ("summary.md", |path| std::fs::write(path, "# Chapter one\n").unwrap()),
+        ("run.json", |path| std::fs::write(path, "{\"name\": \"mine\"}").unwrap()),
+        ("junit.xml", |path| std::fs::write(path, "<testsuites/>").unwrap()),
+        ("report.html", |path| std::fs::write(path, "<html></html>").unwrap()),
+        ("events.jsonl", |path| std::fs::write(path, "{\"id\": 1}\n").unwrap()),
+        ("events.jsonl", |path| std::fs::write(path, "").unwrap()),
+        ("events.jsonl", |path| std::fs::write(path, "x".repeat(3 << 20)).unwrap()),
+        ("junit.xml", |path| std::fs::create_dir(path).unwrap()),
+        ("run.json", |path| std::os::unix::fs::symlink("/etc/hostname", path).unwrap()),
+        ("events.jsonl", |path| std::os::unix::fs::symlink("nowhere", path).unwrap()),
+        ("suites", |path| std::fs::write(path, "").unwrap()),
+        ("suites", |path| std::os::unix::fs::symlink("/tmp", path).unwrap()),
+        ("hosts", |path| {
+            std::fs::create_dir_all(path.join("group_vars")).unwrap();
+            std::fs::write(path.join("inventory.yml"), "all:").unwrap();
+        }),
+        ("hosts", |path| {
+            std::fs::create_dir_all(path.join(MARKER)).unwrap();
+        }),
+        ("hosts", |path| std::os::unix::fs::symlink("../elsewhere", path).unwrap()),
+        (".teravm-ci-aB3dE6", |path| std::fs::create_dir(path).unwrap()),
+        (".teravm-ci-aB3dE6", |path| std::os::unix::fs::symlink("/etc/hostname", path).unwrap()),
+        (".git", |path| std::fs::create_dir(path).unwrap()),
+        (".git", |path| std::fs::write(path, "gitdir: ../.git/worktrees/x").unwrap()),
+    ];
+    for (name, put) in puts {
+        for has_earlier_run in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let results = folder.path().join("results");
+            std::fs::create_dir(&results).unwrap();
+            if has_earlier_run {
+                told(open(&results).unwrap(), &green());
+                drop(Results::new(&results).console("gxgy", 1).unwrap());
+                Results::new(&results).host("agw").unwrap();
+                // An empty record, beside reports of ours, is that of a run that was killed.
+                let is_ours = name == "events.jsonl";
+                let path = results.join(name);
+                let _ = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir_all(&path));
+                put(&path);
+                if is_ours && path.metadata().is_ok_and(|meta| meta.len() == 0) {
+                    drop(open(&results).unwrap());
+                    continue;
+                }
+            } else {
+                put(&results.join(name));
+            }
+            let before = tree(folder.path());
+            let error = open(&results).expect_err(name);
+            let is_refused = matches!(error, ReportError::Foreign { .. } | ReportError::NoPlace { .. });
+            assert!(is_refused, "{name}: {error}");
+            assert_eq!(tree(folder.path()), before, "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_report_of_every_kind_of_run_is_known_again_whenever_it_was_killed() {
+    for story in [green(), red(), restored(), cut_off(), hostile()] {
+        let folder = tempfile::tempdir().unwrap();
+        for heard in [0, 1, 7, story.events.len()] {
+            let mut reporters = open(folder.path()).unwrap_or_else(|error| panic!("after {heard}: {error}"));
+            for event in &story.events[..heard] {
+                reporters.hear(event.clone());
+            }
+            if heard == story.events.len() {
+                reporters.finish();
+            }
+        }
+        drop(open(folder.path()).unwrap());
+        std::fs::write(folder.path().join("events.jsonl"), "{\"time\":\"2026-11-2").unwrap();
+        drop(open(folder.path()).unwrap());
+        std::fs::write(folder.path().join("junit.xml"), junit::BROKEN).unwrap();
+        drop(open(folder.path()).unwrap());
+    }
+}
+
+#[test]
+fn an_empty_folder_takes_nothing_from_anybody_and_is_marked_once_something_is_in_it() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(folder.path().join("hosts")).unwrap();
-    drop(open(folder.path()).expect("an empty folder takes nothing from anybody"));
-
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir_all(folder.path().join("suites/mine")).unwrap();
-    let error = open(folder.path()).unwrap_err();
-    assert!(matches!(error, ReportError::Foreign { .. }), "{error}");
-    assert_eq!(names_in(folder.path()), ["suites"]);
+    drop(open(folder.path()).unwrap());
+    let host = Results::new(folder.path()).host("agw").unwrap();
+    std::fs::write(host.join("journal.log"), "said").unwrap();
+    drop(open(folder.path()).unwrap());
+    assert!(!folder.path().join("hosts").exists());
 }
 
 #[test]
@@ -177,7 +275,7 @@ fn a_path_that_cannot_be_written_is_known_before_the_night() {
     std::fs::write(&file, "").unwrap();
     assert!(matches!(open(&file.join("results")), Err(ReportError::Write { .. })));
     std::fs::create_dir(folder.path().join("junit.xml")).unwrap();
-    assert!(matches!(open(folder.path()), Err(ReportError::Remove { .. })));
+    assert!(matches!(open(folder.path()), Err(ReportError::Foreign { .. })));
 }
 
 /// Writes until it is told to fail, and hears what the others do.
@@ -331,7 +429,9 @@ fn each_error_says_what_why_and_what_to_try() {
     let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
     let errors = one_of_each! {
         ReportError::Write { .. } => ReportError::Write { path: path.clone(), source: denied() },
+        ReportError::Read { .. } => ReportError::Read { path: path.clone(), source: denied() },
         ReportError::Foreign { .. } => ReportError::Foreign { path: "results/suites".into() },
+        ReportError::NoPlace { .. } => ReportError::NoPlace { path: "/home/me".into(), what: "your home directory" },
         ReportError::Remove { .. } => ReportError::Remove { path: path.clone(), source: denied() },
         ReportError::Crashed { .. } => ReportError::Crashed {
             crash: crash::caught_at_once(|| panic!("no such case")).expect_err("it panics"),

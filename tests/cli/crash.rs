@@ -1,5 +1,6 @@
-//! What a panic of the program costs: status 70, on the terminal, in every report and in the history. `TERAVM_CI_PANIC_AT` is understood by builds
-//! for development alone; the panics of a whole run stand in `tests/nights/crash.rs`.
+//! What a panic of the program costs: status 70, on the terminal, in every report and in the history.
+//! `TERAVM_CI_PANIC_AT` is understood by builds for development alone; the panics of a whole run stand in
+//! `tests/nights/crash.rs`.
 
 use insta::assert_snapshot;
 
@@ -19,7 +20,7 @@ fn a_panic_of_the_work_or_of_a_reporter_is_70_on_the_terminal_and_in_every_repor
         "suite_started night",
         "case_started night",
         "step_finished test",
-        "night_ended",
+        "last_event",
         "summary",
         "report events.jsonl",
         "report run.json",

@@ -774,14 +774,55 @@ fn a_folder_that_no_run_has_written_is_not_taken_for_results() {
     assert_snapshot!(desk.run("report night.txt"), @"
         exit 2
         --- standard error
-        error: `results/suites` is there already, and no earlier run wrote it
-          try: choose another folder with `--results`
+        error: `results/suites` is there already, and was not written by an earlier run
+          try: nothing was touched; move it away, or choose another folder
         ");
     assert_snapshot!(desk.run("run"), @"
         exit 2
         --- standard error
-        error: `results/suites` is there already, and no earlier run wrote it
-          try: choose another folder with `--results`
+        error: `results/suites` is there already, and was not written by an earlier run
+          try: nothing was touched; move it away, or choose another folder
         ");
     assert_eq!(desk.read("results/suites/thesis.tex"), "years of work");
+}
+
+#[test]
+fn a_home_and_a_git_repository_are_not_taken_for_results() {
+    let desk = Desk::with_lab()
+        .file("night.txt", "")
+        .file("project/.git/HEAD", "ref: refs/heads/main")
+        .file("project/run.json", "{}");
+    assert_snapshot!(desk.run("report night.txt --results project"), @"
+        exit 2
+        --- standard error
+        error: `project` cannot be the results folder: it is the top of a Git repository
+          try: nothing was touched; `--results` names another folder
+        ");
+    assert_snapshot!(desk.run("report night.txt --results ."), @"
+        exit 2
+        --- standard error
+        error: `.` cannot be the results folder: it is your home directory
+          try: nothing was touched; `--results` names another folder
+        ");
+    assert_snapshot!(desk.run("run --results project"), @"
+        exit 2
+        --- standard error
+        error: `project` cannot be the results folder: it is the top of a Git repository
+          try: nothing was touched; `--results` names another folder
+        ");
+    assert!(desk.run("report night.txt --results /").stderr.contains("it is the root of the file system"));
+}
+
+#[test]
+fn a_page_of_somebody_else_is_not_replaced_by_that_of_the_history() {
+    let desk = Desk::with_lab().file("site/index.html", "<h1>Our lab</h1>");
+    assert_snapshot!(desk.run("history page --out site"), @"
+        exit 2
+        --- standard error
+        error: `site/index.html` is there already, and was not written by an earlier run
+          try: nothing was touched; move it away, or choose another folder
+        --- changed
+        wrote config/history.sqlite
+        ");
+    assert_eq!(desk.read("site/index.html"), "<h1>Our lab</h1>");
 }

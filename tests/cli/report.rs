@@ -450,9 +450,10 @@ fn a_second_report_removes_what_the_first_wrote_and_nothing_else() {
     let desk = Desk::new().file("red.txt", RED).file("green.txt", GREEN);
     desk.run("report -q red.txt");
     let desk = desk
+        .file("results/suites/.teravm-ci-results", "")
         .file("results/suites/red/console.log", "of the first run")
+        .file("results/hosts/.teravm-ci-results", "")
         .file("results/hosts/agw/journal.gz", "of the first run")
-        .file("results/report.html", "of the first run")
         .file("results/notes.txt", "an engineer's")
         .file("results/more/junit.xml", "an engineer's");
     assert_snapshot!(desk.run("report -q green.txt"), @"
@@ -474,9 +475,11 @@ fn a_second_report_removes_what_the_first_wrote_and_nothing_else() {
         wrote results/run.json
         wrote results/summary.md
         removed results/hosts/
+        removed results/hosts/.teravm-ci-results
         removed results/hosts/agw/
         removed results/hosts/agw/journal.gz
         removed results/suites/
+        removed results/suites/.teravm-ci-results
         removed results/suites/red/
         removed results/suites/red/console.log
         ");
@@ -651,6 +654,7 @@ fn reports_that_find_no_room_are_said_and_what_stands_there_is_not_green() {
         ");
     assert_snapshot!(desk.without_accidents(&desk.read("results/junit.xml")), @r#"
         <?xml version="1.0" encoding="utf-8"?>
+        <!-- written by teravm-ci -->
         <testsuites>
         <testsuite skipped="0" id="0" name="week" package="testsuite/week" tests="1" errors="1" failures="0" hostname="unknown" timestamp="TIME" time=TOOK>
         <testcase name="(suite)" time=TOOK classname="week" file="week.txt"><error type="inconclusive" message="the suite was not started: the night has not ended"><![CDATA[the suite was not started: the night has not ended]]></error></testcase><system-out><![CDATA[setup: none

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         // What `cargo test` shows beside the names of the tests.
         let _ = writeln!(std::io::stderr(), "the lab cannot be had: {why}");
     }
-    let topics: [(&str, &[Test]); 9] = [
+    let topics: [(&str, &[Test]); 10] = [
         ("vpn", vpn::TESTS),
         ("testbed", testbed::TESTS),
         ("lock", lock::TESTS),
@@ -50,6 +50,7 @@ fn main() -> ExitCode {
         ("suites", suites::TESTS),
         ("ends", ends::TESTS),
         ("crash", crash::TESTS),
+        ("crash", if faults::are_all() { crash::LONG } else { &[] }),
         ("desk", desk::TESTS),
     ];
     let tests = topics.iter().flat_map(|(topic, tests)| tests.iter().map(move |test| (topic, test)));

@@ -125,7 +125,7 @@ fn head(page: &mut Html, policy: &str, title: &str, status: Option<Status>) {
     html!(
         page,
         "<!DOCTYPE html>\n<html lang=\"en\" data-tone=\"{}\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{}\">\n\
+         <meta name=\"generator\" content=\"teravm-ci\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"{}\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"referrer\" content=\"no-referrer\">\n\
          <title>{} {}</title>\n<link rel=\"icon\" href=\"{}\">\n",
