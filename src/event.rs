@@ -33,7 +33,7 @@ pub(crate) const BUG: &str =
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Event {
     /// When it happened, by this machine's clock, in UTC.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(with = "crate::moment::rfc3339")]
     pub time: OffsetDateTime,
     #[serde(flatten)]
     pub kind: EventKind,
@@ -785,7 +785,15 @@ pub(crate) mod seconds {
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+        checked(f64::deserialize(deserializer)?)
+    }
+
+    fn checked<E: serde::de::Error>(seconds: f64) -> Result<Duration, E> {
+        match Duration::try_from_secs_f64(seconds) {
+            Ok(duration) if duration <= crate::moment::LONGEST => Ok(duration),
+            Ok(_) => Err(E::custom("a duration is longer than a hundred years")),
+            Err(error) => Err(E::custom(error)),
+        }
     }
 
     /// The same for what may not be known yet.
@@ -803,7 +811,7 @@ pub(crate) mod seconds {
 
         pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
             let seconds = Option::<f64>::deserialize(deserializer)?;
-            seconds.map(Duration::try_from_secs_f64).transpose().map_err(serde::de::Error::custom)
+            seconds.map(super::checked).transpose()
         }
     }
 }

@@ -22,6 +22,7 @@ mod lock;
 mod logs;
 mod manual;
 mod memory;
+mod moment;
 mod ng40;
 mod offline;
 mod plan;

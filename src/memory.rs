@@ -35,7 +35,7 @@ pub(crate) struct StepMemory {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Past {
     pub run: String,
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(with = "crate::moment::rfc3339")]
     pub started: OffsetDateTime,
     /// What the access gateway ran.
     pub release: Option<String>,

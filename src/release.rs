@@ -8,6 +8,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use time::OffsetDateTime;
+
+use crate::moment;
+
 /// What a gateway runs or shall run.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Release {
@@ -34,13 +38,13 @@ impl Release {
 
     /// How much later than `other` this one was built; zero when it is the older one.
     pub fn newer_by(&self, other: &Release) -> Duration {
-        Duration::from_secs(self.built.saturating_sub(other.built))
+        Duration::from_secs(self.built.saturating_sub(other.built)).min(moment::LONGEST)
     }
 
     /// How long ago it was built, by this machine's clock.
     pub fn age(&self) -> Duration {
-        let built = UNIX_EPOCH + Duration::from_secs(self.built);
-        SystemTime::now().duration_since(built).unwrap_or_default()
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        now.saturating_sub(Duration::from_secs(self.built)).min(moment::LONGEST)
     }
 
     /// The text with `{commit}`, `{version}`, `{semver}`, `{major}` and `{minor}` replaced.
@@ -69,6 +73,8 @@ impl FromStr for Release {
             return Err(wrong());
         }
         let built = built.parse().map_err(|_| wrong())?;
+        let is_time = i64::try_from(built).ok().and_then(|built| OffsetDateTime::from_unix_timestamp(built).ok());
+        is_time.and_then(moment::checked).ok_or_else(wrong)?;
         Ok(Release { version: version.to_owned(), semver: semver.to_owned(), built, commit: commit.to_owned() })
     }
 }

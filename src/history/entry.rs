@@ -21,9 +21,9 @@ pub(crate) struct Entry {
     /// The address of the CI build, where there was one.
     pub url: Option<String>,
     pub status: Status,
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(with = "crate::moment::rfc3339")]
     pub started: OffsetDateTime,
-    #[serde(with = "time::serde::rfc3339::option")]
+    #[serde(with = "crate::moment::rfc3339::option")]
     pub ended: Option<OffsetDateTime>,
     /// What was asked for, when gateways were upgraded.
     pub wanted: Option<String>,

@@ -134,6 +134,7 @@ impl Place {
         }
         let asked = self.in_time(async {
             let store = Store::open(&self.database, self.password.as_ref(), self.timeout).await?;
+            say_out_of_time(&store).await?;
             let nights = store.nights(setup, SHOWN).await?;
             let memory = store.recall(setup, suites, &nights).await?;
             store.close().await;
@@ -202,7 +203,12 @@ async fn answer(config: &Config, global: &Global, args: &HistoryArgs) -> anyhow:
         HistoryAction::List(args) => {
             let filter = filter(global, args)?;
             let place = place()?;
-            let nights = place.in_time(async { place.open().await?.list(&filter).await }).await?;
+            let listed = async {
+                let store = place.open().await?;
+                say_out_of_time(&store).await?;
+                store.list(&filter).await
+            };
+            let nights = place.in_time(listed).await?;
             match args.format {
                 LogFormat::Text => print(&shown::list(&nights)),
                 LogFormat::Json => print_json(&nights)?,
@@ -294,6 +300,17 @@ pub(crate) async fn gate(config: &Config, global: &Global, args: &GateArgs) -> a
         LogFormat::Json => print_json(&answer)?,
     }
     Ok(answer.verdict.code())
+}
+
+/// Warns of runs that no answer has.
+async fn say_out_of_time(store: &Store) -> Result<(), HistoryError> {
+    let count = store.out_of_time().await?;
+    if count > 0 {
+        remark(&format!(
+            "warning: the history has {count} runs that started before 1970 or after 9000; they are left out\n"
+        ));
+    }
+    Ok(())
 }
 
 /// The night that a name means.

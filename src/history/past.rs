@@ -7,7 +7,7 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use super::entry::Judged;
-use super::rows::{Line, came_to, count, judged, millis, read_step, time_of};
+use super::rows::{IN_TIME, Line, came_to, count, judged, millis, read_step, started};
 use super::{HistoryError, Store};
 use crate::event::Step;
 use crate::gate::CameTo;
@@ -65,7 +65,8 @@ impl Past {
 impl Store {
     /// The last nights on a setup that tested, the oldest first.
     pub(crate) async fn nights(&self, setup: &str, limit: usize) -> Result<Nights, HistoryError> {
-        let chosen = format!("FROM night WHERE setup = $1 AND {TESTED} ORDER BY started DESC, run DESC LIMIT $2");
+        let chosen =
+            format!("FROM night WHERE setup = $1 AND {TESTED} AND {IN_TIME} ORDER BY started DESC, run DESC LIMIT $2");
         let rows = self.of_setup(format!("SELECT {} {chosen}", Line::COLUMNS), setup, limit).await?;
         let mut nights =
             rows.iter().map(Line::read).collect::<sqlx::Result<Vec<_>>>().map_err(|error| self.unread(error))?;
@@ -139,8 +140,10 @@ impl Store {
 
     /// What the steps of the last nights on a setup usually took, whether or not these nights tested.
     async fn usual_steps(&self, setup: &str) -> Result<Vec<StepMemory>, HistoryError> {
-        let sql = "SELECT step, switched, took FROM night_step WHERE setup = $1 ORDER BY started DESC LIMIT $2";
-        let rows = self.of_setup(sql.to_owned(), setup, STEPS).await?;
+        let sql = format!(
+            "SELECT step, switched, took FROM night_step WHERE setup = $1 AND {IN_TIME} ORDER BY started DESC LIMIT $2"
+        );
+        let rows = self.of_setup(sql, setup, STEPS).await?;
         let mut times: BTreeMap<(Step, String), Vec<Duration>> = BTreeMap::new();
         for row in rows.iter().rev() {
             let past = read_step(row).map_err(|error| self.unread(error))?;
@@ -177,14 +180,14 @@ impl Store {
     ) -> Result<Option<Past>, HistoryError> {
         let sql = format!(
             "SELECT run, started, (SELECT release FROM night WHERE night.run = night_case.run) FROM night_case \
-             WHERE setup = $1 AND suite = $2 AND name = $3 AND started >= $4 AND started < $5 AND {condition} \
-             ORDER BY started {order} LIMIT 1"
+             WHERE setup = $1 AND suite = $2 AND name = $3 AND started >= $4 AND started < $5 AND {IN_TIME} \
+             AND {condition} ORDER BY started {order} LIMIT 1"
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(setup.to_owned()).bind(suite.to_owned());
         let query = query.bind(case.to_owned()).bind(from).bind(to);
         let row = query.fetch_optional(&self.pool).await.map_err(|error| self.unread(error))?;
         let past = |row: AnyRow| -> sqlx::Result<Past> {
-            Ok(Past { run: row.try_get(0)?, started: time_of(row.try_get(1)?), release: row.try_get(2)? })
+            Ok(Past { run: row.try_get(0)?, started: started(&row)?, release: row.try_get(2)? })
         };
         row.map(past).transpose().map_err(|error| self.unread(error))
     }
@@ -194,7 +197,8 @@ impl Store {
         let query = sqlx::query(
             "SELECT DISTINCT name FROM night_case WHERE suite = $2 AND judged IN ('passed', 'failed') AND run = \
              (SELECT s.run FROM night_suite s JOIN night n ON n.run = s.run WHERE s.setup = $1 AND s.suite = $2 \
-             AND s.status = 'passed' AND n.command NOT IN ('import', 'report') ORDER BY s.started DESC LIMIT 1)",
+             AND s.status = 'passed' AND n.command NOT IN ('import', 'report') \
+             AND s.started BETWEEN 0 AND 221845132800000 ORDER BY s.started DESC LIMIT 1)",
         );
         let query = query.bind(setup.to_owned()).bind(suite.to_owned());
         let rows = query.fetch_all(&self.pool).await.map_err(|error| self.unread(error))?;

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use super::entry::{Entry, Judged, PastCase, PastGateway, PastStep, PastSuite};
 use crate::gate::CameTo;
+use crate::moment;
 use crate::summary::{Counts, Status};
 
 /// A night in a list.
@@ -17,9 +18,9 @@ pub(crate) struct Line {
     pub setup: Option<String>,
     pub command: String,
     pub status: Status,
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(with = "crate::moment::rfc3339")]
     pub started: OffsetDateTime,
-    #[serde(with = "time::serde::rfc3339::option")]
+    #[serde(with = "crate::moment::rfc3339::option")]
     pub ended: Option<OffsetDateTime>,
     pub release: Option<String>,
     /// What the upgrade took, in milliseconds, where there was one.
@@ -39,8 +40,8 @@ impl Line {
             setup: row.try_get("setup")?,
             command: row.try_get("command")?,
             status: status(row)?,
-            started: time_of(row.try_get("started")?),
-            ended: row.try_get::<Option<i64>, _>("ended")?.map(time_of),
+            started: started(row)?,
+            ended: row.try_get::<Option<i64>, _>("ended")?.and_then(time_of),
             release: row.try_get("release")?,
             counts: counts(row)?,
             url: row.try_get("url")?,
@@ -204,8 +205,8 @@ pub(super) fn read_night(
         program: night.try_get("program")?,
         url: night.try_get("url")?,
         status: status(night)?,
-        started: time_of(night.try_get("started")?),
-        ended: night.try_get::<Option<i64>, _>("ended")?.map(time_of),
+        started: started(night)?,
+        ended: night.try_get::<Option<i64>, _>("ended")?.and_then(time_of),
         wanted: night.try_get("wanted")?,
         release: night.try_get("release")?,
         strangers: night.try_get("strangers")?,
@@ -298,7 +299,9 @@ fn unknown(what: &str, word: &str) -> sqlx::Error {
 }
 
 fn unsigned(row: &AnyRow, column: &str) -> sqlx::Result<Option<u64>> {
-    Ok(row.try_get::<Option<i64>, _>(column)?.map(|value| u64::try_from(value).unwrap_or(0)))
+    // Of what is measured nothing is longer; of what is counted nothing is more.
+    let most = u64::try_from(moment::LONGEST.as_millis()).unwrap_or(u64::MAX);
+    Ok(row.try_get::<Option<i64>, _>(column)?.map(|value| u64::try_from(value).unwrap_or(0).min(most)))
 }
 
 pub(super) fn count(value: usize) -> i64 {
@@ -313,9 +316,15 @@ pub(super) fn millis(time: OffsetDateTime) -> i64 {
     i64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
 }
 
-/// A time that is kept. One that no run can have had, because something else wrote it, is as good as none: 1970.
-pub(super) fn time_of(millis: i64) -> OffsetDateTime {
-    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000);
-    // RFC 3339 has years of four digits.
-    time.ok().filter(|time| (1970..=9999).contains(&time.year())).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+/// None of one that this program cannot show. No query asks for a run with such a start: [`IN_TIME`].
+pub(super) fn time_of(millis: i64) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).ok().and_then(moment::checked)
 }
+
+pub(super) fn started(row: &AnyRow) -> sqlx::Result<OffsetDateTime> {
+    let millis = row.try_get("started")?;
+    time_of(millis).ok_or_else(|| sqlx::Error::Decode(format!("`{millis}` in the column `started` is no time").into()))
+}
+
+/// The condition of a run whose start is a time that passes: [`moment::FIRST`] and [`moment::LAST`] in milliseconds.
+pub(super) const IN_TIME: &str = "started BETWEEN 0 AND 221845132800000";

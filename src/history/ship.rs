@@ -6,7 +6,7 @@ use time::{Date, OffsetDateTime};
 
 use super::entry::{Entry, Judged, PastSuite};
 use super::past::TESTED;
-use super::rows::{Line, millis};
+use super::rows::{IN_TIME, Line, millis};
 use super::{HistoryError, Store};
 use crate::gate::{CameTo, Flaky, Gate, Required};
 use crate::memory::Past;
@@ -91,7 +91,7 @@ impl Store {
         let setups: Vec<&str> = question.required.iter().map(|(setup, _)| setup.as_str()).collect();
         let sql = format!(
             "SELECT DISTINCT release, setup FROM night \
-             WHERE release IS NOT NULL AND setup IS NOT NULL AND started >= $1 AND {TESTED}"
+             WHERE release IS NOT NULL AND setup IS NOT NULL AND started >= $1 AND {IN_TIME} AND {TESTED}"
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(millis(question.since));
         let rows = query.fetch_all(&self.pool).await.map_err(|error| self.unread(error))?;
@@ -108,7 +108,7 @@ impl Store {
     /// Asks the newest nights of a release for a verdict on a suite; one that could not tell is passed over.
     async fn asked(&self, question: &Question, release: &str, setup: &str, suite: &str) -> Result<Asked, HistoryError> {
         let sql = format!(
-            "SELECT {} FROM night WHERE release = $1 AND setup = $2 AND started >= $3 \
+            "SELECT {} FROM night WHERE release = $1 AND setup = $2 AND started >= $3 AND {IN_TIME} \
              AND run IN (SELECT run FROM night_suite WHERE setup = $2 AND suite = $4) ORDER BY started DESC",
             Line::COLUMNS
         );

@@ -7,7 +7,7 @@ use sqlx::{Any, AnyPool, Row as _, Transaction};
 
 use super::entry::Entry;
 use super::rows::{
-    Line, count, forget_unfinished, millis, read_night, write_cases, write_gateway, write_night, write_step,
+    IN_TIME, Line, count, forget_unfinished, millis, read_night, write_cases, write_gateway, write_night, write_step,
     write_suite,
 };
 use super::{Filter, HistoryError};
@@ -149,7 +149,7 @@ impl Store {
 
     /// The nights that a filter lets through, the newest first.
     pub(crate) async fn list(&self, filter: &Filter) -> Result<Vec<Line>, HistoryError> {
-        let mut sql = format!("SELECT {} FROM night WHERE 1 = 1", Line::COLUMNS);
+        let mut sql = format!("SELECT {} FROM night WHERE {IN_TIME}", Line::COLUMNS);
         let mut values: Vec<String> = Vec::new();
         let texts = [
             (&filter.setup, "setup = $"),
@@ -187,6 +187,13 @@ impl Store {
         let suites = self.rows("SELECT * FROM night_suite WHERE run = $1 ORDER BY place", run).await?;
         let cases = self.rows("SELECT * FROM night_case WHERE run = $1 ORDER BY suite, place", run).await?;
         read_night(&night, &gateways, &steps, &suites, &cases).map(Some).map_err(|error| self.unread(error))
+    }
+
+    /// How many runs are left out of every answer, because their start is no time that this program can show.
+    pub(super) async fn out_of_time(&self) -> Result<i64, HistoryError> {
+        let sql = format!("SELECT COUNT(*) FROM night WHERE NOT ({IN_TIME})");
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_one(&self.pool).await;
+        row.and_then(|row| row.try_get(0)).map_err(|error| self.unread(error))
     }
 
     async fn rows(&self, sql: &'static str, run: &str) -> Result<Vec<AnyRow>, HistoryError> {

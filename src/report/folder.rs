@@ -24,8 +24,8 @@ pub(super) const MARK: &str = "<!-- written by teravm-ci -->";
 /// The mark of the pages.
 pub(super) const GENERATOR: &str = "<meta name=\"generator\" content=\"teravm-ci\">";
 
-/// How `run.json` begins.
-const RUN_JSON: &str = "{\n  \"format\": ";
+/// How `run.json` begins, without its blanks.
+const RUN_JSON: &str = "{\"format\":1,\"status\":\"";
 
 /// Whether a file carries the mark of its kind.
 type IsOurs = fn(&mut fs::File) -> io::Result<bool>;
@@ -33,7 +33,7 @@ type IsOurs = fn(&mut fs::File) -> io::Result<bool>;
 /// The files of a run, and by what each is known to be one.
 const FILES: [(&str, IsOurs); 5] = [
     ("junit.xml", |file| begins_with(file, MARK)),
-    ("run.json", |file| Ok(head(file)?.starts_with(RUN_JSON))),
+    ("run.json", |file| Ok(head(file)?.split_whitespace().collect::<String>().starts_with(RUN_JSON))),
     ("summary.md", ends_with_mark),
     ("report.html", |file| begins_with(file, GENERATOR)),
     (RECORD, is_record),

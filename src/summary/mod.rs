@@ -43,9 +43,9 @@ use crate::secret::RedactedText;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Summary {
     pub night: Option<Night>,
-    #[serde(with = "time::serde::rfc3339::option")]
+    #[serde(with = "crate::moment::rfc3339::option")]
     pub started: Option<OffsetDateTime>,
-    #[serde(with = "time::serde::rfc3339::option")]
+    #[serde(with = "crate::moment::rfc3339::option")]
     pub ended: Option<OffsetDateTime>,
     pub release: Option<ReleaseTaken>,
     pub passed_over: Vec<PassedOver>,
@@ -123,7 +123,7 @@ impl GatewayRun {
 pub(crate) struct StepRun {
     pub step: Step,
     pub host: Option<String>,
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(with = "crate::moment::rfc3339")]
     pub started: OffsetDateTime,
     #[serde(with = "seconds::option")]
     pub took: Option<Duration>,
@@ -141,7 +141,7 @@ impl StepRun {
 /// A time without a tunnel.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Outage {
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(with = "crate::moment::rfc3339")]
     pub since: OffsetDateTime,
     pub reason: RedactedText,
     /// None when the tunnel did not come back.
@@ -151,7 +151,7 @@ pub(crate) struct Outage {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Note {
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(with = "crate::moment::rfc3339")]
     pub time: OffsetDateTime,
     pub step: Step,
     pub host: Option<String>,

@@ -16,7 +16,7 @@ pub(crate) struct SuiteRun {
     pub list: String,
     /// The NG40 host, once the suite has started.
     pub host: Option<String>,
-    #[serde(with = "time::serde::rfc3339::option")]
+    #[serde(with = "crate::moment::rfc3339::option")]
     pub started: Option<OffsetDateTime>,
     pub planned: Option<u64>,
     /// Cases that have started and not finished.
@@ -32,7 +32,7 @@ pub(crate) struct SuiteRun {
 /// An attempt at a suite that was run again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct EarlierAttempt {
-    #[serde(with = "time::serde::rfc3339::option")]
+    #[serde(with = "crate::moment::rfc3339::option")]
     pub started: Option<OffsetDateTime>,
     #[serde(default)]
     pub planned: Option<u64>,
@@ -44,7 +44,7 @@ pub(crate) struct EarlierAttempt {
 pub(crate) struct OpenCase {
     pub number: u64,
     pub case: String,
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(with = "crate::moment::rfc3339")]
     pub started: OffsetDateTime,
 }
 
@@ -69,7 +69,7 @@ impl Counts {
     }
 
     pub(crate) fn all(&self) -> usize {
-        self.passed + self.failed + self.errors + self.flaky + self.known
+        [self.failed, self.errors, self.flaky, self.known].into_iter().fold(self.passed, usize::saturating_add)
     }
 
     fn add(&mut self, came_to: CameTo) {
@@ -86,11 +86,11 @@ impl Counts {
 impl std::iter::Sum for Counts {
     fn sum<I: Iterator<Item = Counts>>(counts: I) -> Counts {
         counts.fold(Counts::default(), |sum, counts| Counts {
-            passed: sum.passed + counts.passed,
-            failed: sum.failed + counts.failed,
-            errors: sum.errors + counts.errors,
-            flaky: sum.flaky + counts.flaky,
-            known: sum.known + counts.known,
+            passed: sum.passed.saturating_add(counts.passed),
+            failed: sum.failed.saturating_add(counts.failed),
+            errors: sum.errors.saturating_add(counts.errors),
+            flaky: sum.flaky.saturating_add(counts.flaky),
+            known: sum.known.saturating_add(counts.known),
         })
     }
 }
