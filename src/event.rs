@@ -791,7 +791,7 @@ pub(crate) mod seconds {
     fn checked<E: serde::de::Error>(seconds: f64) -> Result<Duration, E> {
         match Duration::try_from_secs_f64(seconds) {
             Ok(duration) if duration <= crate::moment::LONGEST => Ok(duration),
-            Ok(_) => Err(E::custom("a duration is longer than a hundred years")),
+            Ok(_) => Err(E::custom("this takes longer than a hundred years")),
             Err(error) => Err(E::custom(error)),
         }
     }

@@ -30,7 +30,7 @@ pub(crate) mod rfc3339 {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OffsetDateTime, D::Error> {
         let time = time::serde::rfc3339::deserialize(deserializer)?;
-        super::checked(time).ok_or_else(|| D::Error::custom("a time is not between the years 1970 and 9000"))
+        super::checked(time).ok_or_else(|| D::Error::custom("this is not a time between 1970 and 9000"))
     }
 
     /// The same for what may not be known.
@@ -51,7 +51,7 @@ pub(crate) mod rfc3339 {
         ) -> Result<Option<OffsetDateTime>, D::Error> {
             let Some(time) = time::serde::rfc3339::option::deserialize(deserializer)? else { return Ok(None) };
             let checked = super::super::checked(time);
-            checked.map(Some).ok_or_else(|| D::Error::custom("a time is not between the years 1970 and 9000"))
+            checked.map(Some).ok_or_else(|| D::Error::custom("this is not a time between 1970 and 9000"))
         }
     }
 }

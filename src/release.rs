@@ -265,8 +265,30 @@ mod tests {
             "1.9.0-1-ebd3bb5g",
             "1.9.0-1-ebd3bb56-1",
             "v1-1-ebd3bb56",
+            // A build of the year 584 billion has no age.
+            "9.9.9-18446744073709551615-deadbeef",
+            "9.9.9-99999999999999-deadbeef",
         ] {
             assert!(text.parse::<Release>().is_err(), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_version_has_an_age_and_an_order(
+            semver in "[0-9]{1,40}(\\.[0-9]{1,40}){1,3}",
+            built in proptest::prelude::any::<u64>(),
+            other in proptest::prelude::any::<u64>(),
+        ) {
+            let text = |built: u64| format!("{semver}-{built}-deadbeef");
+            let releases = [text(built), text(other), text(built % 4_000_000_000)].map(|text| text.parse::<Release>());
+            for release in releases.iter().flatten() {
+                proptest::prop_assert!(release.age() <= crate::moment::LONGEST);
+                for other in releases.iter().flatten() {
+                    proptest::prop_assert!(release.newer_by(other) <= crate::moment::LONGEST);
+                }
+            }
+            compare_versions(&text(built), &text(other));
         }
     }
 

@@ -1,5 +1,6 @@
 //! The history against the real databases: SQLite, and a PostgreSQL of our own.
 
+mod extremes;
 mod gate;
 mod older;
 mod poisoned;
