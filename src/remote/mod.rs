@@ -16,7 +16,7 @@ mod tests;
 pub(crate) mod turns;
 
 pub(crate) use access::{Access, AccessError, sweep};
-pub(crate) use command::{As, Output, Pipe};
+pub(crate) use command::{As, Output};
 pub(crate) use error::Error;
 pub(crate) use host::Host;
 pub(crate) use job::{Job, JobEnd, JobSpec, JobStatus, LogLimit, sweep_script};

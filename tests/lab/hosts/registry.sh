@@ -31,6 +31,15 @@ heal_registry_forbids() { inside depot rm -f /run/registry-front/403; }
 fault_registry_500() { inside depot touch /run/registry-front/500; }
 heal_registry_500() { inside depot rm -f /run/registry-front/500; }
 
+# registry-says CODE STATUS MESSAGE: of every manifest the registry says this, in the words of another registry: a code of its own, an
+# HTTP status, and a message, in which `_` stands for a blank.
+fault_registry_says() {
+    local says="location ~ /manifests/ { default_type application/json; return $2 '{\"errors\":[{\"code\":\"$1\",\"message\":\"${3//_/ }\"}]}'; }"
+    # shellcheck disable=SC2016
+    inside depot sh -c 'echo "$1" >/run/registry-front/says.conf && systemctl reload registry-front' sh "$says"
+}
+heal_registry_says() { inside depot sh -c 'rm -f /run/registry-front/says.conf && systemctl reload registry-front'; }
+
 # Manifests are there and layers are not, so that only a pull finds out.
 fault_registry_blobs() { inside depot touch /run/registry-front/blobs; }
 heal_registry_blobs() { inside depot rm -f /run/registry-front/blobs; }
