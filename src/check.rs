@@ -130,7 +130,7 @@ async fn of_hosts(config: &Config, lab: &Lab, reached: &reach::Lab, events: &Eve
     let gateways = reached.gateways(lab, events, None);
     let mut rows = Vec::new();
     let looked_at = join_all(gateways.iter().map(of_gateway)).await;
-    let registry = of_registry(&gateways).await;
+    let (registry, compose) = (of_registry(&gateways).await, of_compose(&gateways).await);
     for host in lab.hosts.iter().filter(|host| host.role != Role::Ng40) {
         if !gateways.iter().any(|gateway| gateway.name() == host.name) {
             rows.push(Row::skipped(&host.name, "gateway", NOT_REACHED));
@@ -146,6 +146,7 @@ async fn of_hosts(config: &Config, lab: &Lab, reached: &reach::Lab, events: &Eve
     }
     rows.push(of_release(config, lab, &readable, &found, events).await);
     rows.extend(registry);
+    rows.extend(compose);
     let ng40 = lab.only(Role::Ng40);
     let Some(host) = reached.find(Role::Ng40) else {
         rows.extend(["lock", "idle", "list"].map(|what| Row::skipped(&ng40.name, what, NOT_REACHED)));
@@ -245,6 +246,15 @@ async fn of_registry(gateways: &[Gateway]) -> Vec<Row> {
         }
     }
     rows
+}
+
+/// Whether compose reads the files in use on each FEG, and works with its engine.
+async fn of_compose(gateways: &[Gateway]) -> Vec<Row> {
+    join_all(gateways.iter().filter_map(|gateway| match gateway {
+        Gateway::Feg(feg) => Some(async { Row::new(gateway.name(), "compose", feg.compose_reads().await) }),
+        Gateway::Agw(_) => None,
+    }))
+    .await
 }
 
 /// The rows for programs.

@@ -2,6 +2,7 @@
 //!
 //! Knows compose (v1 and v2) and the Docker client as they print. Tags move, so what runs is judged by image IDs.
 
+mod compose;
 mod prepare;
 mod switch;
 #[cfg(test)]
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::registry::{self, Answer, Login};
-use super::{BACKUP, Found, Ground, Health, NEXT, Trouble, Unit, blamed};
+use super::{BACKUP, Found, Ground, Health, NEXT, Trouble, Unit};
 use crate::config;
 use crate::event::{Class, Problem, Step};
 use crate::release::Release;
@@ -58,6 +59,8 @@ pub(crate) struct Feg {
     pub(super) config: config::Feg,
     /// How compose is called here, once it was found out.
     compose: OnceLock<String>,
+    /// The compose program that reads the files in use and those of the release.
+    chosen: OnceLock<String>,
 }
 
 /// Reads `.env`.
@@ -72,7 +75,7 @@ impl Feg {
         if !config.compose.is_empty() {
             compose.get_or_init(|| config.compose.clone());
         }
-        Feg { ground, config, compose }
+        Feg { ground, config, compose, chosen: OnceLock::new() }
     }
 
     /// The lines every script begins with: where we are, and what Docker is called. The scripts run as root.
@@ -85,9 +88,25 @@ impl Feg {
     }
 
     /// The same, for scripts that call compose: what it prints about `.env` is masked.
-    fn preamble_of_compose(&self) -> String {
+    fn preamble_of_compose(&self, found: &FegFound) -> String {
         let said = concat!(include_str!("feg/masked.sh"), include_str!("feg/said_by.sh"));
-        format!("{}{}", self.preamble(), said.replace("NEXT", NEXT).replace("BACKUP", BACKUP))
+        format!(
+            "{}{}{}compose_program={}\n",
+            self.preamble(),
+            said.replace("NEXT", NEXT).replace("BACKUP", BACKUP),
+            self.composes(),
+            quote(self.program(found)),
+        )
+    }
+
+    /// What finds and calls the compose programs that are there.
+    fn composes(&self) -> String {
+        include_str!("feg/composes.sh").replace("CONFIGURED", &quote(&self.config.compose))
+    }
+
+    /// How compose is called: as it was chosen for this upgrade, else as it was found.
+    fn program<'a>(&'a self, found: &'a FegFound) -> &'a str {
+        self.chosen.get().unwrap_or(&found.compose)
     }
 
     /// The Docker client as root calls it: the scripts are root already, so a leading `sudo -n` is not needed.
@@ -116,24 +135,28 @@ impl Feg {
         format!(
             "{preamble}\
              [ -r .env ] || {{ echo \"there is no .env in $PWD\" >&2; exit 1; }}\n\
-             {compose}\n\
+             {composes}compose_program={program}\n\
              {values}\
              {{ IFS= read -r project; IFS= read -r registry; IFS= read -r tag; }} <<END\n\
              $(values COMPOSE_PROJECT_NAME DOCKER_REGISTRY IMAGE_VERSION)\nEND\n\
+             case $project$registry$tag in\n*'$'*) {{ IFS= read -r project; IFS= read -r registry; IFS= read -r tag; }} <<END\n\
+             $(resolved)\nEND\n    ;;\nesac\n\
+             case $project$registry$tag in\n*'$'*)\n    \
+             echo \".env gives COMPOSE_PROJECT_NAME, DOCKER_REGISTRY or IMAGE_VERSION a value that compose does not resolve\" >&2\n    \
+             exit 1\n    ;;\nesac\n\
              project=${{COMPOSE_PROJECT_NAME:-$project}}\n\
              [ -n \"$project\" ] || project=$(basename \"$PWD\" | tr 'A-Z' 'a-z' | tr -cd 'a-z0-9_-')\n\
              engine=\n{{ read -r engine </var/run/docker.pid; }} 2>/dev/null\n\
-             printf '%s\\n' \"$compose\" \"$project\" \"$registry\" \"$tag\" \"$engine\"\n\
+             printf '%s\\n' \"$compose_program\" \"$project\" \"$registry\" \"$tag\" \"$engine\"\n\
              set -e\n\
              ids=$(docker ps -aq --filter label=com.docker.compose.project=\"$project\" --filter label=com.docker.compose.oneoff=False)\n\
              [ -z \"$ids\" ] || docker inspect --format {inspect} $ids",
             preamble = self.preamble(),
+            composes = self.composes(),
             values = VALUES,
-            compose = match self.compose.get() {
-                Some(compose) => format!("compose={}", quote(compose)),
-                None => "if docker compose version >/dev/null 2>&1; then compose='docker compose'; \
-                         else compose=docker-compose; fi"
-                    .to_owned(),
+            program = match self.chosen.get().or(self.compose.get()) {
+                Some(program) => quote(program),
+                None => "$(programs | head -n 1)\ncompose_program=${compose_program:-docker-compose}".to_owned(),
             },
             inspect = quote(INSPECT),
         )
@@ -197,6 +220,23 @@ impl Feg {
         Trouble::RegistryWillNotSay { reference }.on(&self.ground.name).because(why)
     }
 
+    /// Whether a compose program that is there reads the files in use and works with the engine: which one an upgrade would take.
+    pub(crate) async fn compose_reads(&self) -> Result<String, Problem> {
+        let script = format!(
+            "{}{}{}",
+            self.preamble(),
+            include_str!("feg/masked.sh"),
+            self.composes()
+                + &include_str!("feg/questions.sh").replace("NEXT", "$aside")
+                + include_str!("feg/check_composes.sh"),
+        );
+        let text = self.ground.ask_root(Step::Connect, "ask compose about the files in use", &script).await?;
+        let composes = compose::Composes::parse(&text);
+        let chosen = composes.choose(&self.config.compose);
+        let chosen = chosen.map_err(|refusal| refusal.on(&self.ground.name, "the release"))?;
+        Ok(format!("{} reads the compose file in use", chosen.name()))
+    }
+
     /// The login that this gateway's Docker client keeps for the registry. It passes through our memory, and is redacted.
     pub(crate) async fn login(&self, found: &FegFound) -> Result<Option<Login>, Problem> {
         let text = self
@@ -227,9 +267,8 @@ impl Feg {
     pub(super) fn last_words_script(&self, found: &FegFound, services: &[String]) -> String {
         let services: Vec<String> = services.iter().take(3).map(|service| quote(service)).collect();
         format!(
-            "{}masked {} logs --no-color --tail 8 {} | tail -n 24",
-            self.preamble_of_compose(),
-            found.compose,
+            "{}masked compose logs --no-color --tail 8 {} | tail -n 24",
+            self.preamble_of_compose(found),
             services.join(" ")
         )
     }
@@ -326,21 +365,53 @@ pub(super) fn parse_containers<'a>(lines: impl Iterator<Item = &'a str>) -> (BTr
     (containers, Health::of(units))
 }
 
+/// Whose fault it is that a switch has failed, by what compose and the engine have said: the release's only where they name one of its services
+/// or programs, and the host has no trouble of its own.
 pub(super) fn activation_class(said: &str) -> Class {
-    blamed(
-        said,
-        &[
-            "no space left on device",
-            "Cannot connect to the Docker daemon",
-            "Error while fetching server API version",
-            "the Docker engine does not answer",
-            "Read timed out",
-            "the Docker engine was started anew",
-            "somebody else has written .env",
-            // What compose has just made, or `prepare` has pulled, is gone again: somebody else is at work here. No release does that.
-            "No such container",
-            "No such image",
-            "holds the name of a container that is gone",
-        ],
-    )
+    let said = said.to_lowercase();
+    let has = |signs: &[&str]| said.lines().any(|line| signs.iter().any(|sign| line.contains(sign)));
+    if has(SURROUNDINGS) || !has(OF_THE_RELEASE) { Class::Testbed } else { Class::Upgrade }
 }
+
+/// What compose 1.29.2 and 2.26.1, Docker 20.10 to 29 and our own scripts say of the host and of those who are at work there besides us; in
+/// small letters. `FAILED_SWITCHES` in the tests has the outputs.
+const SURROUNDINGS: &[&str] = &[
+    "no space left on device",
+    "read-only file system",
+    "cannot allocate memory",
+    "input/output error",
+    "disk quota exceeded",
+    "too many open files",
+    "cannot connect to the docker daemon",
+    "couldn't connect to docker daemon",
+    "error while fetching server api version",
+    "the docker engine does not answer",
+    "read timed out",
+    "context deadline exceeded",
+    "the docker engine was started anew",
+    "somebody else has written .env",
+    // What compose has just made, or `prepare` has pulled, is gone again: somebody else is at work here. No release does that.
+    "no such container",
+    "no such image",
+    "is already in use by container",
+    "holds the name of a container that is gone",
+    "address already in use",
+    "port is already allocated",
+    // docker-compose 1.29 with Docker 25 or later.
+    "'containerconfig'",
+    "minimum supported api version",
+];
+
+/// What they say of a service of the release, or of what its image starts.
+const OF_THE_RELEASE: &[&str] = &[
+    // 1.29.2: `ERROR: for magmad  Container "bb94ea95fe0f" is unhealthy.`
+    "error: for ",
+    // 2.26.1: `dependency failed to start: container td-agent-bit is unhealthy`
+    "dependency failed to start",
+    "is unhealthy",
+    "executable file not found",
+    "exec format error",
+    // 2.26.1: `service "magmad" depends on undefined service`
+    "service \"",
+    "docker-compose.yml",
+];

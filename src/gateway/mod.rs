@@ -881,13 +881,6 @@ const SLOW: Duration = Duration::from_secs(15);
 /// How often a gateway is asked while it settles.
 const POLL: Duration = Duration::from_millis(1000);
 
-/// Testbed when the text shows one of the signs of trouble around the release, else the release itself. Programs differ in
-/// how they write them: `No space left on device` is the C library's, `no space left on device` is Go's.
-fn blamed(said: &str, signs: &[&str]) -> Class {
-    let said = said.to_lowercase();
-    if signs.iter().any(|sign| said.contains(&sign.to_lowercase())) { Class::Testbed } else { Class::Upgrade }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

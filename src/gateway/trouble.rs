@@ -41,6 +41,11 @@ pub(crate) enum Trouble<'a> {
         release: &'a str,
     },
     NoCompose,
+    ComposeUnusable,
+    ComposeRefusesInUse,
+    ComposeRefusesOne {
+        release: &'a str,
+    },
     ComposeRefuses {
         release: &'a str,
         class: Class,
@@ -94,6 +99,9 @@ impl Trouble<'_> {
             | Trouble::NoWayBack
             | Trouble::NotLaidReady { .. }
             | Trouble::NoCompose
+            | Trouble::ComposeUnusable
+            | Trouble::ComposeRefusesInUse
+            | Trouble::ComposeRefusesOne { .. }
             | Trouble::RegistryUnasked { .. }
             | Trouble::RegistryWillNotSay { .. }
             | Trouble::NoIntent
@@ -124,6 +132,13 @@ impl Trouble<'_> {
                 format!("the compose file of {release} could not be laid ready on `{gateway}`")
             }
             Trouble::NoCompose => format!("compose does not run on `{gateway}`"),
+            Trouble::ComposeUnusable => format!("no compose program on `{gateway}` works with its Docker engine"),
+            Trouble::ComposeRefusesInUse => {
+                format!("no compose program on `{gateway}` reads the compose file in use")
+            }
+            Trouble::ComposeRefusesOne { release } => {
+                format!("no compose program on `{gateway}` reads both the compose file in use and that of {release}")
+            }
             Trouble::ComposeRefuses { release, .. } => {
                 format!("compose refuses the compose file of {release} on `{gateway}`")
             }
@@ -169,6 +184,13 @@ impl Trouble<'_> {
                 "nothing was touched; `feg.directory` and `feg.compose_url` in the config say where it comes from"
             }
             Trouble::NoCompose => "nothing was touched; `feg.compose` in the config says how it is called",
+            Trouble::ComposeUnusable => {
+                "nothing was touched; install compose v2 (`docker compose`) there, or name a working program in `feg.compose`"
+            }
+            Trouble::ComposeRefusesInUse | Trouble::ComposeRefusesOne { .. } => {
+                "nothing was touched; install the other generation of compose there (`docker-compose` 1.29 or `docker \
+                 compose`), or correct the file"
+            }
             Trouble::ComposeRefuses { .. } => {
                 "does the release need a key that the site's `.env` does not have? Nothing was touched"
             }
@@ -230,6 +252,9 @@ mod tests {
             Trouble::Unpulled { .. } => Trouble::Unpulled { tag, class },
             Trouble::NotLaidReady { .. } => Trouble::NotLaidReady { release },
             Trouble::NoCompose => Trouble::NoCompose,
+            Trouble::ComposeUnusable => Trouble::ComposeUnusable,
+            Trouble::ComposeRefusesInUse => Trouble::ComposeRefusesInUse,
+            Trouble::ComposeRefusesOne { .. } => Trouble::ComposeRefusesOne { release },
             Trouble::ComposeRefuses { .. } => Trouble::ComposeRefuses { release, class: Class::Upgrade },
             Trouble::RegistryUnasked { .. } => Trouble::RegistryUnasked { reference },
             Trouble::RegistryWillNotSay { .. } => Trouble::RegistryWillNotSay { reference },

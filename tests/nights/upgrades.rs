@@ -31,6 +31,12 @@ pub(crate) const TESTS: &[Test] = &[
     ("every_command_of_the_pages_does_what_it_says", crate::pages::every_command_does_what_it_says),
     ("a_tag_that_has_moved_is_an_upgrade", a_tag_that_has_moved_is_an_upgrade),
     ("a_gateway_with_compose_v2_goes_forward_and_back_as_others_do", a_gateway_with_compose_v2_goes_forward_and_back),
+    ("a_compose_file_that_only_v1_reads_goes_forward_and_back_by_v1", a_compose_file_that_only_v1_reads),
+    (
+        "a_compose_file_that_no_compose_there_reads_is_refused_before_any_service_is_touched",
+        a_compose_file_that_no_compose_there_reads,
+    ),
+    ("a_missing_tag_is_understood_in_every_registrys_words", a_missing_tag_is_understood),
     ("latest_never_goes_back", latest_never_goes_back),
     ("a_host_on_which_no_upgrade_would_work_is_not_touched", a_host_on_which_no_upgrade_would_work_is_not_touched),
     ("a_disk_that_fills_breaks_both_directions_and_is_not_mixed", a_disk_that_fills_breaks_both_directions),
@@ -304,6 +310,80 @@ fn a_gateway_with_compose_v2_goes_forward_and_back() {
     same("what runs", &running, &self::running());
     drop(compose);
     lab::reset();
+}
+
+const IN_USE: &str = "/var/opt/magma/docker/docker-compose.yml";
+
+fn on_offer(commit: &str) -> String {
+    format!("/srv/www/compose/{commit}/docker-compose.yml")
+}
+
+/// Magma's own files of 1.6.1 and 1.8.0 are like this. Before, compose v2 was taken because it was there: it read neither file, and a
+/// gateway was left with one of its 16 containers.
+fn a_compose_file_that_only_v1_reads() {
+    lab::reset();
+    let broken = on_offer("dd40f004");
+    let both = fault(&["both-composes", "feg1"]);
+    let in_use = fault(&["merged-twice", "feg1", IN_USE]);
+    let on_offer = fault(&["merged-twice", "depot", &broken]);
+    lab::on("feg1", &format!("rm {IN_USE}.once"));
+    let before = state();
+    let night = teravm("upgrade --tag dd40f004").with_one_feg();
+    night.with("verify.stable", "4s").with("verify.timeout", "20s").run().exits(4).left(BOTH_BACK);
+    same("the site", &before, &state());
+    drop((both, in_use, on_offer));
+    lab::reset();
+}
+
+fn a_compose_file_that_no_compose_there_reads() {
+    lab::reset();
+    let (other, offered) = (fault(&["compose-v2", "feg1"]), on_offer("dd40f004"));
+    let refused = |why: &str| {
+        let running = running();
+        let told = teravm("upgrade --tag dd40f004").with_one_feg().run().exits(3).says(why);
+        same("what runs", &running, &self::running());
+        told
+    };
+    let on_offer = fault(&["merged-twice", "depot", &offered]);
+    refused("no compose program on `feg1` reads both the compose file in use and that of 1.9.0-1667000400-dd40f004")
+        .says("docker-compose 1.29 reads such a file, which is not there");
+    drop(on_offer);
+    let in_use = fault(&["merged-twice", "feg1", IN_USE]);
+    refused("no compose program on `feg1` reads the compose file in use").says("mapping key \"<<\" already defined");
+    drop((in_use, other));
+    lab::reset();
+}
+
+/// Through a real Docker engine, which makes its own answer of each registry's.
+fn a_missing_tag_is_understood() {
+    lab::reset();
+    let running = running();
+    for (code, status, message, ends, says) in [
+        ("NOT_FOUND", "404", "artifact_magma/gateway-go:5d2e8f90_not_found", 4, "the registry does not have"),
+        ("TAG_EXPIRED", "404", "Tag_5d2e8f90_was_deleted_or_has_expired", 4, "the registry does not have"),
+        ("MANIFEST_UNKNOWN", "404", "The_named_manifest_is_not_known", 4, "the registry does not have"),
+        (
+            "NAME_UNKNOWN",
+            "404",
+            "repository_name_not_known",
+            3,
+            "the registry does not know the repository: name unknown",
+        ),
+        (
+            "TOOMANYREQUESTS",
+            "429",
+            "pull_rate_limit",
+            3,
+            "the registry has limited the number of requests: toomanyrequests",
+        ),
+        ("DENIED", "403", "no_access", 3, "the registry does not allow this login to see the image: denied"),
+        ("UNKNOWN", "500", "database_is_down", 3, "(status 500 of the Docker engine)"),
+    ] {
+        let answer = fault(&["registry-says", code, status, message]);
+        teravm("upgrade --tag 5d2e8f90").with_one_feg().run().exits(ends).says(says);
+        drop(answer);
+    }
+    same("what runs", &running, &self::running());
 }
 
 fn latest_never_goes_back() {

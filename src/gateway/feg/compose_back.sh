@@ -20,18 +20,29 @@ remove_the_others() {
 
 # With a new start of the Docker engine where nothing else helps.
 bring_back() {
-    said_by COMPOSE "$@" && return
+    said_by compose "$@" && return
     holds_a_lost_name || did_not_answer || return
-    start_engine_anew && said_by COMPOSE "$@"
+    start_engine_anew && said_by compose "$@"
+}
+
+by_compose() {
+    [ -z "$up" ] || bring_back up -d $up || return 1
+    [ -z "$down" ] || { bring_back up --no-start --no-deps $down && bring_back stop $down; }
+}
+by_another_compose() {
+    chosen=$compose_program
+    programs >BACKUP/programs
+    while IFS= read -r compose_program <&5; do
+        [ "$compose_program" != "$chosen" ] || continue
+        echo "$chosen has failed, trying $compose_program"
+        by_compose && return
+    done 5<BACKUP/programs
+    return 1
 }
 
 remove_the_others
 up=$(known $started)
 down=$(known $stopped)
-[ -z "$up" ] || bring_back up -d $up || exit 1
-if [ -n "$down" ]; then
-    bring_back up --no-start --no-deps $down || exit 1
-    bring_back stop $down || exit 1
-fi
+by_compose || by_another_compose || from_record || exit 1
 # What the services that ran depend on may have been started along with them.
 remove_the_others

@@ -3,16 +3,19 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::compose::Composes;
 use super::verify::FegExpected;
-use super::{FOLDER, Feg, FegFound, KNOWN, VALUES, WAY_BACK, activation_class};
+use super::{FOLDER, Feg, FegFound, KNOWN, VALUES, WAY_BACK};
 use crate::cause::{self, known_and_said};
 use crate::event::{Class, Problem, Step};
 use crate::gateway::ground::room_script;
-use crate::gateway::{BACKUP, LEAST_ROOM_MB, NEXT, Target, Trouble, all_said};
+use crate::gateway::{BACKUP, LEAST_ROOM_MB, NEXT, Target, Trouble, all_said, registry};
 use crate::remote::{Output, quote};
 
 /// How the laying ready ends where an image could not be pulled.
 const PULL_FAILED: i32 = 4;
+/// How it ends where no compose program reads the files of the release.
+const REFUSED: i32 = 6;
 /// How it ends where all is laid ready, and what runs here could not be looked at.
 const NOT_SEEN: i32 = 5;
 /// What it says before what runs here, where the files of the release are the very files in use.
@@ -60,26 +63,29 @@ impl Feg {
         // Whatever else has failed has failed of that.
         self.ground.has_room(&said, FOLDER)?;
         match output.status {
-            0 | NOT_SEEN => {
-                for line in output.text().lines().filter(|line| line.contains("variable is not set")) {
-                    self.ground.warn(step, format!("compose: {}", line.trim()));
+            0 | NOT_SEEN | REFUSED => {
+                let composes = Composes::parse(&output.text());
+                let chosen = composes.choose(&self.config.compose).map_err(|refusal| refusal.on(name, release))?;
+                for variable in chosen.newly_unset() {
+                    self.ground.warn(
+                        step,
+                        format!(
+                            "{release} needs `{variable}`, which `.env` does not set: compose takes an empty value"
+                        ),
+                    );
                 }
+                let _ = self.chosen.set(chosen.program.clone());
                 Ok(output)
             }
             3 => Err(Trouble::NotLaidReady { release }.on(name).because(cause::said(&said, 5))),
             PULL_FAILED => {
-                let is_missing =
-                    ["manifest unknown", "not found: manifest", "manifest for"].iter().any(|sign| said.contains(sign));
-                let class = if is_missing { Class::Upgrade } else { Class::Testbed };
+                let missing = self.references(found, tag).into_iter().any(|image| registry::is_missing(&said, &image));
+                let class = if missing { Class::Upgrade } else { Class::Testbed };
                 Err(Trouble::Unpulled { tag, class }.on(name).because(cause::said(&said, 8)))
             }
-            // Compose is not there or does not know what it is asked, or was killed.
-            status @ 124.. => {
-                Err(Trouble::NoCompose.on(name).because(known_and_said(&format!("exit status {status}"), &said, 5)))
-            }
-            _ => {
-                let class = activation_class(&said);
-                Err(Trouble::ComposeRefuses { release, class }.on(name).because(cause::said(&said, 5)))
+            status => {
+                let why = known_and_said(&format!("exit status {status}"), &said, 5);
+                Err(Trouble::NotLaidReady { release }.on(name).because(why))
             }
         }
     }
@@ -129,17 +135,19 @@ impl Feg {
         format!(
             "{room}{preamble}umask 077\nrm -rf {NEXT}\nmkdir -p {NEXT} || exit 3\n{beside}{fetch}\
              cp -p .env {NEXT}/.env || exit 3\n\
-             tag={tag}\n{edit}{values}{files}{services}",
+             tag={tag}\nold_commit={old_commit}\ncommit={commit}\n{values}{edit}{files}{services}",
             room = room_script(FOLDER),
-            preamble = self.preamble_of_compose(),
+            preamble = self.preamble_of_compose(found),
             tag = quote(tag),
+            old_commit = quote(commit_in(&found.tag)),
+            commit = quote(target.release.commit()),
             edit = include_str!("edit_env.sh").replace("NEXT", NEXT),
             values = VALUES,
             files = include_str!("compose_files.sh").replace("NEXT", NEXT),
-            services = include_str!("services.sh")
+            services = concat!(include_str!("questions.sh"), include_str!("ask_composes.sh"))
                 .replace("NEXT", NEXT)
                 .replace("KNOWN", if target.is_forced { "/dev/null" } else { KNOWN })
-                .replace("COMPOSE", &found.compose),
+                .replace("REFUSED", &REFUSED.to_string()),
         )
     }
 
@@ -156,14 +164,14 @@ impl Feg {
     }
 
     fn way_back_script(&self, found: &FegFound) -> String {
-        let names: Vec<String> = found.containers.keys().map(|service| quote(service)).collect();
         let mut script = format!(
             "{preamble}set -e\numask 077\nrm -rf {BACKUP}\nmkdir -p {BACKUP}\ncp -p .env docker-compose.yml {BACKUP}/\n\
-             if cmp -s docker-compose.yml {NEXT}/docker-compose.yml; then cp {NEXT}/services {BACKUP}/services\n\
-             else {compose} config --services > {BACKUP}/services 2>/dev/null || printf '%s\\n' {names} > {BACKUP}/services; fi\n",
-            preamble = self.preamble(),
-            compose = found.compose,
-            names = names.join(" "),
+             {record}{values}{files}{check}",
+            preamble = self.preamble_of_compose(found),
+            record = include_str!("record.sh").replace("BACKUP", BACKUP).replace("PROJECT", &quote(&found.project)),
+            values = VALUES,
+            files = include_str!("compose_files.sh").replace("NEXT", BACKUP),
+            check = include_str!("check_backup.sh").replace("BACKUP", BACKUP),
         );
         let images: BTreeSet<&str> = found.containers.values().map(|container| container.image.as_str()).collect();
         for (index, image) in images.iter().enumerate() {
@@ -176,6 +184,12 @@ impl Feg {
         script.push_str("sync\n");
         script
     }
+}
+
+/// The commit that a tag is, if it is one.
+fn commit_in(tag: &str) -> &str {
+    let is_commit = tag.len() >= 7 && tag.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_commit { tag } else { "" }
 }
 
 /// A script that makes in a folder of its own what it would lay ready, and throws it away again.

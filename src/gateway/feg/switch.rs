@@ -14,13 +14,12 @@ impl Feg {
         format!(
             "{preamble}{remove}{witness}set -e\n{quiesce}{place}place docker-compose.yml\nplace .env\nare_placed=yes\n\
              for service in $(grep -vxFf {NEXT}/services {BACKUP}/services); do remove \"$service\"; done\n\
-             said_by {compose} up -d{force} || {{\n  holds_a_lost_name || true\n  exit 1\n}}\n",
-            preamble = self.preamble_of_compose(),
+             said_by compose up -d{force} || {{\n  holds_a_lost_name || true\n  exit 1\n}}\n",
+            preamble = self.preamble_of_compose(found),
             remove = Self::remove(found),
             witness = include_str!("witness.sh").replace("NEXT", NEXT).replace("DOCKER", self.docker()),
             quiesce = self.quiesce(),
             place = PLACE.replace("NEXT", NEXT),
-            compose = found.compose,
         )
     }
 
@@ -89,21 +88,19 @@ impl Feg {
         let words =
             |services: Vec<&String>| quote(&services.into_iter().map(String::as_str).collect::<Vec<_>>().join(" "));
         format!(
-            "{preamble}{remove}{engine}set -e\n{quiesce}set +e\n{name}{place}\
+            "{preamble}{remove}{engine}set -e\n{quiesce}set +e\n{name}{place}{record}\
              {tag}started={started}\nstopped={stopped}\n{go_back}",
-            preamble = self.preamble_of_compose(),
+            preamble = self.preamble_of_compose(found),
             remove = Self::remove(found),
             engine = include_str!("engine_anew.sh").replace("DOCKER", self.docker()).replace("BACKUP", BACKUP),
             quiesce = self.quiesce(),
             name = Self::name_images(found),
             place = PLACE.replace("NEXT", BACKUP),
+            record = include_str!("from_record.sh").replace("BACKUP", BACKUP),
             tag = self.tag_that_ran(found),
             started = words(started),
             stopped = words(stopped),
-            go_back = include_str!("compose_back.sh")
-                .replace("BACKUP", BACKUP)
-                .replace("NEXT", NEXT)
-                .replace("COMPOSE", &found.compose),
+            go_back = include_str!("compose_back.sh").replace("BACKUP", BACKUP).replace("NEXT", NEXT),
         )
     }
 

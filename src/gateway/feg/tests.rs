@@ -194,17 +194,21 @@ fn compose_as_a_plugin_has_all_its_time_unless_the_engine_is_stuck() {
 
 #[test]
 fn compose_is_asked_once_about_the_same_files() {
-    let known = include_str!("services.sh").replace("NEXT", "next").replace("COMPOSE", "compose");
+    let known = concat!(include_str!("questions.sh"), include_str!("ask_composes.sh"))
+        .replace("NEXT", "next")
+        .replace("REFUSED", "6");
     let (asked, forced) = (known.replace("KNOWN", "known"), known.replace("KNOWN", "/dev/null"));
     // Each call of compose is a line in `calls`.
     let script = format!(
-        "masked() {{ \"$@\"; }}\ncompose() {{ echo call >>calls; [ \"$1\" = --project-directory ] || return 9; \
-         case $* in *' --services') echo magmad ;; esac; }}\n\
+        "masked() {{ \"$@\"; }}\ndocker() {{ echo \"${{engine:-20.10}}\"; }}\nprograms() {{ echo v2; }}\n\
+         compose() {{ echo call >>calls; case $* in *' --services') echo magmad ;; esac; }}\nresolved() {{ echo 1; }}\ntag=1\n\
          ask() {{ mkdir -p next; cp .env docker-compose.yml next/; [ -z \"$1\" ] || echo X=1 >>next/.env; }}\nset -- -f next/docker-compose.yml\n\
-         is() {{ echo \"$1: $(cat calls | wc -l) calls, $(cat next/services)\"; : >calls; rm next/services; }}\n\
+         exec 4>&1 >said\n\
+         is() {{ echo \"$1: $(cat calls | wc -l) calls, $(cat next/services)\" >&4; : >calls; rm next/services; }}\n\
          keep() {{ mv next/known known; }}\n: >calls\n\
          ask; {asked}\nis first; keep\nask; {asked}\nis again; keep\nask; {forced}\nis forced\n\
          ask other; {asked}\nis 'another release'; keep\nask; {asked}\nis 'back'; keep\nask; {asked}\nis 'and again'\n\
+         engine=26; ask; {asked}\nis 'another engine'; keep\n\
          echo '{{x: {{env_file: site.env}}}}' >docker-compose.yml\n\
          ask; {asked}\nis 'with other files'; keep\nask; {asked}\nis 'and once more'\n"
     );
@@ -212,8 +216,9 @@ fn compose_is_asked_once_about_the_same_files() {
     let (_folder, output) = in_folder(&files, &script);
     assert_eq!(
         String::from_utf8_lossy(&output.stdout),
-        "first: 2 calls, magmad\nagain: 0 calls, magmad\nforced: 2 calls, magmad\nanother release: 2 calls, magmad\n\
-         back: 2 calls, magmad\nand again: 0 calls, magmad\nwith other files: 2 calls, magmad\nand once more: 2 calls, magmad\n",
+        "first: 5 calls, magmad\nagain: 0 calls, magmad\nforced: 5 calls, magmad\nanother release: 5 calls, magmad\n\
+         back: 5 calls, magmad\nand again: 0 calls, magmad\nanother engine: 5 calls, magmad\n\
+         with other files: 5 calls, magmad\nand once more: 5 calls, magmad\n",
         "{output:?}"
     );
 }
@@ -275,7 +280,7 @@ pub(in crate::gateway) fn in_folder(
 }
 
 fn edited(env: &[u8]) -> Vec<u8> {
-    let script = format!("tag=5d2e8f90\n{}", include_str!("edit_env.sh"));
+    let script = format!("tag=5d2e8f90\nold_commit=3f7c21ab\ncommit=5d2e8f90\n{VALUES}{}", include_str!("edit_env.sh"));
     let (folder, output) = in_folder(&[(".env", env)], &script);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 1, "something was left beside .env");
@@ -284,7 +289,7 @@ fn edited(env: &[u8]) -> Vec<u8> {
 
 #[test]
 fn the_tag_is_set_and_all_else_stays_byte_for_byte() {
-    let cases: [(&[u8], &[u8]); 16] = [
+    let cases: [(&[u8], &[u8]); 20] = [
         (b"IMAGE_VERSION=old\n", b"IMAGE_VERSION=5d2e8f90\n"),
         (b"A=1\r\nIMAGE_VERSION=old\r\nB=2\r\n", b"A=1\r\nIMAGE_VERSION=5d2e8f90\r\nB=2\r\n"),
         (b"IMAGE_VERSION=old # by hand\n", b"IMAGE_VERSION=5d2e8f90 # by hand\n"),
@@ -307,6 +312,13 @@ fn the_tag_is_set_and_all_else_stays_byte_for_byte() {
         (b"A=1", b"A=1\nIMAGE_VERSION=5d2e8f90\n"),
         (b"A=\0", b"A=\0\nIMAGE_VERSION=5d2e8f90\n"),
         (b"", b"IMAGE_VERSION=5d2e8f90\n"),
+        (b"\xef\xbb\xbfIMAGE_VERSION=old\n", b"\xef\xbb\xbfIMAGE_VERSION=5d2e8f90\n"),
+        (b"IMAGE_VERSION=${GIT_HASH}\nGIT_HASH=v1.8.0\n", b"IMAGE_VERSION=5d2e8f90\nGIT_HASH=v1.8.0\n"),
+        (b"GIT_HASH=3f7c21ab # 1.8\nIMAGE_VERSION=old\n", b"GIT_HASH=5d2e8f90 # 1.8\nIMAGE_VERSION=5d2e8f90\n"),
+        (
+            b"IMAGE_VERSION=old\nGIT_HASH=\"3f7c21ab0123456789012345678901234567890a\"",
+            b"IMAGE_VERSION=5d2e8f90\nGIT_HASH=\"5d2e8f90\"",
+        ),
     ];
     for (before, after) in cases {
         let env = edited(before);
@@ -319,7 +331,8 @@ fn the_tag_is_set_and_all_else_stays_byte_for_byte() {
 
 #[test]
 fn of_env_the_last_assignment_counts_without_its_quotes_or_the_comment_behind_it() {
-    let cases: [(&[u8], &str); 15] = [
+    let cases: [(&[u8], &str); 16] = [
+        (b"\xef\xbb\xbfA=1\nB=2\n", "1\n2\n"),
         (b"A=1\nB=2\n", "1\n2\n"),
         (b"B=2\nA=1\nA=3\n", "3\n2\n"),
         (b" A\t= one two \r\n#A=0\nXA=0\nA_B=0\nA.B=0\n", "one two\n\n"),
@@ -339,6 +352,28 @@ fn of_env_the_last_assignment_counts_without_its_quotes_or_the_comment_behind_it
     for (env, said) in cases {
         let (_folder, output) = in_folder(&[(".env", env)], &format!("{VALUES}values A B"));
         assert_eq!((output.status.code(), &*String::from_utf8_lossy(&output.stdout)), (Some(0), said), "{env:?}");
+    }
+}
+
+#[test]
+fn compose_fills_in_what_env_refers_to() {
+    // Real docker-compose 1.29.2 where it is there; what it and 2.26.1-4 print is the same but for the names around it.
+    let resolved = |program: &str, env: &[u8]| {
+        let script =
+            format!("{}compose_program={program}\n{VALUES}resolved --env-file .env", include_str!("composes.sh"));
+        let (_folder, output) = in_folder(&[(".env", env)], &script.replace("CONFIGURED", "''"));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let printed = "printed() { printf 'name: x\\nservices:\\n  teravm-ci:\\n    environment:\\n      TERAVM_CI_PROJECT: =feg\\n      \
+                   TERAVM_CI_REGISTRY: '\\''=registry.lab/magma/'\\''\\n      TERAVM_CI_TAG: \"=3f7c21ab\"\\n    image: teravm-ci\\n'; }\n";
+    let (_folder, output) =
+        in_folder(&[], &format!("{}{printed}compose_program=printed\n{VALUES}resolved", include_str!("composes.sh")));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "feg\nregistry.lab/magma/\n3f7c21ab\n", "{output:?}");
+    if std::process::Command::new("docker-compose").arg("version").output().is_ok() {
+        let env = include_bytes!("../../../tests/fixtures/env/interpolated-registry.env");
+        assert_eq!(resolved("docker-compose", env), "feg\nregistry.lab/magma/\n3f7c21ab\n");
+        let env = include_bytes!("../../../tests/fixtures/env/bom-project-first.env");
+        assert_eq!(resolved("docker-compose", env), "feg\nregistry.lab/magma/\n3f7c21ab\n");
     }
 }
 
@@ -422,4 +457,130 @@ fn a_service_that_was_not_there_before_is_not_as_before() {
     assert_eq!(Feg::is_as_before(&found(&[("magmad", "a")]), &found(&[("magmad", "b")])), Ok(()));
     let wrong = Feg::is_as_before(&found(&[("magmad", "a"), ("new", "b")]), &found(&[("magmad", "a")]));
     assert_eq!(wrong, Err("`new` has a container and had none".to_owned()));
+}
+
+/// Two programs on the host: what each reads is in the folder `reads`.
+const TWO_PROGRAMS: &str = "masked() { \"$@\"; }\ndocker() { echo 20.10; }\nprograms() { echo v2; echo v1; }\n\
+     compose() { echo \"$compose_program\" >>calls; case $* in *NEXT*) [ -e \"$compose_program.new\" ] ;; *) [ -e \"$compose_program.old\" ] ;; esac || \
+     { echo 'not readable'; return 15; }; case $* in *' --services') echo magmad ;; esac; }\nresolved() { echo 1; }\ntag=1\n\
+     cp .env docker-compose.yml next/\necho X=1 >>next/.env\nset -- -f next/docker-compose.yml\n";
+
+#[test]
+fn the_next_compose_program_is_asked_where_one_does_not_read_a_file() {
+    let ask = concat!(include_str!("questions.sh"), include_str!("ask_composes.sh"))
+        .replace("REFUSED", "6")
+        .replace("KNOWN", "known");
+    let said = |reads: &[&str]| {
+        let reads: String = reads.iter().map(|name| format!("touch {name}\n")).collect();
+        let script = format!("mkdir next\n{reads}{TWO_PROGRAMS}{ask}\n").replace("NEXT", "next");
+        let files: [(&str, &[u8]); 2] = [(".env", b"A=1\n"), ("docker-compose.yml", b"services: {}\n")];
+        let (folder, output) = in_folder(&files, &script);
+        let known = std::fs::read_to_string(folder.path().join("next/known")).unwrap_or_default();
+        let composes = super::compose::Composes::parse(&String::from_utf8_lossy(&output.stdout));
+        let chosen = composes.choose("").map(|asked| asked.program.clone()).ok();
+        (output.status.code().expect("it ends by itself"), chosen, known.lines().skip(1).collect::<Vec<_>>().join(" "))
+    };
+    let (v1, v2) = (Some("v1".to_owned()), Some("v2".to_owned()));
+    assert_eq!(said(&["v1.old", "v1.new", "v2.old", "v2.new"]), (0, v2, "v2 magmad".to_owned()));
+    assert_eq!(said(&["v1.old", "v1.new"]), (0, v1.clone(), "v1 magmad".to_owned()));
+    assert_eq!(said(&["v1.old", "v1.new", "v2.new"]), (0, v1, "v1 magmad".to_owned()));
+    assert_eq!(said(&["v1.old", "v2.new"]), (0, None, String::new()));
+    assert_eq!(said(&["v1.old", "v2.old"]), (6, None, String::new()));
+}
+
+#[test]
+fn a_backup_that_compose_does_not_read_is_none() {
+    let check = include_str!("check_backup.sh");
+    let said = |compose: &str| {
+        let script = format!(
+            "set -e\nmasked() {{ \"$@\"; }}\ncompose() {{ {compose}; }}\nset -- -f BACKUP/docker-compose.yml\n{check}echo secured\n"
+        );
+        String::from_utf8_lossy(&in_folder(&[], &script).1.stdout).into_owned()
+    };
+    assert_eq!(said("true"), "secured\n");
+    assert_eq!(said("echo 'mapping key already defined'; return 15"), "mapping key already defined\n");
+}
+
+#[test]
+fn the_way_back_has_another_compose_and_then_the_containers_own_record() {
+    let back = include_str!("compose_back.sh");
+    let said = |compose: &str| {
+        let script = format!(
+            "place() {{ true; }}\nremove() {{ echo \"removes $1\"; }}\nsaid_by() {{ \"$@\"; }}\nprograms() {{ echo v2; echo v1; }}\ncompose_program=v2\n\
+             holds_a_lost_name() {{ false; }}\ndid_not_answer() {{ false; }}\nfrom_record() {{ echo 'from the record'; }}\n\
+             compose() {{ echo \"$compose_program $*\"; {compose}; }}\nstarted=magmad\nstopped=eap_sim\n{back}echo back\n"
+        );
+        let services: &[u8] = b"magmad\neap_sim\n";
+        let files: [(&str, &[u8]); 3] = [(".env", b""), ("docker-compose.yml", b""), ("services", services)];
+        String::from_utf8_lossy(&in_folder(&files, &script).1.stdout).into_owned()
+    };
+    let by = |program: &str| {
+        format!("{program} up -d magmad\n{program} up --no-start --no-deps eap_sim\n{program} stop eap_sim\n")
+    };
+    assert_eq!(said("true"), by("v2") + "back\n");
+    assert_eq!(
+        said("[ \"$compose_program\" = v1 ]"),
+        format!("v2 up -d magmad\nv2 has failed, trying v1\n{}back\n", by("v1"))
+    );
+    assert_eq!(said("false"), "v2 up -d magmad\nv2 has failed, trying v1\nv1 up -d magmad\nfrom the record\nback\n");
+}
+
+/// Outputs of a switch that failed, with the programs that print them, and whose fault each is.
+const FAILED_SWITCHES: &[(&str, Class)] = &[
+    // docker-compose 1.29.2
+    (
+        "ERROR: for magmad  Container \"bb94ea95fe0f\" is unhealthy.\nERROR: Encountered errors while bringing up the project.",
+        Class::Upgrade,
+    ),
+    (
+        "ERROR: for magmad  Cannot start service magmad: OCI runtime create failed: container_linux.go:367: starting container process caused: \
+         exec: \"python3.8\": executable file not found in $PATH: unknown",
+        Class::Upgrade,
+    ),
+    (
+        "ERROR: for magmad  UnixHTTPConnectionPool(host='localhost', port=None): Read timed out. (read timeout=60)",
+        Class::Testbed,
+    ),
+    ("ERROR: for magmad  'ContainerConfig'\nKeyError: 'ContainerConfig'", Class::Testbed),
+    ("ERROR: Couldn't connect to Docker daemon at http+docker://localhost - is it running?", Class::Testbed),
+    (
+        "ERROR: for magmad  Cannot create container for service magmad: Conflict. The container name \"/magmad\" is already in use by \
+         container \"e4d5\".",
+        Class::Testbed,
+    ),
+    (
+        "ERROR: for csfb  Cannot start service csfb: error while creating mount source path '/x': mkdir /x: read-only file system",
+        Class::Testbed,
+    ),
+    (
+        "ERROR: for csfb  Cannot start service csfb: listen tcp4 0.0.0.0:3868: bind: address already in use",
+        Class::Testbed,
+    ),
+    // docker compose 2.26.1
+    (" Container td-agent-bit  Error\ndependency failed to start: container td-agent-bit is unhealthy", Class::Upgrade),
+    (
+        "Error response from daemon: failed to create task for container: failed to create shim task: OCI runtime create failed: runc create \
+         failed: unable to start container process: exec: \"python3.8\": executable file not found in $PATH: unknown",
+        Class::Upgrade,
+    ),
+    (
+        "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+        Class::Testbed,
+    ),
+    (
+        "Error response from daemon: client version 1.38 is too old. Minimum supported API version is 1.44",
+        Class::Testbed,
+    ),
+    ("Error response from daemon: write /var/lib/docker/tmp/x: no space left on device", Class::Testbed),
+    // Nothing that names the release.
+    (" Container magmad  Recreate\n Container magmad  Recreated\n Container magmad  Starting\nKilled", Class::Testbed),
+    ("Recreating magmad ... \nRecreating magmad ... done\n", Class::Testbed),
+    ("", Class::Testbed),
+];
+
+#[test]
+fn a_switch_that_fails_is_the_releases_fault_only_where_it_is_named() {
+    for (said, class) in FAILED_SWITCHES {
+        assert_eq!(activation_class(said), *class, "{said}");
+    }
 }

@@ -72,7 +72,7 @@ async fn everything_is_asked(place: &Place, is_readable: bool) {
         let compared = compared.expect("two runs that can be read can be compared");
         drop((shown::comparison(&compared), terminal::json(&compared).expect("plain data")));
     }
-    for wanted in ["latest", "5d2e8f90", "9.9.9-18446744073709551615-deadbeef"] {
+    for wanted in ["latest", "5d2e8f90", "9.9.9-1668590000-deadbeef"] {
         let question = Question {
             wanted: wanted.parse().expect("it can be asked for"),
             required: vec![(SETUP.to_owned(), vec!["gxgy".to_owned()])],

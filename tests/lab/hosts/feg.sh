@@ -38,6 +38,21 @@ heal_compose_v2() {
         rm /usr/libexec/docker/cli-plugins/docker-compose'
 }
 
+# both-composes HOST: the host has `docker compose` besides `docker-compose`.
+fault_both_composes() {
+    inside "$1" sh -c 'mkdir -p /usr/libexec/docker/cli-plugins &&
+        ln -s /usr/local/lib/compose-v2/docker-compose /usr/libexec/docker/cli-plugins/docker-compose'
+}
+heal_both_composes() { inside "$1" rm -f /usr/libexec/docker/cli-plugins/docker-compose; }
+
+# merged-twice HOST FILE: a compose file has the key `<<:` twice in one mapping, as Magma's of 1.6.1 and 1.8.0 have. docker-compose
+# reads it, and `docker compose` refuses it.
+fault_merged_twice() {
+    inside "$1" sed -i.once -e '0,/^services:/s//x-again: \&again\n  restart: always\n\n&/' \
+        -e '/^    container_name: csfb/s/^/    <<: *again\n/' "$2"
+}
+heal_merged_twice() { inside "$1" sh -c '[ ! -e "$1.once" ] || mv "$1.once" "$1"' sh "$2"; }
+
 # The engine starts anew, and all containers with it.
 fault_dockerd_restart() { inside "$1" systemctl restart docker; }
 
