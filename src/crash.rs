@@ -53,9 +53,10 @@ pub(crate) fn install() {
 
 /// Does the work, and returns its panic if it has one. What the work had in its hands is dropped by then; what it
 /// shares with others is told of by its owners, or asked of the host anew.
-pub(crate) async fn caught<T>(work: impl Future<Output = T>) -> Result<T, Crash> {
-    // On the heap: works stand within works here, each as large as all that is in it.
-    AssertUnwindSafe(Box::pin(work)).catch_unwind().await.map_err(|payload| taken(payload.as_ref()))
+pub(crate) fn caught<T>(work: impl Future<Output = T>) -> impl Future<Output = Result<T, Crash>> {
+    // On the heap, before anything holds it: works stand within works here, each as large as all that is in it.
+    let work = AssertUnwindSafe(Box::pin(work));
+    async { work.catch_unwind().await.map_err(|payload| taken(payload.as_ref())) }
 }
 
 /// The same for work that does not wait.

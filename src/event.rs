@@ -725,13 +725,15 @@ impl Events {
 }
 
 /// Does the work; a panic in it is its problem.
-pub(crate) async fn caught<T>(work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
-    crash::caught(work).await.unwrap_or_else(|crash| Err(Problem::internal(&crash)))
+pub(crate) fn caught<T>(work: impl Future<Output = Result<T, Problem>>) -> impl Future<Output = Result<T, Problem>> {
+    let done = crash::caught(work);
+    async { done.await.unwrap_or_else(|crash| Err(Problem::internal(&crash))) }
 }
 
 /// Does a part of the run beside others; a panic in it is told, and costs the others nothing.
-pub(crate) async fn apart<T>(events: &Events, work: impl Future<Output = T>) -> Option<T> {
-    crash::caught(work).await.map_err(|crash| events.crashed(&crash)).ok()
+pub(crate) fn apart<T>(events: &Events, work: impl Future<Output = T>) -> impl Future<Output = Option<T>> {
+    let done = crash::caught(work);
+    async { done.await.map_err(|crash| events.crashed(&crash)).ok() }
 }
 
 /// A step under way.

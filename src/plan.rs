@@ -130,9 +130,6 @@ impl Lab {
             _ => false,
         }))?;
         let redactor = Redactor::process();
-        if !has_tunnel {
-            learn_what_is_not_used(config, &redactor);
-        }
         let profile = secrets.remove("vpn.profile");
         let mut secret = |key| {
             let secret = secrets.remove(key);
@@ -184,28 +181,13 @@ impl Lab {
     }
 }
 
-/// Whoever goes without the tunnel may have its secrets all the same, and a host may print them.
-fn learn_what_is_not_used(config: &Config, redactor: &Redactor) {
-    for (key, of) in config.secrets().filter(|(key, _)| key.starts_with("vpn.")) {
-        // One that is not there is not missed.
-        if key == "vpn.profile" {
-            of.read_profile().iter().for_each(|profile| redactor.learn_profile(profile));
-        } else {
-            of.read().iter().for_each(|secret| redactor.learn(secret));
-        }
-    }
-}
-
 /// Learns every secret that the config names and that can be read twice, whether this command needs it or not: what it prints may
 /// hold any of them. Refuses a config one of whose names holds a secret, because what is decided with a name is shown too.
 pub(crate) fn learn(config: &Config) -> anyhow::Result<()> {
     for (key, reference) in config.secrets() {
         // One that is missing is told by the command that needs it.
-        if !reference.is_lasting() {
-            continue;
-        }
-        let secret = if key == "vpn.profile" { reference.read_profile() } else { reference.read() };
-        let Ok(secret) = secret else { continue };
+        let read = || if key == "vpn.profile" { reference.read_profile() } else { reference.read() };
+        let Some(Ok(secret)) = reference.is_lasting().then(read) else { continue };
         let alone = Redactor::default();
         for redactor in [&alone, &Redactor::process()] {
             if key == "vpn.profile" {

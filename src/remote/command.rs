@@ -144,14 +144,14 @@ impl Command {
     /// The same, and hands over what it prints, piece by piece, as it comes.
     pub(crate) async fn run_and_hear(self, mut on_bytes: impl FnMut(&[u8])) -> Result<Output, Error> {
         let mut stdout = HeadTail::new(KEPT, KEPT);
-        let channel = self.host.channel().await?;
-        let mut output = self
-            .drive(channel, |bytes| {
-                on_bytes(bytes);
-                stdout.push(bytes);
-                Ok(())
-            })
-            .await?;
+        let channel = Box::pin(self.host.channel()).await?;
+        let hear = |bytes: &[u8]| {
+            on_bytes(bytes);
+            stdout.push(bytes);
+            Ok(())
+        };
+        // Its state is large, and everything that awaits a command holds it.
+        let mut output = Box::pin(self.drive(channel, hear)).await?;
         output.stdout = stdout.into_bytes();
         Ok(output)
     }
@@ -163,8 +163,8 @@ impl Command {
         limit: u64,
         on_bytes: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<Output, Error> {
-        let channel = self.host.channel().await?;
-        self.stream_by(channel, limit, on_bytes).await
+        let channel = Box::pin(self.host.channel()).await?;
+        Box::pin(self.stream_by(channel, limit, on_bytes)).await
     }
 
     /// The same by a channel that is there.

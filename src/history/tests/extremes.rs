@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::history::compare::compare;
 use crate::history::import::run_json;
-use crate::history::{json, shown};
+use crate::history::shown;
 use crate::report::fuzz::WRITERS;
 use crate::report::page;
+use crate::terminal;
 
 /// Values at the ends of what a record can hold, and beyond.
 fn extremes() -> Vec<Value> {
@@ -52,18 +53,18 @@ async fn is_told_in_every_way(store: &Store, entry: &Entry) {
     let filter = Filter { limit: 10, ..Filter::default() };
     let lines = store.list(&filter).await.expect("it can be listed");
     shown::list(&lines);
-    json(&lines);
+    terminal::json(&lines).expect("plain data");
     shown::night(entry);
-    json(entry);
+    terminal::json(entry).expect("plain data");
     let setup = entry.setup.clone().unwrap_or_default();
     let nights = store.nights(&setup, 10).await.expect("it can be read");
     page::of_history(&setup, &nights, Some(entry));
     let suites: Vec<String> = entry.suites.iter().map(|suite| suite.suite.clone()).collect();
     let memory = store.recall(&setup, &suites, &nights).await.expect("it can be remembered");
-    json(&memory);
+    terminal::json(&memory).expect("plain data");
     let compared = compare(store, entry, entry, Some("https://lab/{good}..{bad}")).await.expect("it can be compared");
     shown::comparison(&compared);
-    json(&compared);
+    terminal::json(&compared).expect("plain data");
 }
 
 #[tokio::test]
@@ -135,5 +136,5 @@ async fn what_stands_in_the_database_and_cannot_be_shown_is_left_out_and_costs_n
     store.close().await;
     let (memory, nights) = place.recall("lab", &["a".to_owned()]).await.expect("it is asked before a run");
     assert_eq!(nights.nights.len(), 2);
-    json(&memory);
+    terminal::json(&memory).expect("plain data");
 }
