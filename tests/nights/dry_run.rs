@@ -13,9 +13,11 @@ const HOSTS: [&str; 4] = ["agw", "feg1", "feg2", "ng40"];
 const JOB: &str =
     concat!(include_str!("../../src/remote/job/members.sh"), "\n", include_str!("../../src/remote/job/verbs.sh"), "\n");
 
-/// All that a host keeps of the program, apt's lists, and the images of its engine.
+/// All that a host keeps of the program and of its homes, apt's lists, and the images of its engine. NG40 logs by itself that it
+/// was asked whether it is idle.
 fn what_is_kept() -> String {
-    let look = "find /var/lib/teravm-ci /home /root /var/lib/apt/lists /var/cache/apt -printf '%p %s %T@\\n' 2>/dev/null | sort; \
+    let look = "find /var/lib/teravm-ci /home /root /var/lib/apt/lists /var/cache/apt -path /home/ng40/install -prune \
+                -o -path /home/ng40/magma -prune -o -type d -print -o -printf '%p %s %T@\\n' 2>/dev/null | sort; \
                 ls -d /tmp/tmp.* 2>/dev/null; docker images --no-trunc 2>/dev/null | sed 's/ *[0-9a-z]* [a-z]* ago.*//' || true";
     HOSTS.map(|host| format!("{host}\n{}", lab::on(host, look))).join("\n")
 }

@@ -51,6 +51,8 @@ fault_merged_twice() {
     inside "$1" sed -i.once -e '0,/^services:/s//x-again: \&again\n  restart: always\n\n&/' \
         -e '/^    container_name: csfb/s/^/    <<: *again\n/' "$2"
 }
+# The host expands it.
+# shellcheck disable=SC2016
 heal_merged_twice() { inside "$1" sh -c '[ ! -e "$1.once" ] || mv "$1.once" "$1"' sh "$2"; }
 
 # The engine starts anew, and all containers with it.
