@@ -593,6 +593,25 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_taken_out_however_a_program_writes_it_and_wherever_that_is_broken() {
+        for secret in ["p@ss/w\"rd!x (7)&'z", "add3b0d77a/+&=% \"\\$"] {
+            let redactor = knowing(&[secret]);
+            for (writer, write) in WRITERS {
+                let written = write(secret);
+                // What is broken already, or made of what nobody sees, is not broken once more.
+                if !written.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+                    continue;
+                }
+                for (at, broken_by) in (1..written.len()).flat_map(|at| [(at, "\r\n"), (at, "\u{1b}[31m")]) {
+                    let text = [&written[..at], broken_by.as_bytes(), &written[at..]].concat();
+                    let clean = in_pieces(&redactor, [text.as_slice()]);
+                    assert!(clean.contains(MASK), "{secret} as {writer}, broken at {at} by {broken_by:?}: {clean:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn of_a_short_secret_in_base64_no_letter_stays() {
         for secret in ["hunter", "hunter2", "hunter22", "hunter222"] {
             let redactor = knowing(&[secret]);

@@ -70,10 +70,61 @@ const LONGEST: usize = 64;
 /// An escape may itself be escaped so many times.
 const NESTED: usize = 8;
 
+/// An escape that is broken, by a line end or an escape code, is looked for in so many bytes.
+const BROKEN: usize = 48;
+
 /// Hands on each meaning that what begins at this place may have besides its own, with its length. Returns whether the text ends
 /// before it is known.
 pub(super) fn meanings(text: &[u8], at: usize, each: &mut dyn FnMut(Meaning<'_>, usize)) -> bool {
     let rest = &text[at..];
+    let mut is_open = unbroken_meanings(rest, each);
+    if is_introducer(rest[0]) {
+        let window = &rest[..rest.len().min(BROKEN)];
+        if window[1..].iter().any(|byte| is_unread(*byte)) {
+            let (bytes, ends) = read_bytes(window);
+            let is_short = unbroken_meanings(&bytes, &mut |meaning, length| {
+                // Where nothing stands in between, it has been handed on already.
+                if let Meaning::Bytes(_) = meaning
+                    && ends[length - 1] > length
+                {
+                    each(meaning, ends[length - 1]);
+                }
+            });
+            is_open |= is_short && rest.len() <= BROKEN;
+        }
+    }
+    is_open
+}
+
+/// Whether bytes that are not read may begin with this one.
+fn is_unread(byte: u8) -> bool {
+    is_special(byte) && !is_introducer(byte)
+}
+
+/// The bytes of a text that are read, and where each of them ends in it.
+fn read_bytes(text: &[u8]) -> (Vec<u8>, Vec<usize>) {
+    let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+    let mut at = 0;
+    while at < text.len() {
+        let mut unread = 0;
+        if is_unread(text[at]) {
+            unbroken_meanings(&text[at..], &mut |meaning, length| {
+                if matches!(meaning, Meaning::Nothing) {
+                    unread = unread.max(length);
+                }
+            });
+        }
+        if unread == 0 {
+            bytes.push(text[at]);
+            ends.push(at + 1);
+        }
+        at += unread.max(1);
+    }
+    (bytes, ends)
+}
+
+/// The same for what stands in one piece.
+fn unbroken_meanings(rest: &[u8], each: &mut dyn FnMut(Meaning<'_>, usize)) -> bool {
     match rest[0] {
         b'%' => percent(rest, each),
         b'+' => {

@@ -19,7 +19,11 @@ const RULE: &str = "/etc/ssh/sshd_config.d/overhear.conf";
 const OVERHEAR: &str = r#"#!/bin/sh
 case $SSH_ORIGINAL_COMMAND in
 "exec true") exec /bin/sh -c "$SSH_ORIGINAL_COMMAND" ;;
-"exec sh -c 'unset TMOUT"*) IFS= read -r told || exit ;;
+"exec sh -c 'unset TMOUT"*)
+    # Nothing is told to a shell that has not said that it waits.
+    echo 'teravm-ci: waiting' >&2
+    IFS= read -r told || exit
+    ;;
 esac
 session=/run/overheard/$(date +%s%N).$$
 printf %s "$SSH_ORIGINAL_COMMAND" >"$session.line"
