@@ -402,17 +402,21 @@ impl Agw {
 
     /// The units that ran before and that the release does not have: nothing of its packages has their names any more.
     pub(super) async fn lost_units(&self, step: Step, before: &AgwFound) -> Result<BTreeSet<String>, Problem> {
+        let script = self.lost_units_script(before);
+        let text = self.ground.ask_root(step, "read which units the release has", &script).await?;
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    pub(super) fn lost_units_script(&self, before: &AgwFound) -> String {
         let required = self.required();
         let units = before.health.running().filter(|name| !required.contains(*name)).map(quote).collect::<Vec<_>>();
-        let script = format!(
+        format!(
             "brought=$(mktemp) owned=$(mktemp) || exit 1\ntrap 'rm -f \"$brought\" \"$owned\"' EXIT\ntrap 'exit 143' TERM\n\
              cat {BACKUP}/owned > \"$owned\"\ndpkg-query -L {packages} > \"$brought\" 2>/dev/null\nset -- \"$owned\" \"$brought\" {units}\n{}",
             include_str!("agw/lost_units.sh"),
             packages = self.quoted_packages(),
             units = units.join(" "),
-        );
-        let text = self.ground.ask_root(step, "read which units the release has", &script).await?;
-        Ok(text.lines().map(str::to_owned).collect())
+        )
     }
 
     pub(super) fn required(&self) -> BTreeSet<String> {

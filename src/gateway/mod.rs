@@ -456,6 +456,9 @@ impl Gateway {
             (Gateway::Feg(_), Found::Agw(_)) => Vec::new(),
         };
         scripts.extend(self.check_in_script());
+        if let (Gateway::Agw(agw), Found::Agw(before)) = (self, before) {
+            ground.commanded(Step::Verify, &agw.lost_units_script(before));
+        }
         ground.note(
             Step::Verify,
             format!(

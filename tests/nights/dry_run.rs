@@ -94,12 +94,14 @@ fn command(heard: Heard, run: &str) -> Option<String> {
         assert!(directory.contains(run), "a job of another run: {directory}");
         let words: Vec<&str> = verb.split(' ').collect();
         return match words[..] {
-            ["start", runner, _, _, "&&", "follow", "0"] => Some(data[runner.parse().expect("a size")..].to_owned()),
+            ["start", runner, _, _, _, _, "&&", "follow", "0"] => {
+                Some(data[runner.parse().expect("a size")..].to_owned())
+            }
             ["follow" | "report" | "remove", ..] => None,
             _ => panic!("nobody expects this of a job: {verb}"),
         };
     }
-    let asked = data.lines().filter_map(|line| line.strip_prefix("GET /v1.30")?.split(' ').next());
+    let asked = data.lines().filter_map(|line| line.strip_prefix("GET ")?.split(' ').next());
     Some(asked.fold(heard.script, |command, path| format!("{command} # GET {path}")))
 }
 
@@ -150,7 +152,8 @@ pub(crate) fn a_dry_run_tells_that_all_is_there_already() {
         assert!(told.stdout.contains(&format!("  {gateway}")), "{told}");
     }
     let printed = Printed::parse(&told.stdout);
-    assert_eq!(told.stdout.matches("- unchanged at ").count(), 2, "{told}");
+    // A FEG that was seen only a moment before is looked at again, so the two need not be told as one.
+    assert!((2..=3).contains(&told.stdout.matches("- unchanged at ").count()), "{told}");
     let told = told.says("unchanged at 1.9.1-1668500000-5d2e8f90").says("unchanged at 5d2e8f90");
     assert!(told.stdout.contains("\nactivate\n  nothing\n\nverify\n  nothing\n"), "{told}");
     assert!(!printed.steps.iter().any(|step| step == "test"), "{told}");
