@@ -97,7 +97,11 @@ fn a_panic_during_the_switch() {
 fn a_panic_while_a_gateway_is_restored() {
     lab::reset();
     panics(teravm("upgrade --tag aa10f001"), "commanded restore agw", 5).says("feg1");
-    let told = teravm("test").list("working_testplan_gxgy_CI_run.ntl").run().exits(0).says("died while it switched");
+    let told = teravm("test")
+        .list("working_testplan_gxgy_CI_run.ntl")
+        .run()
+        .exits(0)
+        .says("while it switched this gateway to");
     assert_eq!(lab::package("magma"), format!("ii {}", lab::OLD), "{told}");
     assert_eq!(open_switches(), "", "{told}");
 }
