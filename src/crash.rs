@@ -51,8 +51,8 @@ pub(crate) fn install() {
     }));
 }
 
-/// Does the work, and returns its panic if it has one. What the work had in its hands is dropped by then; what it
-/// shares with others is told of by its owners, or asked of the host anew.
+/// Does the work, and returns its panic if it has one. What the work owned has been dropped by then; state that it shares
+/// is reported by the owner of that state, or read from the host again.
 pub(crate) fn caught<T>(work: impl Future<Output = T>) -> impl Future<Output = Result<T, Crash>> {
     // On the heap, before anything holds it: works stand within works here, each as large as all that is in it.
     let work = AssertUnwindSafe(Box::pin(work));

@@ -520,7 +520,7 @@ impl Case {
         }
     }
 
-    /// Whether it stands for a whole list, `(suite)`, and is no case.
+    /// Whether it stands for a whole list, `(suite)`, and is not a case.
     pub(crate) fn is_whole_list(&self) -> bool {
         self.name == "(suite)" || self.name.starts_with("(suite) #")
     }

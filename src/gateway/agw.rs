@@ -111,8 +111,8 @@ impl Agw {
         found.packages.get(&self.config.package).cloned()
     }
 
-    /// Refreshes apt's lists and returns what can be had of `magma`, and of each package that travels with it. Of a gateway that is only looked at the lists
-    /// in use stay as they are.
+    /// Refreshes apt's lists and returns the available versions of `magma` and of each sibling package. In a dry run and in
+    /// `check` the lists in use stay as they are.
     ///
     /// apt's exit status proves nothing: with an unreachable repository, apt 2.6.1 prints `W: Failed to fetch …` and returns
     /// 0, and then answers from old lists. What counts is whether apt said that it read the repository that offers the package.
@@ -276,8 +276,8 @@ impl Agw {
         self.ground.must_root(step, &way_back, self.config.prepare_timeout, no_way_back).await.map(drop)
     }
 
-    /// What `prepare` does on the host: asks apt what it would do, downloads it, looks for the room that it needs, then secures the
-    /// way back from it.
+    /// What `prepare` does on the host: asks apt what it would do, downloads it, checks that there is room for it, then saves
+    /// what a rollback needs.
     fn prepare_scripts(&self, target: &Target, found: &AgwFound) -> [String; 4] {
         let install = self.install(target);
         let simulate = format!(
