@@ -13,7 +13,6 @@ mod history;
 mod junit;
 mod machine;
 mod manual;
-mod noisy;
 mod package;
 mod pages;
 mod redaction;

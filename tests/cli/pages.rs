@@ -138,7 +138,7 @@ const ELSEWHERE: [(&str, &str, Option<Place>); 31] = [
     (
         "tests/bench/noisy",
         "takes minutes: by hand; a test of the program runs it for seconds",
-        Some(("tests/cli/noisy.rs", "tests/bench/noisy")),
+        Some(("tests/machines/noisy.rs", "tests/bench/noisy")),
     ),
     ("tests/bench/output", "takes minutes: by hand", None),
     ("tests/bench/live", "takes minutes: by hand", None),
@@ -158,22 +158,22 @@ const ELSEWHERE: [(&str, &str, Option<Place>); 31] = [
     (
         "cargo test --locked --test cli",
         "with the others",
-        Some(("tests/run", "--lib --test cli --test page --test tunnel --test nights")),
+        Some(("tests/run", "--lib --test cli --test page --test machines --test nights")),
     ),
     (
         "cargo test --locked --test page",
         "with the others",
-        Some(("tests/run", "--lib --test cli --test page --test tunnel --test nights")),
+        Some(("tests/run", "--lib --test cli --test page --test machines --test nights")),
     ),
     (
-        "cargo test --locked --test tunnel",
+        "cargo test --locked --test machines",
         "with the others",
-        Some(("tests/run", "--lib --test cli --test page --test tunnel --test nights")),
+        Some(("tests/run", "--lib --test cli --test page --test machines --test nights")),
     ),
     (
         "cargo test --locked --test nights",
         "with the others",
-        Some(("tests/run", "--lib --test cli --test page --test tunnel --test nights")),
+        Some(("tests/run", "--lib --test cli --test page --test machines --test nights")),
     ),
     (
         "cargo install --locked --path .",

@@ -144,7 +144,7 @@ fn openvpn_dies_with_a_program_that_is_killed() {
 fn a_tunnel_that_is_lost_for_good_leaves_the_cases_unknown() {
     let mut night = teravm("test").list("steady.ntl").with("vpn.outage", "2s").may_leave_things().start();
     night.until("case_started");
-    let fault = lab::fault(&["vpn-silent"]);
+    let fault = lab::fault(&["vpn-down"]);
     let told = night.end().exits(3).says("the tunnel is lost");
     drop(fault);
     lab::reset();

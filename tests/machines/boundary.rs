@@ -1,7 +1,7 @@
 //! What a server may not do to the machine that it is used on.
 
 use crate::Test;
-use crate::machines::Machines;
+use crate::network::Machines;
 
 pub(crate) const TESTS: &[Test] = &[
     (

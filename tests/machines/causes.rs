@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::Test;
-use crate::machines::Machines;
+use crate::network::Machines;
 
 pub(crate) const TESTS: &[Test] = &[
     ("compression_that_the_server_pushes_is_named", compression_that_the_server_pushes_is_named),

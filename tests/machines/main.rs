@@ -1,12 +1,13 @@
-//! The tunnel against real OpenVPN servers, also hostile and broken ones: each test has two machines of its own, which
-//! are network namespaces that are linked with each other and with nothing else.
+//! The real program between machines that are namespaces of this one, linked with each other and with nothing else: the
+//! tunnel against real OpenVPN servers, also hostile and broken ones, and the upgrade of a host that prints without end.
 //!
 //! Where this is not possible the tests say so and are counted as ignored; with `TERAVM_LAB=required` in the
 //! environment that is a failure.
 
 mod boundary;
 mod causes;
-mod machines;
+mod network;
+mod noisy;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -19,18 +20,19 @@ pub(crate) type Test = (&'static str, fn());
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(4));
-    let missing = machines::missing();
+    let missing = network::missing();
     let is_required = std::env::var("TERAVM_LAB").is_ok_and(|value| value == "required");
     if let Some(why) = missing.as_ref().filter(|_| !arguments.list) {
         // What `cargo test` shows beside the names of the tests.
-        let _ = writeln!(std::io::stderr(), "no tunnel can be tested: {why}");
+        let _ = writeln!(std::io::stderr(), "there can be no machines: {why}");
     }
-    let topics: [(&str, &[Test]); 2] = [("boundary", boundary::TESTS), ("causes", causes::TESTS)];
+    let topics: [(&str, &[Test]); 3] =
+        [("boundary", boundary::TESTS), ("causes", causes::TESTS), ("noisy", noisy::TESTS)];
     let tests = topics.iter().flat_map(|(topic, tests)| tests.iter().map(move |test| (topic, test)));
     let trials = tests.map(|(topic, &(name, test))| {
         let why = missing.clone();
         let run = move || match why {
-            Some(why) => Err(Failed::from(format!("no tunnel can be tested: {why}"))),
+            Some(why) => Err(Failed::from(format!("there can be no machines: {why}"))),
             None => {
                 test();
                 Ok(())
