@@ -2,7 +2,8 @@
 //! nothing.
 //!
 //! OpenVPN creates one device and puts an address, one network and the routes that we asked for on it. The server
-//! chooses address and network (`ifconfig`, `topology`), so whatever it could divert by choosing them is refused here.
+//! chooses address and network (`ifconfig`, `topology`), so whatever it could divert by choosing them is refused here:
+//! into the tunnel by the network, and to this machine itself by the address.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -124,6 +125,14 @@ impl InterfaceAddress {
         Some(network.trunc())
     }
 
+    /// What is not reached elsewhere any more by having this address: that network, and the address itself, which need
+    /// not lie in it on a point-to-point link.
+    fn claims(&self) -> impl Iterator<Item = IpNet> {
+        let network = self.network();
+        let itself = self.local.map(IpNet::from).filter(move |itself| network.is_none_or(|it| !it.contains(itself)));
+        network.into_iter().chain(itself)
+    }
+
     /// The kernel gives each interface one of these by itself, and uses it only where the interface is named.
     fn is_ipv6_link_local(&self) -> bool {
         matches!(self.local, Some(IpAddr::V6(address)) if address.is_unicast_link_local())
@@ -174,6 +183,7 @@ pub(super) enum Conflict {
     Resolver(IpAddr),
     Gateway(IpAddr),
     Interface { name: String, network: IpNet },
+    Route(String),
     Public,
     Wide,
 }
@@ -185,6 +195,7 @@ impl fmt::Display for Conflict {
             Conflict::Resolver(address) => write!(f, "contains this machine's resolver {address}"),
             Conflict::Gateway(address) => write!(f, "contains this machine's gateway {address}"),
             Conflict::Interface { name, network } => write!(f, "overlaps the network {network} of `{name}`"),
+            Conflict::Route(route) => write!(f, "overlaps the route `{route}` of this machine"),
             Conflict::Public => f.write_str("is not a private one"),
             Conflict::Wide => write!(f, "is wider than /{WIDEST}"),
         }
@@ -194,8 +205,8 @@ impl fmt::Display for Conflict {
 /// A tunnel's own network is not wider than this (IPv4), unless `vpn.routes` asks for it.
 const WIDEST: u8 = 16;
 
-/// Networks that nobody reaches over the Internet.
-const PRIVATE: [(Ipv4Addr, u8); 8] = [
+/// Networks that nobody reaches over the Internet (RFC 1918, 6598, 2544, 5737).
+const PRIVATE_V4: [(Ipv4Addr, u8); 8] = [
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(172, 16, 0, 0), 12),
     (Ipv4Addr::new(192, 168, 0, 0), 16),
@@ -204,6 +215,13 @@ const PRIVATE: [(Ipv4Addr, u8); 8] = [
     (Ipv4Addr::new(192, 0, 2, 0), 24),
     (Ipv4Addr::new(198, 51, 100, 0), 24),
     (Ipv4Addr::new(203, 0, 113, 0), 24),
+];
+
+/// The same of IPv6 (RFC 4193, 3849, 4291).
+const PRIVATE_V6: [(Ipv6Addr, u8); 3] = [
+    (Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7),
+    (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
+    (Ipv6Addr::LOCALHOST, 128),
 ];
 
 const LINK_LOCAL_V4: (Ipv4Addr, u8) = (Ipv4Addr::new(169, 254, 0, 0), 16);
@@ -215,6 +233,11 @@ fn v4((address, length): (Ipv4Addr, u8)) -> IpNet {
 
 fn v6((address, length): (Ipv6Addr, u8)) -> IpNet {
     Ipv6Net::new_assert(address, length).into()
+}
+
+fn is_private(network: &IpNet) -> bool {
+    let mut private = PRIVATE_V4.into_iter().map(v4).chain(PRIVATE_V6.into_iter().map(v6));
+    private.any(|private| private.contains(network))
 }
 
 fn overlap(one: &IpNet, other: &IpNet) -> bool {
@@ -255,14 +278,15 @@ impl Node {
         self.routes.iter().filter(on_it).find(|route| !is_ours(route)).map(|route| Breach::Route(route.to_string()))
     }
 
-    /// The networks that the device has by its addresses. A link-local one counts where the tunnel itself has it.
+    /// The networks that the device has by its addresses, and the addresses. A link-local one counts where the tunnel
+    /// itself has it.
     fn networks_of(&self, device: &str, own: &[IpAddr]) -> Vec<IpNet> {
         let interface = self.interfaces.iter().filter(|interface| interface.name == device);
         let addresses = interface.flat_map(|interface| &interface.addr_info);
         let counts = |address: &&InterfaceAddress| {
             !address.is_ipv6_link_local() || address.local.is_some_and(|local| own.contains(&local))
         };
-        addresses.filter(counts).filter_map(InterfaceAddress::network).collect()
+        addresses.filter(counts).flat_map(InterfaceAddress::claims).collect()
     }
 
     fn conflict(&self, device: &str, network: &IpNet, asked_for: &[IpNet]) -> Option<Conflict> {
@@ -281,14 +305,21 @@ impl Node {
                 return Some(Conflict::Interface { name: interface.name.clone(), network: other });
             }
         }
-        // OpenVPN itself takes no IPv6 network that is wider than /64.
-        if network.addr().is_ipv6() || asked_for.iter().any(|asked| asked.contains(network)) {
+        if asked_for.iter().any(|asked| asked.contains(network)) {
             return None;
         }
-        if !PRIVATE.into_iter().any(|private| v4(private).contains(network)) {
+        let is_laid_over = |route: &&Route| {
+            let counts = !route.belongs_to_an_address() && !route.is_default() && route.dst != "fe80::/64";
+            counts && route.network().is_some_and(|other| overlap(network, &other))
+        };
+        if let Some(route) = outside().find(is_laid_over) {
+            return Some(Conflict::Route(route.to_string()));
+        }
+        if !is_private(network) {
             return Some(Conflict::Public);
         }
-        (network.prefix_len() < WIDEST).then_some(Conflict::Wide)
+        // OpenVPN itself takes no IPv6 network that is wider than /64.
+        (network.addr().is_ipv4() && network.prefix_len() < WIDEST).then_some(Conflict::Wide)
     }
 
     /// Says what is different in `now` outside of `device`, if anything is. What came or went with another interface is
@@ -348,6 +379,8 @@ mod tests {
     fn node(address: &str, routes: &str) -> Node {
         let base = r#"{"dst":"default","gateway":"10.0.0.1","dev":"eth0","flags":[]},
             {"dst":"10.0.0.0/24","dev":"eth0","protocol":"kernel","scope":"link","prefsrc":"10.0.0.7","flags":[]},
+            {"dst":"10.77.0.0/16","gateway":"10.0.0.1","dev":"eth0","flags":[]},
+            {"dst":"10.78.5.10","gateway":"10.0.0.1","dev":"eth0","table":"7","flags":[]},
             {"dst":"172.17.0.0/16","dev":"docker0","protocol":"kernel","scope":"link","flags":["linkdown"]},
             {"type":"local","dst":"127.0.0.0/8","dev":"lo","table":"local","flags":[]},
             {"dst":"fe80::/64","dev":"eth0","protocol":"kernel","metric":256,"flags":[],"pref":"medium"}"#;
@@ -402,7 +435,13 @@ mod tests {
             ("8.8.8.9", 8, "8.0.0.0/8 is not a private one"),
             ("8.8.8.9", 30, "8.8.8.8/30 is not a private one"),
             ("172.20.0.1", 12, "172.16.0.0/12 overlaps the network 172.17.0.0/16 of `docker0`"),
-            ("10.64.0.1", 11, "10.64.0.0/11 is wider than /16"),
+            ("10.96.0.1", 11, "10.96.0.0/11 is wider than /16"),
+            ("10.77.5.2", 24, "10.77.5.0/24 overlaps the route `10.77.0.0/16 via 10.0.0.1 dev eth0` of this machine"),
+            (
+                "10.78.5.2",
+                24,
+                "10.78.5.0/24 overlaps the route `10.78.5.10 via 10.0.0.1 dev eth0 table 7` of this machine",
+            ),
         ] {
             assert_eq!(subnet(address, length), expected, "{address}/{length}");
         }
@@ -414,8 +453,20 @@ mod tests {
             link("10.99.0.2", "10.255.255.53"),
             "10.255.255.53/32 contains this machine's resolver 10.255.255.53"
         );
+        // Its own address is reached nowhere else any more either.
+        for (own, refusal) in [
+            ("10.255.255.53", "10.255.255.53/32 contains this machine's resolver 10.255.255.53"),
+            ("169.254.169.254", "169.254.169.254/32 has link-local addresses, which every network keeps for itself"),
+            ("10.0.0.1", "10.0.0.1/32 contains this machine's gateway 10.0.0.1"),
+            ("10.0.0.77", "10.0.0.77/32 overlaps the network 10.0.0.0/24 of `eth0`"),
+            ("10.77.5.9", "10.77.5.9/32 overlaps the route `10.77.0.0/16 via 10.0.0.1 dev eth0` of this machine"),
+            ("140.82.121.4", "140.82.121.4/32 is not a private one"),
+        ] {
+            assert_eq!(link(own, "10.99.0.1"), refusal, "{own}");
+        }
         let six = |address: &str| told(&format!(r#""local":"{address}","prefixlen":64"#), address, "");
         assert_eq!(six("fd00:99::2"), "fine");
+        assert_eq!(six("2001:4860:4860::2"), "2001:4860:4860::/64 is not a private one");
         assert_eq!(six("fe80::99"), "fe80::/64 has link-local addresses, which every network keeps for itself");
     }
 

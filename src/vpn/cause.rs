@@ -197,7 +197,7 @@ impl Cause {
             Cause::SameAddress { .. } => {
                 "end the other tunnel; the server gives one address to every client with this certificate or login"
             }
-            Cause::OwnNetwork { conflict: Conflict::Public | Conflict::Wide, .. } => {
+            Cause::OwnNetwork { conflict: Conflict::Public | Conflict::Wide | Conflict::Route(_), .. } => {
                 "if this network belongs to the lab, list it in `vpn.routes`; if not, ask the VPN's operators for another"
             }
             Cause::OwnNetwork { .. } => "ask the VPN's operators for an address in another network (`ifconfig`)",

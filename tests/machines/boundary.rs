@@ -83,7 +83,7 @@ fn a_long_list_of_pushes_is_read_to_its_end() {
 }
 
 /// Pushes, and what is said of them.
-const NETWORKS: [(&str, &str); 6] = [
+const NETWORKS: [(&str, &str); 9] = [
     (
         "push \"route-gateway 10.255.255.53\"\nifconfig-push 10.255.255.54 255.255.255.252",
         "the tunnel's own network 10.255.255.52/30 contains this machine's resolver 10.255.255.53",
@@ -105,6 +105,18 @@ const NETWORKS: [(&str, &str); 6] = [
         "the tunnel's own network 10.255.255.53/32 contains this machine's resolver 10.255.255.53",
     ),
     (
+        "push \"topology p2p\"\nifconfig-push 10.255.255.53 10.99.1.1",
+        "the tunnel's own network 10.255.255.53/32 contains this machine's resolver 10.255.255.53",
+    ),
+    (
+        "push \"topology p2p\"\nifconfig-push 140.82.121.4 10.99.1.1",
+        "the tunnel's own network 140.82.121.4/32 is not a private one",
+    ),
+    (
+        "push \"route-gateway 10.77.5.1\"\nifconfig-push 10.77.5.2 255.255.255.0",
+        "the tunnel's own network 10.77.5.0/24 overlaps the route `10.77.0.0/16 via 10.250.0.1 dev out` of this machine",
+    ),
+    (
         "push \"route-gateway 10.96.0.1\"\nifconfig-push 10.96.0.2 255.224.0.0",
         "the tunnel's own network 10.96.0.0/11 is wider than /16",
     ),
@@ -113,6 +125,7 @@ const NETWORKS: [(&str, &str); 6] = [
 fn a_network_that_would_divert_something_is_refused() {
     let machines = Machines::new();
     machines.serve("");
+    machines.on_client("ip route add 10.77.0.0/16 via 10.250.0.1");
     for (pushes, refusal) in NETWORKS {
         machines.pushes(&format!("push-reset\npush \"topology subnet\"\npush \"ping 10\"\n{pushes}\n"));
         machines.in_tunnel("true").exits(3).says(refusal).does_not_say("tunnel up");
