@@ -24,16 +24,13 @@ pub(super) const MARK: &str = "<!-- written by teravm-ci -->";
 /// The mark of the pages.
 pub(super) const GENERATOR: &str = "<meta name=\"generator\" content=\"teravm-ci\">";
 
-/// How `run.json` begins, without its blanks.
-const RUN_JSON: &str = "{\"format\":1,\"status\":\"";
-
 /// Whether a file carries the mark of its kind.
 type IsOurs = fn(&mut fs::File) -> io::Result<bool>;
 
 /// The files of a run, and by what each is known to be one.
 const FILES: [(&str, IsOurs); 5] = [
     ("junit.xml", |file| begins_with(file, MARK)),
-    ("run.json", |file| Ok(head(file)?.split_whitespace().collect::<String>().starts_with(RUN_JSON))),
+    ("run.json", is_run),
     ("summary.md", ends_with_mark),
     ("report.html", |file| begins_with(file, GENERATOR)),
     (RECORD, is_record),
@@ -105,7 +102,10 @@ fn decide(results: &Path) -> Result<Vec<PathBuf>, ReportError> {
             return Err(ReportError::Foreign { path });
         }
         let asked = fs::File::open(&path).and_then(|mut file| is_ours(&mut file));
-        if name == RECORD && is_cut(&path).map_err(ReportError::read(&path))? {
+        if name == RECORD && meta.len() == 0 {
+            // Of a run that was killed or found no room before its first event. Whoever wrote it, nothing is lost.
+            files.push(path);
+        } else if name == RECORD && is_cut(&path).map_err(ReportError::read(&path))? {
             cut_record = Some(path);
         } else if asked.map_err(ReportError::read(&path))? {
             files.push(path);
@@ -117,7 +117,7 @@ fn decide(results: &Path) -> Result<Vec<PathBuf>, ReportError> {
     for entry in fs::read_dir(results).map_err(ReportError::write(results))?.flatten() {
         if is_unfinished(&entry.file_name()) {
             let path = entry.path();
-            // Only beside reports, because nothing in it says whose it is.
+            // Only beside reports, or a record that was just begun, because nothing in it says whose it is.
             if !is_of_a_run || !is_file(&path) {
                 return Err(ReportError::Foreign { path });
             }
@@ -171,18 +171,28 @@ fn ends_with_mark(file: &mut fs::File) -> io::Result<bool> {
     Ok(head(file)?.trim_end().ends_with(MARK))
 }
 
+/// Whether it begins as our `run.json` does. No single key would do: many programs write a `status`.
+fn is_run(file: &mut fs::File) -> io::Result<bool> {
+    let head: String = head(file)?.split_whitespace().collect();
+    let after_status = head.strip_prefix(r#"{"format":1,"status":""#).and_then(|rest| rest.split_once(r#"","code":"#));
+    Ok(after_status
+        .is_some_and(|(_, rest)| rest.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with(r#","reasons":["#)))
+}
+
 /// Whether it is a record of which not even the first line is whole.
 fn is_cut(record: &Path) -> io::Result<bool> {
     let mut bytes = Vec::new();
     fs::File::open(record)?.take(LONGEST_LINE).read_to_end(&mut bytes)?;
-    Ok(bytes.is_empty() || bytes.starts_with(b"{\"time\":\"") && !bytes.contains(&b'\n'))
+    Ok(bytes.starts_with(b"{\"time\":\"") && !bytes.contains(&b'\n'))
 }
 
-/// Whether the first line is an event, of this version or of another.
+/// Whether the first line is that of a run, of this version or of another. A time and an event alone are in the records
+/// of many programs.
 fn is_record(file: &mut fs::File) -> io::Result<bool> {
     let mut line = Vec::new();
     io::BufReader::new(file.take(LONGEST_LINE)).read_until(b'\n', &mut line)?;
     let Ok(event) = serde_json::from_slice::<Value>(&line) else { return Ok(false) };
     let is_time = event["time"].as_str().is_some_and(|time| OffsetDateTime::parse(time, &Rfc3339).is_ok());
-    Ok(is_time && event["event"].is_string())
+    let says_whose = ["run", "program", "command"].into_iter().all(|name| event[name].is_string());
+    Ok(is_time && event["event"] == "night_started" && event["format"].is_u64() && says_whose)
 }
