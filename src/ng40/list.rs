@@ -235,6 +235,11 @@ impl List {
                 let message = format!("a shell did not find the command `{command}`");
                 self.problem(ProblemKind::CommandNotFound, None, message, tell);
             }
+            Said::Illegible(text) => {
+                let line = shortened(&clean(text.as_bytes()), MAX_LAST_LINE);
+                let message = format!("the line `{line}` decides something and cannot be read");
+                self.problem(ProblemKind::Illegible, Some(self.current.number), message, tell);
+            }
             Said::LoggerClosed { .. } | Said::Close => self.settle(place.bytes.start, tell),
             Said::Other(_) => unreachable!("returned above"),
         }

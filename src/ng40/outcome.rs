@@ -68,6 +68,8 @@ pub(crate) enum ProblemKind {
     UnknownListVerdict,
     /// The list's verdict and those of its cases contradict each other.
     Contradiction,
+    /// A verdict or a total was printed that cannot be read.
+    Illegible,
     /// A shell did not find a command.
     CommandNotFound,
     /// The exit status says that the run went wrong, or contradicts the verdicts.
