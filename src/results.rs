@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// The folder of the reports.
@@ -25,6 +26,9 @@ pub(crate) const FOLDERS: [&str; 2] = ["suites", "hosts"];
 
 /// The file in each of them by which a later run knows that it may replace the folder.
 pub(crate) const MARKER: &str = ".teravm-ci-results";
+
+/// What a report or a folder is called until it is whole: this, and six letters and digits.
+pub(crate) const UNFINISHED: &str = ".teravm-ci-";
 
 const CONSOLE: &str = "console.log";
 
@@ -57,14 +61,20 @@ impl Results {
 
     fn made(&self, folder: PathBuf) -> io::Result<PathBuf> {
         let top = folder.strip_prefix(&self.folder).ok().and_then(|inside| inside.components().next());
-        if let Some(top) = top.map(|top| self.folder.join(top)) {
-            std::fs::create_dir_all(&top)?;
-            // One that has something in it and no mark is not ours.
-            if std::fs::read_dir(&top)?.next().is_none() {
-                std::fs::write(
-                    top.join(MARKER),
-                    "teravm-ci made this folder, and replaces it when the next run begins.\n",
-                )?;
+        if let Some(top) = top.map(|top| self.folder.join(top)).filter(|top| !top.exists()) {
+            // It appears with its mark in it: one without is somebody else's.
+            std::fs::create_dir_all(&self.folder)?;
+            let all = std::fs::Permissions::from_mode(0o777);
+            let new = tempfile::Builder::new().prefix(UNFINISHED).permissions(all).tempdir_in(&self.folder)?;
+            std::fs::write(
+                new.path().join(MARKER),
+                "teravm-ci made this folder, and replaces it when the next run begins.\n",
+            )?;
+            match std::fs::rename(new.path(), &top) {
+                Ok(()) => drop(new.keep()),
+                // Another host's was a moment faster.
+                Err(_) if top.join(MARKER).exists() => {}
+                Err(error) => return Err(error),
             }
         }
         std::fs::create_dir_all(&folder)?;

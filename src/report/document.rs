@@ -6,10 +6,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::folder::{UNFINISHED, may_replace_page};
+use super::folder::may_replace_page;
 use super::{ReportError, Reporter};
 use crate::crash;
 use crate::event::{Event, EventKind};
+use crate::results::UNFINISHED;
 use crate::summary::Summary;
 
 /// Between two writings.

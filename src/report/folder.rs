@@ -8,12 +8,14 @@ use std::fs;
 use std::io::{self, BufRead as _, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::ReportError;
-use crate::results::{FOLDERS, MARKER};
+use crate::results::{FOLDERS, MARKER, UNFINISHED};
 
 /// The record goes last and comes first: by it a run that was killed is known.
 pub(super) const RECORD: &str = "events.jsonl";
@@ -40,8 +42,7 @@ const FILES: [(&str, IsOurs); 5] = [
 const NEAR: u64 = 1024;
 const LONGEST_LINE: u64 = 1024 * 1024;
 
-/// What a report is called until it is whole: this, and six letters and digits.
-pub(super) const UNFINISHED: &str = ".teravm-ci-";
+/// How many letters and digits follow [`UNFINISHED`].
 const RANDOM: usize = 6;
 
 /// Whether opening the reports in `results` removes `file`.
@@ -53,17 +54,24 @@ pub(crate) fn is_removed(results: &Path, file: &Path) -> bool {
     FILES.iter().map(|(name, _)| name).chain(&FOLDERS).any(|name| first == *name)
 }
 
-/// Creates the folder, and removes what an earlier run wrote there.
-pub(super) fn prepare(results: &Path) -> Result<(), ReportError> {
+/// Creates the folder, and removes what an earlier run wrote there. The folder is this run's as long as what is returned
+/// is open.
+pub(super) fn prepare(results: &Path) -> Result<fs::File, ReportError> {
     fs::create_dir_all(results).map_err(ReportError::write(results))?;
     if let Some(what) = is_no_place(results) {
         return Err(ReportError::NoPlace { path: results.to_owned(), what });
+    }
+    let folder = fs::File::open(results).map_err(ReportError::read(results))?;
+    match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => return Err(ReportError::Occupied { path: results.to_owned() }),
+        // There are file systems without locks, on which two runs at once are not noticed.
+        Ok(()) | Err(_) => {}
     }
     for path in decide(results)? {
         let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         removed.map_err(|source| ReportError::Remove { path, source })?;
     }
-    Ok(())
+    Ok(folder)
 }
 
 /// What the folder is, where no reports may lie, whatever is in it.
@@ -88,7 +96,6 @@ fn decide(results: &Path) -> Result<Vec<PathBuf>, ReportError> {
         let path = results.join(name);
         match path.symlink_metadata() {
             Err(_) => {}
-            Ok(meta) if meta.is_dir() && is_empty(&path) => {}
             Ok(meta) if meta.is_dir() && is_file(&path.join(MARKER)) => removed.push(path),
             Ok(_) => return Err(ReportError::Foreign { path }),
         }
@@ -118,7 +125,7 @@ fn decide(results: &Path) -> Result<Vec<PathBuf>, ReportError> {
         if is_unfinished(&entry.file_name()) {
             let path = entry.path();
             // Only beside reports, or a record that was just begun, because nothing in it says whose it is.
-            if !is_of_a_run || !is_file(&path) {
+            if !is_of_a_run || !is_file(&path) && !is_new_folder(&path) {
                 return Err(ReportError::Foreign { path });
             }
             removed.push(path);
@@ -146,8 +153,10 @@ fn is_file(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|meta| meta.is_file())
 }
 
-fn is_empty(folder: &Path) -> bool {
-    fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+/// Whether it is a folder of ours that was killed before it got its name: nothing but the mark is in it.
+fn is_new_folder(path: &Path) -> bool {
+    let is_folder = path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
+    is_folder && fs::read_dir(path).is_ok_and(|entries| entries.flatten().all(|entry| entry.file_name() == MARKER))
 }
 
 fn is_unfinished(name: &OsStr) -> bool {

@@ -19,6 +19,7 @@ mod tests;
 pub(crate) mod text;
 
 use std::collections::VecDeque;
+use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -100,6 +101,8 @@ pub(crate) enum ReportError {
     Foreign { path: PathBuf },
     #[error("`{path}` cannot be the results folder: it is {what}")]
     NoPlace { path: PathBuf, what: &'static str },
+    #[error("another run is writing its reports to `{path}`")]
+    Occupied { path: PathBuf },
     #[error("cannot remove `{path}`, which an earlier run wrote")]
     Remove { path: PathBuf, source: io::Error },
     #[error("internal error: this is a bug in teravm-ci: {crash}")]
@@ -122,6 +125,7 @@ impl ReportError {
             ReportError::Write { .. } => "is there room, and may we write there? `--results` names another folder",
             ReportError::Read { .. } => "may we read it? `--results` names another folder",
             ReportError::Foreign { .. } => "nothing was touched; move it away, or choose another folder",
+            ReportError::Occupied { .. } => "wait for its end, or choose another folder with `--results`",
             ReportError::NoPlace { .. } => "nothing was touched; `--results` names another folder",
             ReportError::Crashed { .. } => event::BUG,
             ReportError::Remove { .. } => "remove it by hand, or choose another folder with `--results`",
@@ -157,6 +161,8 @@ pub(crate) struct Reporters {
     files: Vec<Listener>,
     console: Listener,
     summary: Summary,
+    /// The folder of the reports, locked.
+    _folder: fs::File,
 }
 
 struct Listener {
@@ -206,7 +212,7 @@ impl Reporters {
     /// From here on the reports stand there, and say that the night has not ended.
     pub(crate) fn open(options: &Options) -> Result<Reporters, ReportError> {
         let results = &options.results;
-        folder::prepare(results)?;
+        let folder = folder::prepare(results)?;
         // The record comes first: by it the next run knows that the folder is ours.
         let files = vec![
             Listener::new(Record::open(results)?),
@@ -219,7 +225,7 @@ impl Reporters {
             })?),
         ];
         let console = Console::new(options, Stream::stdout(options), Stream::stderr(options));
-        Ok(Reporters { files, console: Listener::new(console), summary: Summary::default() })
+        Ok(Reporters { files, console: Listener::new(console), summary: Summary::default(), _folder: folder })
     }
 
     /// Listens until the last sender of the inbox is gone, and returns what the night came to.

@@ -9,7 +9,7 @@ use super::nights::{Story, cut_off, green, hostile, morning, options, red, resto
 use super::*;
 use crate::error::{one_of_each, text};
 use crate::event::{self, Step};
-use crate::results::{MARKER, Results};
+use crate::results::{MARKER, Results, UNFINISHED};
 use crate::secret::Redactor;
 
 /// Tells a night to all reporters of a folder, the way a real one is told.
@@ -152,6 +152,8 @@ fn the_reports_of_an_earlier_run_are_removed_and_nobody_elses() {
     std::fs::write(folder.path().join("notes.txt"), "mine").unwrap();
     std::fs::write(folder.path().join(".teravm-ci-x1"), "mine").unwrap();
     std::fs::write(folder.path().join(".teravm-ci-aB3dE6"), "half").unwrap();
+    std::fs::create_dir(folder.path().join(".teravm-ci-aB3dE7")).unwrap();
+    std::fs::write(folder.path().join(".teravm-ci-aB3dE7").join(MARKER), "").unwrap();
     assert!(is_removed(folder.path(), &folder.path().join("suites/gxgy/console.log")));
     assert!(!is_removed(folder.path(), &folder.path().join("notes.txt")));
     drop(open(folder.path()).unwrap());
@@ -180,7 +182,7 @@ fn tree(folder: &Path) -> BTreeMap<PathBuf, String> {
 #[test]
 fn whatever_of_somebody_else_is_in_the_way_is_refused_and_nothing_is_touched() {
     type Put = fn(&Path);
-    let puts: [(&str, Put); 20] = [
+    let puts: [(&str, Put); 21] = [
         ("summary.md", |path| std::fs::write(path, "# Chapter one\n").unwrap()),
         ("run.json", |path| std::fs::write(path, "{\"name\": \"mine\"}").unwrap()),
         ("junit.xml", |path| std::fs::write(path, "<testsuites/>").unwrap()),
@@ -205,7 +207,12 @@ fn whatever_of_somebody_else_is_in_the_way_is_refused_and_nothing_is_touched() {
             std::fs::create_dir_all(path.join(MARKER)).unwrap();
         }),
         ("hosts", |path| std::os::unix::fs::symlink("../elsewhere", path).unwrap()),
-        (".teravm-ci-aB3dE6", |path| std::fs::create_dir(path).unwrap()),
+        (".teravm-ci-aB3dE6", |path| {
+            std::fs::create_dir(path).unwrap();
+            std::fs::write(path.join("mine"), "").unwrap();
+        }),
+        // Somebody may be about to fill it.
+        ("hosts", |path| std::fs::create_dir(path).unwrap()),
         (".teravm-ci-aB3dE6", |path| std::os::unix::fs::symlink("/etc/hostname", path).unwrap()),
         (".git", |path| std::fs::create_dir(path).unwrap()),
         (".git", |path| std::fs::write(path, "gitdir: ../.git/worktrees/x").unwrap()),
@@ -232,6 +239,18 @@ fn whatever_of_somebody_else_is_in_the_way_is_refused_and_nothing_is_touched() {
             assert_eq!(tree(folder.path()), before, "{name}");
         }
     }
+}
+
+#[test]
+fn a_folder_that_another_run_writes_to_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = open(folder.path()).unwrap();
+    let before = tree(folder.path());
+    let error = open(folder.path()).expect_err("the first one is not over");
+    assert!(matches!(error, ReportError::Occupied { .. }), "{error}");
+    assert_eq!(tree(folder.path()), before);
+    drop(first);
+    drop(open(folder.path()).unwrap());
 }
 
 /// As of a run that was killed before its first event, or found no room for the other reports.
@@ -266,11 +285,25 @@ fn every_report_of_every_kind_of_run_is_known_again_whenever_it_was_killed() {
 }
 
 #[test]
-fn an_empty_folder_takes_nothing_from_anybody_and_is_marked_once_something_is_in_it() {
+fn a_folder_of_a_run_is_there_with_its_mark_or_not_at_all_and_goes_with_the_next_run() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir_all(folder.path().join("hosts")).unwrap();
     drop(open(folder.path()).unwrap());
-    let host = Results::new(folder.path()).host("agw").unwrap();
+    let results = Results::new(folder.path());
+    let hosts: Vec<PathBuf> = std::thread::scope(|scope| {
+        let made: Vec<_> = ["agw", "feg1", "feg2"]
+            .map(|host| {
+                scope.spawn({
+                    let results = &results;
+                    move || results.host(host)
+                })
+            })
+            .into_iter()
+            .collect();
+        made.into_iter().map(|made| made.join().unwrap().unwrap()).collect()
+    });
+    assert_eq!(names_in(&folder.path().join("hosts")), [MARKER, "agw", "feg1", "feg2"]);
+    assert!(!names_in(folder.path()).iter().any(|name| name.starts_with(UNFINISHED)));
+    let host = &hosts[0];
     std::fs::write(host.join("journal.log"), "said").unwrap();
     drop(open(folder.path()).unwrap());
     assert!(!folder.path().join("hosts").exists());
@@ -440,6 +473,7 @@ fn each_error_says_what_why_and_what_to_try() {
         ReportError::Read { .. } => ReportError::Read { path: path.clone(), source: denied() },
         ReportError::Foreign { .. } => ReportError::Foreign { path: "results/suites".into() },
         ReportError::NoPlace { .. } => ReportError::NoPlace { path: "/home/me".into(), what: "your home directory" },
+        ReportError::Occupied { .. } => ReportError::Occupied { path: "results".into() },
         ReportError::Remove { .. } => ReportError::Remove { path: path.clone(), source: denied() },
         ReportError::Crashed { .. } => ReportError::Crashed {
             crash: crash::caught_at_once(|| panic!("no such case")).expect_err("it panics"),
