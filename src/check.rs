@@ -223,7 +223,7 @@ async fn of_gateway(gateway: &Gateway) -> (Vec<Row>, Option<Found>) {
         rows.extend(["disk", "runs", "rivals"].map(|what| Row::skipped(name, what, "it needs root")));
         return (rows, None);
     }
-    rows.push(Row::new(name, "disk", gateway.disk().await));
+    rows.push(Row::new(name, "disk", gateway.can_write().await));
     let found = gateway.found(Step::Connect).await;
     let runs = match &found {
         Ok(found) => Ok(gateway.release_of(found).unwrap_or_else(|| "nothing that is whole".to_owned())),

@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::foreign_messages::{APT as MESSAGES, SYSTEM, Seen, class_of, packages_of_install, seen_in};
-use super::host_state::{self, Fact, Kind, lacks_of_room, parse_facts};
-use super::{BACKUP, Found, Ground, Health, NEXT, STATE, Target, Trouble, Unit};
+use super::host_state::{self, Fact, Kind, PLACES, lacks_of_room, parse_facts};
+use super::{BACKUP, Found, Ground, Health, LEAST_ROOM_MB, NEXT, STATE, Target, Trouble, Unit};
 use crate::cause;
 use crate::config::{self, Conffiles};
 use crate::event::{Class, PackageChange, Problem, Step};
@@ -209,8 +209,19 @@ impl Agw {
     pub(crate) async fn can_be_upgraded(&self) -> Result<String, Problem> {
         let facts = self.obstacles(Step::Connect).await?.into_iter();
         let is_ours = |fact: &Fact| fact.kind != Kind::Held || self.packages().contains(&fact.text.as_str());
-        self.refuse(&facts.filter(is_ours).collect::<Vec<_>>())?;
+        self.ground.refuse(&facts.filter(is_ours).collect::<Vec<_>>())?;
         Ok("in order".to_owned())
+    }
+
+    /// Whether an upgrade can write where it has to: apt's cache, dpkg's database with our backup, and wherever packages are unpacked, for
+    /// which there is a better answer once they are there. Returns how much is free.
+    pub(super) async fn can_write(&self, step: Step) -> Result<String, Problem> {
+        let script = format!(
+            "{PLACES}{}place {LEAST_ROOM_MB} {FOLDER}\nplace {LEAST_ROOM_MB} /var/lib\nplace 10 /tmp\n\
+             for folder in / /etc /usr /usr/local /opt /var /var/lib/dpkg; do place 0 \"$folder\"; done\n",
+            include_str!("agw/is_remounted.sh")
+        );
+        self.ground.can_write(step, &script).await
     }
 
     fn state_script(&self) -> String {
@@ -226,14 +237,7 @@ impl Agw {
                 .any(|(wanted, version)| wanted == name && found.packages.get(name) != Some(version))
         };
         let in_the_way = facts.into_iter().filter(|fact| fact.kind != Kind::Held || is_changed(&fact.text));
-        self.refuse(&in_the_way.collect::<Vec<_>>())
-    }
-
-    fn refuse(&self, facts: &[Fact]) -> Result<(), Problem> {
-        let Some(first) = facts.first() else { return Ok(()) };
-        let causes: Vec<String> = facts.iter().map(Fact::cause).collect();
-        let hint = format!("{}; nothing was touched", first.hint());
-        Err(Trouble::NotUpgradable.on(&self.ground.name).because(causes.join("\n")).hint(hint))
+        self.ground.refuse(&in_the_way.collect::<Vec<_>>())
     }
 
     /// Whose fault it is that apt or dpkg failed, by what they said.
@@ -246,8 +250,7 @@ impl Agw {
     /// Downloads the packages and secures the way back. Touches no service.
     pub(super) async fn secure(&self, target: &Target, found: &AgwFound) -> Result<(), Problem> {
         let step = Step::Prepare;
-        self.ground.room(step, FOLDER).await?;
-        self.ground.room(step, "/var/lib").await?;
+        self.can_write(step).await?;
         self.has_no_obstacle(self.obstacles(step).await?, target, found)?;
         for package in self.packages() {
             if found.broken.contains(package) {
@@ -272,7 +275,7 @@ impl Agw {
         self.ground.must_root_judged(step, &download, self.config.prepare_timeout, not_fetched).await?;
         let no_way_back = |said: String| Trouble::NoWayBack.on(gateway).because(said);
         let room = self.ground.must_root(step, &room, self.config.prepare_timeout, no_way_back).await?;
-        self.refuse(&lacks_of_room(&room.text()))?;
+        self.ground.refuse(&lacks_of_room(&room.text()))?;
         self.ground.must_root(step, &way_back, self.config.prepare_timeout, no_way_back).await.map(drop)
     }
 

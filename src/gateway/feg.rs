@@ -16,8 +16,9 @@ use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::host_state::PLACES;
 use super::registry::{self, Answer, Login};
-use super::{BACKUP, Found, Ground, Health, NEXT, Trouble, Unit};
+use super::{BACKUP, Found, Ground, Health, LEAST_ROOM_MB, NEXT, STATE, Trouble, Unit};
 use crate::config;
 use crate::event::{Class, Problem, Step};
 use crate::release::Release;
@@ -237,6 +238,24 @@ impl Feg {
         Ok(format!("{} reads the compose file in use", chosen.name()))
     }
 
+    /// Whether an upgrade can write where it has to. Returns how much is free there.
+    pub(crate) async fn can_write(&self, step: Step) -> Result<String, Problem> {
+        self.ground.can_write(step, &format!("{}{}", self.preamble(), self.places_script())).await
+    }
+
+    /// What asks for it, behind [`Feg::preamble`]: the files of compose, what compose programs unpack themselves to, the backup, the images,
+    /// and the cron files that are set aside.
+    fn places_script(&self) -> String {
+        let mut script = format!(
+            "{PLACES}place 5 \"$PWD\"\nplace 50 \"${{TMPDIR:-/tmp}}\"\nplace 5 {STATE}\n\
+             root=$(docker info --format '{{{{.DockerRootDir}}}}' 2>/dev/null)\nplace {LEAST_ROOM_MB} \"${{root:-/var/lib/docker}}\"\n"
+        );
+        for file in &self.config.quiesce {
+            script.push_str(&format!("place 0 \"$(dirname {})\"\n", quote(file)));
+        }
+        script
+    }
+
     /// The login that this gateway's Docker client keeps for the registry. It passes through our memory, and is redacted.
     pub(crate) async fn login(&self, found: &FegFound) -> Result<Option<Login>, Problem> {
         let text = self
@@ -300,9 +319,6 @@ impl Feg {
 
 /// What compose has last said of which files.
 const KNOWN: &str = "/var/lib/teravm-ci/known";
-
-/// Where the images go.
-pub(super) const FOLDER: &str = "/var/lib/docker";
 
 /// Our own name for the images that a gateway ran, so that no prune of dangling images takes them.
 const WAY_BACK: &str = "teravm-ci/way-back";

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::host_state::{self, Fact, parse_facts};
-use super::{GUARD, JOB_GRACE, LEAST_ROOM_MB, MINUTE, RUN, STATE, TURN, Trouble};
+use super::{GUARD, JOB_GRACE, MINUTE, RUN, STATE, TURN, Trouble};
 use crate::cause::known_and_said;
 use crate::event::{Class, EventKind, Events, Problem, Step};
 use crate::limit::HeadTail;
@@ -63,11 +63,6 @@ pub(crate) fn turn(run: &str, turn: &str) -> String {
     Turns::new(TURN, run).beginning(turn)
 }
 
-/// Says how many KB are free at a folder, on a line of its own, and keeps them as `$free`; nothing of a number where it is not there.
-pub(super) fn room_script(folder: &str) -> String {
-    format!("free=$(df -Pk {folder} 2>/dev/null | awk 'NR == 2 {{ print $4 }}')\necho \"free: $free KB at {folder}\"\n")
-}
-
 impl Ground {
     pub(super) fn new(name: &str, host: Host, events: &Events, run: Option<&str>) -> Ground {
         let turns = Turns::new(TURN, run.unwrap_or(SOME_RUN));
@@ -119,21 +114,19 @@ impl Ground {
         Err(Trouble::Unanswered { what }.on(&self.name).because(why))
     }
 
-    /// Whether there is room for an upgrade where its downloads go.
-    pub(super) async fn room(&self, step: Step, folder: &str) -> Result<String, Problem> {
-        let text = self.ask_root(step, "read the free disk space", &room_script(folder)).await?;
-        self.has_room(&text, folder)
+    /// Asks whether an upgrade can write where it has to, by a script that calls [`host_state::PLACES`]. Returns how much is free there.
+    pub(super) async fn can_write(&self, step: Step, script: &str) -> Result<String, Problem> {
+        let text = self.ask_root(step, "read the free disk space", script).await?;
+        self.refuse(&parse_facts(&text))?;
+        Ok(host_state::parse_free(&text).join(", "))
     }
 
-    /// The same, by what [`room_script`] has printed at the beginning of `said`.
-    pub(super) fn has_room(&self, said: &str, folder: &str) -> Result<String, Problem> {
-        let no_room = |why: String| Trouble::NoRoom.on(&self.name).because(why);
-        let free = said.lines().next().and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
-        let free = free.ok_or_else(|| no_room(format!("`{folder}` is not there")))? / 1024;
-        if free < LEAST_ROOM_MB {
-            return Err(no_room(format!("only {free} MB are free at `{folder}`, and {LEAST_ROOM_MB} are the least")));
-        }
-        Ok(format!("{free} MB free at {folder}"))
+    /// Refuses an upgrade because of the host's own state, whatever the release.
+    pub(super) fn refuse(&self, facts: &[Fact]) -> Result<(), Problem> {
+        let Some(first) = facts.first() else { return Ok(()) };
+        let causes: Vec<String> = facts.iter().map(Fact::cause).collect();
+        let hint = format!("{}; nothing was touched", first.hint());
+        Err(Trouble::NotUpgradable.on(&self.name).because(causes.join("\n")).hint(hint))
     }
 
     /// Makes the gateway this run's (commands of earlier runs that are still on their way do nothing from now on) and, in the same

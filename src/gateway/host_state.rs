@@ -1,6 +1,8 @@
 //! What a gateway's host says of its own state: before an upgrade, what would make any upgrade fail; after one that failed, what
 //! explains it. Knows no release.
 
+/// The shell function `place`, which says whether an upgrade can write to a folder. Scripts of both kinds of gateway call it.
+pub(super) const PLACES: &str = include_str!("places.sh");
 /// The script that asks before; the names of the release's packages are its arguments.
 pub(super) const BEFORE: &str = include_str!("state_before.sh");
 /// The script that asks after.
@@ -70,6 +72,11 @@ pub(super) fn parse_facts(text: &str) -> Vec<Fact> {
     facts.collect()
 }
 
+/// How much is free where an upgrade writes, by the lines `free`, a tab, and a text.
+pub(super) fn parse_free(text: &str) -> Vec<&str> {
+    text.lines().filter_map(|line| line.strip_prefix("free\t")).collect()
+}
+
 /// The file systems that do not have the room that the packages need, by the answer to `room_for_packages.sh`.
 pub(super) fn lacks_of_room(text: &str) -> Vec<Fact> {
     let lacks = text.lines().filter_map(|line| {
@@ -105,6 +112,37 @@ mod tests {
                 "the packages bring 700 files to the file system of /opt, which has room for 90 more",
             ]
         );
+    }
+
+    /// Runs [`PLACES`] on a host with a small `/tmp`, a `/var/opt` whose file system has no file left, and an `/opt` that is read-only.
+    #[test]
+    fn an_upgrade_needs_room_and_files_wherever_it_writes_and_no_read_only_mount() {
+        use crate::gateway::feg::tests::in_folder;
+        let asked = |calls: &str| {
+            let script = format!(
+                "{PLACES}\ndf() {{\n  case $* in\n  *'i '*tmp) echo 'x 0 0 0 -' ;;\n  *'i '*opt*) echo 'x 5000 4999 1 -' ;;\n  \
+                 *'i '*) echo 'x 900000 1 899999 -' ;;\n  *tmp) echo 'x 1 1 10240 -' ;;\n  *) echo 'x 1 1 4096000 -' ;;\n  esac |\n  \
+                 sed '1i head'\n}}\nis_writable() {{ [ \"$1\" != ro ]; }}\nmkdir tmp opt ro var\n{calls}\n\
+                 echo \"lacks ${{lacks:-nothing}}\"\n"
+            );
+            let (_folder, output) = in_folder(&[], &script);
+            assert!(output.stderr.is_empty(), "{output:?}");
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        assert_eq!(asked("place 200 var"), "free\t4000 MB free at var\nlacks nothing\n");
+        assert_eq!(asked("place 200 var/not/there/yet"), "free\t4000 MB free at var/not/there/yet\nlacks nothing\n");
+        let small = "room\tonly 10 MB are free at tmp, and an upgrade needs at least 50 MB\nlacks yes\n";
+        assert_eq!(asked("place 50 tmp"), small);
+        assert_eq!(asked("place 5 tmp"), "free\t10 MB free at tmp\nlacks nothing\n");
+        let no_file =
+            "room\tonly 1 more files fit on the file system of opt, and an upgrade needs at least 1000\nlacks yes\n";
+        assert_eq!(asked("place 5 opt"), no_file);
+        let read_only = "read-only\tro is on a file system that is mounted read-only\nlacks yes\n";
+        assert_eq!(asked("place 5 ro"), read_only);
+        assert_eq!(asked("place 0 ro"), read_only);
+        assert_eq!(asked("is_remounted=yes\nplace 0 ro\nplace 0 tmp"), "lacks nothing\n");
+        let facts = parse_facts(small);
+        assert_eq!((facts[0].kind, parse_free("free\tx\n")), (Kind::Room, vec!["x"]));
     }
 
     #[test]

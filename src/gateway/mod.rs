@@ -788,13 +788,12 @@ impl Gateway {
         }
     }
 
-    /// How much room there is where the gateway's downloads go.
-    pub(crate) async fn disk(&self) -> Result<String, Problem> {
-        let folder = match self {
-            Gateway::Agw(_) => agw::FOLDER,
-            Gateway::Feg(_) => feg::FOLDER,
-        };
-        self.ground().room(Step::Connect, folder).await
+    /// Whether an upgrade can write wherever it has to, and how much room there is.
+    pub(crate) async fn can_write(&self) -> Result<String, Problem> {
+        match self {
+            Gateway::Agw(agw) => agw.can_write(Step::Connect).await,
+            Gateway::Feg(feg) => feg.can_write(Step::Connect).await,
+        }
     }
 
     /// What on the gateway would fight an upgrade: seen, and said; `activate` sets aside what it can.

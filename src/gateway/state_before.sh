@@ -27,13 +27,6 @@ done
 said=$(LC_ALL=C apt-get -q -o Debug::NoLocking=true -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= check 2>&1) ||
     say dependencies "$(printf '%s\n' "$said" | grep -e ' : ' -e '^E: ' | tr -s '\n ' ' ')"
 
-# A hook of apt may mount it writable for as long as it takes.
-if ! apt-config dump 2>/dev/null | grep -q 'Pre-Invoke.*remount'; then
-    for folder in / /etc /usr /usr/local /opt /var /var/lib /var/lib/dpkg /var/cache/apt; do
-        [ ! -d "$folder" ] || [ -w "$folder" ] || say read-only "$folder is on a file system that is mounted read-only"
-    done
-fi
-
 awk '/^(MemAvailable|SwapFree):/ { kb += $2 } END { if (NR && kb < 65536) print "memory\tonly " int(kb / 1024) " MB of memory are available" }' \
     /proc/meminfo 2>/dev/null
 exit 0

@@ -10,7 +10,6 @@ pub(crate) enum Trouble<'a> {
     Unanswered {
         what: &'a str,
     },
-    NoRoom,
     /// Whatever the release: something of the host is in the way.
     NotUpgradable,
     OfAnotherRun,
@@ -90,7 +89,6 @@ impl Trouble<'_> {
             | Trouble::NotClosed
             | Trouble::OfAnotherKind => Class::Mixed,
             Trouble::Unanswered { .. }
-            | Trouble::NoRoom
             | Trouble::NotUpgradable
             | Trouble::OfAnotherRun
             | Trouble::JobGoesOn { .. }
@@ -113,7 +111,6 @@ impl Trouble<'_> {
     fn message(self, gateway: &str) -> String {
         match self {
             Trouble::Unanswered { what } => format!("could not {what} on `{gateway}`"),
-            Trouble::NoRoom => format!("there is no room for an upgrade on `{gateway}`"),
             Trouble::NotUpgradable => format!("`{gateway}` is not in a state to be upgraded"),
             Trouble::OfAnotherRun => format!("`{gateway}` does not take our command"),
             Trouble::Failed { step, .. } => format!("{step} failed on `{gateway}`"),
@@ -164,7 +161,6 @@ impl Trouble<'_> {
     fn hint(self, gateway: &str) -> String {
         let hint = match self {
             Trouble::Unanswered { .. } => "run it there by hand: `-v` shows the command",
-            Trouble::NoRoom => "make room there first; nothing was touched",
             Trouble::NotUpgradable => "nothing was touched; look at the host",
             Trouble::OfAnotherRun => "`teravm-ci lock` says who has the testbed",
             Trouble::Failed { .. } => "all that it said is in `events.jsonl`",
@@ -239,7 +235,6 @@ mod tests {
         let class = Class::Testbed;
         let troubles = one_of_each! {
             Trouble::Unanswered { .. } => Trouble::Unanswered { what: "read the image IDs" },
-            Trouble::NoRoom => Trouble::NoRoom,
             Trouble::NotUpgradable => Trouble::NotUpgradable,
             Trouble::OfAnotherRun => Trouble::OfAnotherRun,
             Trouble::Failed { .. } => Trouble::Failed { step: Step::Activate, class },

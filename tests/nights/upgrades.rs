@@ -417,6 +417,22 @@ fn a_host_on_which_no_upgrade_would_work_is_not_touched() {
         same("the site", &site, &state());
         same("what runs", &running, &self::running());
     }
+    // The same of a FEG, and `check` asks what the upgrade asks.
+    let folder = "/var/opt/magma/docker";
+    let read_only = format!("mount --bind {folder} {folder} && mount -o remount,bind,ro {folder}");
+    lab::on("feg1", &format!("{read_only} && mount -t tmpfs -o size=3m tmpfs /tmp"));
+    for (words, ends) in [("upgrade feg", 3), ("check", 3)] {
+        teravm(words)
+            .with_one_feg()
+            .run()
+            .exits(ends)
+            .says("`feg1` is not in a state to be upgraded")
+            .says(&format!("{folder} is on a file system that is mounted read-only"))
+            .says("only 3 MB are free at /tmp, and an upgrade needs at least 50 MB");
+    }
+    lab::on("feg1", &format!("umount {folder} /tmp"));
+    same("the site", &site, &state());
+    same("what runs", &running, &self::running());
 }
 
 /// dpkg undoes by itself what it could not unpack: everything is as it was, and the status is 3 and not 5.

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use super::compose::Composes;
 use super::verify::FegExpected;
-use super::{FOLDER, Feg, FegFound, KNOWN, VALUES, WAY_BACK};
+use super::{Feg, FegFound, KNOWN, VALUES, WAY_BACK};
 use crate::cause::{self, known_and_said};
 use crate::event::{Class, Problem, Step};
-use crate::gateway::ground::room_script;
-use crate::gateway::{BACKUP, LEAST_ROOM_MB, NEXT, Target, Trouble, all_said, registry};
+use crate::gateway::host_state::parse_facts;
+use crate::gateway::{BACKUP, NEXT, Target, Trouble, all_said, registry};
 use crate::remote::{Output, quote};
 
 /// How the laying ready ends where an image could not be pulled.
 const PULL_FAILED: i32 = 4;
+/// How it ends where something is in the way of writing.
+const CANNOT_WRITE: i32 = 7;
 /// How it ends where no compose program reads the files of the release.
 const REFUSED: i32 = 6;
 /// How it ends where all is laid ready, and what runs here could not be looked at.
@@ -60,9 +62,11 @@ impl Feg {
         let aside = aside(&format!("{}{look}", self.stage_script(target, found, tag)));
         let output = self.ground.change_or_lay_aside(step, &script, &aside, patience).await?;
         let (release, said) = (target.release.version(), all_said(&output));
-        // Whatever else has failed has failed of that.
-        self.ground.has_room(&said, FOLDER)?;
         match output.status {
+            CANNOT_WRITE => {
+                self.ground.refuse(&parse_facts(&said))?;
+                Err(Trouble::NotUpgradable.on(name).because(cause::said(&said, 5)))
+            }
             0 | NOT_SEEN | REFUSED => {
                 let composes = Composes::parse(&output.text());
                 let chosen = composes.choose(&self.config.compose).map_err(|refusal| refusal.on(name, release))?;
@@ -106,14 +110,10 @@ impl Feg {
     }
 
     fn stage_and_pull_script(&self, target: &Target, found: &FegFound, tag: &str) -> String {
-        let mut pull = format!(
-            "[ \"$free\" -ge {} ] || exit 3\n{}",
-            LEAST_ROOM_MB * 1024,
-            include_str!("pull.sh")
-                .replace("NEXT", NEXT)
-                .replace("DOCKER", self.docker())
-                .replace("PULL_FAILED", &PULL_FAILED.to_string())
-        );
+        let mut pull = include_str!("pull.sh")
+            .replace("NEXT", NEXT)
+            .replace("DOCKER", self.docker())
+            .replace("PULL_FAILED", &PULL_FAILED.to_string());
         for reference in self.references(found, tag) {
             pull.push_str(&format!("pull {}\n", quote(&reference)));
         }
@@ -133,11 +133,11 @@ impl Feg {
             None => format!("cp docker-compose.yml {NEXT}/docker-compose.yml || exit 3\n"),
         };
         format!(
-            "{room}{preamble}umask 077\nrm -rf {NEXT}\nmkdir -p {NEXT} || exit 3\n{beside}{fetch}\
+            "{preamble}{places}[ -z \"$lacks\" ] || exit {CANNOT_WRITE}\numask 077\nrm -rf {NEXT}\nmkdir -p {NEXT} || exit 3\n{beside}{fetch}\
              cp -p .env {NEXT}/.env || exit 3\n\
              tag={tag}\nold_commit={old_commit}\ncommit={commit}\n{values}{edit}{files}{services}",
-            room = room_script(FOLDER),
             preamble = self.preamble_of_compose(found),
+            places = self.places_script(),
             tag = quote(tag),
             old_commit = quote(commit_in(&found.tag)),
             commit = quote(target.release.commit()),
