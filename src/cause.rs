@@ -21,8 +21,9 @@ const SYSTEM: &[&str] = &[
     "too many open files",
 ];
 
-/// How programs begin a line that is an error by itself: apt 2.6, dpkg 1.21, compose 1.29, Docker 28.
-const ERRORS: &[&str] = &["E: ", "W: Failed to fetch", "W: GPG error", "dpkg: error", "ERROR: ", "Error response from"];
+/// How programs begin a line that is an error by itself: our own `feg/health.sh`, apt 2.6, dpkg 1.21, compose 1.29, Docker 28.
+const ERRORS: &[&str] =
+    &["health check of ", "E: ", "W: Failed to fetch", "W: GPG error", "dpkg: error", "ERROR: ", "Error response from"];
 
 /// Words that stand in complaints, in small letters.
 const SIGNS: &[&str] = &[
@@ -140,6 +141,9 @@ const CONSEQUENCES_ANYWHERE: &[&str] = &[
     "Exiting due to fatal error",
 ];
 
+/// What names something that failed and not why: compose 1.29 and 2.26 of a container that another one waits for.
+const POINTERS: &[&str] = &["\" is unhealthy.", "dependency failed to start: container "];
+
 /// dpkg's sentence about what it was working on; the reason stands below it.
 const DPKG_HEAD: &str = "dpkg: error processing ";
 
@@ -173,6 +177,9 @@ impl Weight {
         }
         if SYSTEM.iter().any(|sign| small.contains(sign)) {
             return Weight::System;
+        }
+        if POINTERS.iter().any(|sign| text.contains(sign)) {
+            return Weight::Complaint;
         }
         if begins(ERRORS) {
             return Weight::Error;

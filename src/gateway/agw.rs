@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::foreign_messages::{APT as MESSAGES, SYSTEM, Seen, class_of, packages_of_install, seen_in};
+use super::health::Lack;
 use super::host_state::{self, Fact, Kind, PLACES, lacks_of_room, parse_facts};
 use super::{BACKUP, Found, Ground, Health, LEAST_ROOM_MB, NEXT, STATE, Target, Trouble, Unit};
 use crate::cause;
@@ -384,19 +385,19 @@ impl Agw {
         before: &AgwFound,
         target: &Target,
         lost: &BTreeSet<String>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Lack> {
         for (name, version) in self.wanted(target) {
             match now.packages.get(&name) {
                 Some(installed) if *installed == version => {}
-                Some(installed) => return Err(format!("`{name}` is at {installed} and not at {version}")),
-                None => return Err(format!("`{name}` is not properly installed")),
+                Some(installed) => return Err(format!("`{name}` is at {installed} and not at {version}").into()),
+                None => return Err(format!("`{name}` is not properly installed").into()),
             }
         }
         self.is_healthy(now, before, lost)
     }
 
     /// Whether every unit is up that the config requires or that was up before, and none that the release brings is still starting.
-    fn is_healthy(&self, now: &AgwFound, before: &AgwFound, lost: &BTreeSet<String>) -> Result<(), String> {
+    fn is_healthy(&self, now: &AgwFound, before: &AgwFound, lost: &BTreeSet<String>) -> Result<(), Lack> {
         let is_new = |name: &String| !before.health.units.contains_key(name);
         let starting = now.starting.iter().filter(|name| is_new(name)).cloned();
         let running = before.health.running().filter(|name| !lost.contains(*name)).map(str::to_owned);
@@ -428,17 +429,17 @@ impl Agw {
 
     /// Whether it is again what it was; what was down before may be down now. Of a package that was not whole it cannot be
     /// known.
-    pub(super) fn is_as_before(&self, now: &AgwFound, before: &AgwFound) -> Result<(), String> {
+    pub(super) fn is_as_before(&self, now: &AgwFound, before: &AgwFound) -> Result<(), Lack> {
         if let Some(name) = before.broken.first() {
-            return Err(format!("`{name}` was not properly installed before"));
+            return Err(format!("`{name}` was not properly installed before").into());
         }
         if !before.packages.contains_key(&self.config.package) {
-            return Err(format!("`{}` was not installed before", self.config.package));
+            return Err(format!("`{}` was not installed before", self.config.package).into());
         }
         for (name, version) in &before.packages {
             if now.packages.get(name) != Some(version) {
                 let now = now.packages.get(name).map_or("not properly installed", String::as_str);
-                return Err(format!("`{name}` is {now} and was {version}"));
+                return Err(format!("`{name}` is {now} and was {version}").into());
             }
         }
         now.health.has(before.health.running().map(str::to_owned))
@@ -450,7 +451,7 @@ impl Agw {
     }
 
     /// What these units wrote last, for the report.
-    pub(super) fn last_words_script(units: &[&str]) -> String {
+    pub(super) fn last_words_script(units: &[String]) -> String {
         let units: Vec<String> = units.iter().map(|unit| format!("-u {}", quote(unit))).collect();
         format!("journalctl -q --no-pager -n 15 -o cat {} 2>&1", units.join(" "))
     }
@@ -692,7 +693,7 @@ mod tests {
         let health = parse_units(text);
         let names = ["a", "b", "c", "d"].map(|name| format!("{name}.service"));
         assert_eq!(
-            health.has(names.into_iter()),
+            health.has(names.into_iter()).map_err(|lack| lack.why),
             Err("`a.service` is still starting (start-pre), `b.service` is started again after it failed (exit-code, 4 \
                  restarts), `c.service` is failed (oom-kill), `d.service` is inactive"
                 .to_owned())

@@ -283,13 +283,21 @@ impl Feg {
         release.fill(&self.config.tag)
     }
 
+    /// What these services wrote last, and what their health checks said, for the report.
     pub(super) fn last_words_script(&self, found: &FegFound, services: &[String]) -> String {
         let services: Vec<String> = services.iter().take(3).map(|service| quote(service)).collect();
         format!(
-            "{}masked compose logs --no-color --tail 8 {} | tail -n 24",
+            "{}{}set -- {}\n{}",
             self.preamble_of_compose(found),
-            services.join(" ")
+            Self::health(found),
+            services.join(" "),
+            include_str!("feg/last_words.sh").replace("PROJECT", &quote(&found.project)),
         )
+    }
+
+    /// The shell function that says what health checks have said.
+    fn health(found: &FegFound) -> String {
+        include_str!("feg/health.sh").replace("PROJECT", &quote(&found.project))
     }
 
     pub(super) fn journal_script(&self, found: &FegFound, since: &str) -> String {

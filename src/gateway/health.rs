@@ -21,6 +21,19 @@ pub(crate) struct Unit {
     pub(crate) mark: String,
 }
 
+/// Why a gateway is not as it shall be, and which of its units or services that is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lack {
+    pub(super) why: String,
+    pub(super) units: Vec<String>,
+}
+
+impl From<String> for Lack {
+    fn from(why: String) -> Lack {
+        Lack { why, units: Vec::new() }
+    }
+}
+
 impl Health {
     pub(super) fn of(units: BTreeMap<String, Unit>) -> Health {
         Health { units, flapping: BTreeSet::new() }
@@ -48,17 +61,17 @@ impl Health {
     }
 
     /// Whether each of these is up; says which are not.
-    pub(super) fn has(&self, names: impl Iterator<Item = String>) -> Result<(), String> {
-        let mut down: Vec<String> = names
-            .filter(|name| !self.units.get(name).is_some_and(|unit| unit.is_up))
-            .map(|name| {
-                let state = self.units.get(&name).map_or("not there", |unit| &unit.state);
-                format!("`{name}` is {state}")
-            })
-            .collect();
-        down.sort();
-        down.dedup();
-        if down.is_empty() { Ok(()) } else { Err(down.join(", ")) }
+    pub(super) fn has(&self, names: impl Iterator<Item = String>) -> Result<(), Lack> {
+        let is_down = |name: &String| !self.units.get(name).is_some_and(|unit| unit.is_up);
+        let down: BTreeSet<String> = names.filter(is_down).collect();
+        if down.is_empty() {
+            return Ok(());
+        }
+        let state = |name: &String| {
+            format!("`{name}` is {}", self.units.get(name).map_or("not there", |unit| unit.state.as_str()))
+        };
+        let why = down.iter().map(state).collect::<Vec<_>>().join(", ");
+        Err(Lack { why, units: down.into_iter().collect() })
     }
 }
 

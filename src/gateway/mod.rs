@@ -26,7 +26,7 @@ pub(crate) use registry::{Answer, Login};
 pub(crate) use trouble::Trouble;
 
 use ground::{Ground, all_said};
-use health::{Health, Unit};
+use health::{Health, Lack, Unit};
 use settling::{Settling, Unsettled, Watched, briefly};
 
 use crate::cause::{self, known_and_said};
@@ -386,7 +386,7 @@ impl Gateway {
             (Gateway::Feg(feg), Found::Feg(now), Found::Feg(before), Some(expected)) => {
                 feg.is_target(now, before, expected)
             }
-            _ => Err("it is of another kind".to_owned()),
+            _ => Err("it is of another kind".to_owned().into()),
         };
         let mut ignored = before.health().ignored(&self.required());
         ignored.extend(lost.iter().cloned());
@@ -523,11 +523,11 @@ impl Gateway {
         self.settle(step, Settling::new(verify.clone(), &fine, watched), None).await
     }
 
-    fn is_as_before(&self, now: &Found, before: &Found) -> Result<(), String> {
+    fn is_as_before(&self, now: &Found, before: &Found) -> Result<(), Lack> {
         match (self, now, before) {
             (Gateway::Agw(agw), Found::Agw(now), Found::Agw(before)) => agw.is_as_before(now, before),
             (Gateway::Feg(_), Found::Feg(now), Found::Feg(before)) => Feg::is_as_before(now, before),
-            _ => Err("it is of another kind".to_owned()),
+            _ => Err("it is of another kind".to_owned().into()),
         }
     }
 
@@ -547,7 +547,7 @@ impl Gateway {
         }
         // What is down now is not waited for: the restore starts it.
         let difference = match self.found(step).await {
-            Ok(now) => self.is_as_before(&now, before).err(),
+            Ok(now) => self.is_as_before(&now, before).err().map(|lack| lack.why),
             Err(problem) => Some(problem.line()),
         };
         if difference.is_some() {
@@ -747,12 +747,12 @@ impl Gateway {
                     }
                 }
                 // It may not be able to say: the Docker daemon starts anew with its package.
-                Err(problem) => settling.is_not(problem.line()),
+                Err(problem) => settling.is_not(problem.line().into()),
             }
             if Instant::now() >= deadline {
-                let why = settling.why;
+                let Lack { why, units } = settling.lack;
                 return Err(match look {
-                    Ok(now) => Unsettled::Why { why: format!("{why}{}", self.last_words(&now, &why).await), now },
+                    Ok(now) => Unsettled::Why { why: format!("{why}{}", self.last_words(&now, units).await), now },
                     Err(problem) => Unsettled::Problem(problem),
                 });
             }
@@ -764,23 +764,16 @@ impl Gateway {
         }
     }
 
-    /// What the services that the reason names wrote last, to stand below it.
-    async fn last_words(&self, now: &Found, why: &str) -> String {
+    /// What those of these units or services that are there wrote last, to stand below the reason.
+    async fn last_words(&self, now: &Found, mut units: Vec<String>) -> String {
+        units.retain(|name| now.health().units.contains_key(name));
+        if units.is_empty() {
+            return String::new();
+        }
         let script = match (self, now) {
-            (Gateway::Agw(_), Found::Agw(now)) => {
-                let units = now.health.units.keys().map(String::as_str);
-                let named: Vec<&str> = units.filter(|name| why.contains(&format!("`{name}`"))).collect();
-                if named.is_empty() {
-                    return String::new();
-                }
-                Agw::last_words_script(&named)
-            }
-            (Gateway::Feg(feg), Found::Feg(now)) => {
-                let down: Vec<String> =
-                    now.health.units.iter().filter(|(_, unit)| !unit.is_up).map(|(name, _)| name.clone()).collect();
-                feg.last_words_script(now, &down)
-            }
-            _ => return String::new(),
+            (Gateway::Feg(feg), Found::Feg(now)) => feg.last_words_script(now, &units),
+            (Gateway::Agw(_), _) => Agw::last_words_script(&units),
+            (Gateway::Feg(_), Found::Agw(_)) => return String::new(),
         };
         match self.ground().run_root(Step::Verify, &script, MINUTE).await {
             Ok(output) if !output.text().trim().is_empty() => format!("\n{}", agw::last_lines(&output.text(), 15)),

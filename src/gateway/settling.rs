@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::Found;
+use super::health::Lack;
 use crate::config::{Verify, format_duration};
 use crate::event::Problem;
 
@@ -16,7 +17,7 @@ pub(super) fn briefly(verify: &Verify) -> Verify {
 }
 
 /// Says of what a gateway runs whether it is as it shall be, and why not.
-type Content<'a> = dyn Fn(&Found) -> Result<(), String> + Send + Sync + 'a;
+type Content<'a> = dyn Fn(&Found) -> Result<(), Lack> + Send + Sync + 'a;
 
 /// What must not start anew.
 pub(super) enum Watched {
@@ -42,18 +43,18 @@ pub(super) struct Settling<'a> {
     /// Since when it has been as it shall be, and with which marks.
     steady: Option<(Instant, BTreeMap<String, String>)>,
     /// Why it is not settled.
-    pub(super) why: String,
+    pub(super) lack: Lack,
 }
 
 impl<'a> Settling<'a> {
     pub(super) fn new(verify: Verify, fine: &'a Content<'a>, watched: Watched) -> Settling<'a> {
-        Settling { verify, fine, watched, steady: None, why: "it was not asked in time".to_owned() }
+        Settling { verify, fine, watched, steady: None, lack: "it was not asked in time".to_owned().into() }
     }
 
     /// Takes in what it ran `at` a moment. Returns whether it has settled.
     pub(super) fn look(&mut self, now: &Found, at: Instant) -> bool {
-        if let Err(why) = (self.fine)(now) {
-            self.is_not(why);
+        if let Err(lack) = (self.fine)(now) {
+            self.is_not(lack);
             return false;
         }
         let marks = marks(now, &self.watched);
@@ -61,7 +62,9 @@ impl<'a> Settling<'a> {
             Some((since, known)) if *known == marks => return at.duration_since(*since) >= self.verify.stable,
             Some((_, known)) => {
                 let stable = format_duration(self.verify.stable);
-                self.why = format!("{} did not stay up for {stable}", changed(known, &marks));
+                let units = changed(known, &marks);
+                let names = units.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                self.lack = Lack { why: format!("{names} did not stay up for {stable}"), units };
             }
             None => {}
         }
@@ -69,8 +72,8 @@ impl<'a> Settling<'a> {
         false
     }
 
-    pub(super) fn is_not(&mut self, why: String) {
-        self.why = why;
+    pub(super) fn is_not(&mut self, lack: Lack) {
+        self.lack = lack;
         self.steady = None;
     }
 
@@ -106,15 +109,10 @@ fn marks(found: &Found, watched: &Watched) -> BTreeMap<String, String> {
     units.map(|(name, unit)| (name.clone(), unit.mark.clone())).collect()
 }
 
-fn changed(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> String {
-    let names: Vec<String> = before
-        .iter()
-        .filter(|(name, mark)| now.get(*name) != Some(mark))
-        .map(|(name, _)| name)
-        .chain(now.keys().filter(|name| !before.contains_key(*name)))
-        .map(|name| format!("`{name}`"))
-        .collect();
-    names.join(", ")
+/// What has started anew, gone down or come up.
+fn changed(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Vec<String> {
+    let gone = before.iter().filter(|(name, mark)| now.get(*name) != Some(mark)).map(|(name, _)| name);
+    gone.chain(now.keys().filter(|name| !before.contains_key(*name))).cloned().collect()
 }
 
 #[cfg(test)]
@@ -149,10 +147,11 @@ mod tests {
         assert!(!settling.look(&agw_with(&[("mme", true, "1"), ("off", true, "2")]), at(9)));
         let again = agw_with(&[("mme", true, "2")]);
         assert!(!settling.look(&again, at(10)));
-        assert_eq!(settling.why, "`mme` did not stay up for 10s");
+        assert_eq!(settling.lack.why, "`mme` did not stay up for 10s");
+        assert_eq!(settling.lack.units, ["mme"]);
         assert!(!settling.look(&again, at(19)));
         assert!(!settling.look(&agw_with(&[("mme", false, "0")]), at(20)));
-        assert_eq!(settling.why, "`mme` is active");
+        assert_eq!(settling.lack.why, "`mme` is active");
         assert_eq!(settling.rest(at(20)), Duration::MAX);
         assert!(!settling.look(&again, at(21)));
         assert!(settling.look(&again, at(31)));

@@ -44,7 +44,7 @@ impl Feg {
         let now = self.parse_found(now);
         // The pull took its time: somebody may have switched the gateway meanwhile.
         let still_runs = expected.is_what_runs(&now, found, &self.config.images);
-        let is_there = self.is_target(found, found, &expected).and(still_runs).is_ok();
+        let is_there = self.is_target(found, found, &expected).is_ok() && still_runs.is_ok();
         if is_there && self.ground.is_only_looked_at() {
             self.ground.note(Step::Prepare, format!("runs `{tag}` already, if the pull brings no other images"));
         }

@@ -12,11 +12,12 @@ impl Feg {
     pub(in crate::gateway) fn activate_script(&self, target: &Target, found: &FegFound) -> String {
         let force = if target.is_forced { " --force-recreate" } else { "" };
         format!(
-            "{preamble}{remove}{witness}set -e\n{quiesce}{place}place docker-compose.yml\nplace .env\nare_placed=yes\n\
+            "{preamble}{remove}{health}{witness}set -e\n{quiesce}{place}place docker-compose.yml\nplace .env\nare_placed=yes\n\
              for service in $(grep -vxFf {NEXT}/services {BACKUP}/services); do remove \"$service\"; done\n\
-             said_by compose up -d{force} || {{\n  holds_a_lost_name || true\n  exit 1\n}}\n",
+             said_by compose up -d{force} || {{\n  holds_a_lost_name || true\n  masked health\n  exit 1\n}}\n",
             preamble = self.preamble_of_compose(found),
             remove = Self::remove(found),
+            health = Self::health(found),
             witness = include_str!("witness.sh").replace("NEXT", NEXT).replace("DOCKER", self.docker()),
             quiesce = self.quiesce(),
             place = PLACE.replace("NEXT", NEXT),

@@ -444,6 +444,33 @@ fn the_colon_of_a_port_begins_no_tag() {
     assert_eq!(named("gateway_go"), "gateway_go latest");
 }
 
+/// Runs the script with a Docker client that knows the containers of three services. Their health is as Docker 28.2.2 has it: `ExitCode`
+/// and `Output` of the last five checks, the oldest first.
+#[test]
+fn what_is_not_healthy_is_named_with_what_its_health_check_said() {
+    let said = |services: &[&str]| {
+        let script = format!(
+            "masked() {{ \"$@\"; }}\ndocker() {{\n  case $* in\n  ps*health=unhealthy | ps*service=td-agent-bit) echo 1 ;;\n  \
+             ps*service=magmad) echo 2 ;;\n  ps*service=proxy) echo 3 ;;\n  \
+             inspect*1) printf 'td-agent-bit\\n@ 0 fine\\n\\n@ 7 curl: (7) Failed to connect\\n\\tto localhost\\n\\n' ;;\n  \
+             inspect*2) printf 'magmad\\n' ;;\n  inspect*3) printf 'proxy\\n@ -1 \\n' ;;\n  logs*) echo \"line of $4\" ;;\n  esac\n}}\n\
+             set -- {}\n{}{}",
+            services.join(" "),
+            include_str!("health.sh"),
+            include_str!("last_words.sh"),
+        );
+        let (_folder, output) = in_folder(&[], &script.replace("PROJECT", "feg"));
+        assert!(output.stderr.is_empty(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let unhealthy = "health check of `td-agent-bit` ended with 7: curl: (7) Failed to connect to localhost\n";
+    assert_eq!(said(&["td-agent-bit"]), format!("{unhealthy}td-agent-bit: line of 1\n"));
+    assert_eq!(said(&["magmad"]), "magmad: line of 2\n");
+    let both = format!("{unhealthy}health check of `proxy` ended with -1\ntd-agent-bit: line of 1\nproxy: line of 3\n");
+    assert_eq!(said(&["td-agent-bit", "proxy"]), both);
+    assert_eq!(said(&[]), unhealthy);
+}
+
 #[test]
 fn only_an_image_with_a_tag_can_have_its_name_again() {
     let is_tagged = |reference: &str| container("a", reference).is_tagged();
@@ -456,7 +483,7 @@ fn only_an_image_with_a_tag_can_have_its_name_again() {
 fn a_service_that_was_not_there_before_is_not_as_before() {
     assert_eq!(Feg::is_as_before(&found(&[("magmad", "a")]), &found(&[("magmad", "b")])), Ok(()));
     let wrong = Feg::is_as_before(&found(&[("magmad", "a"), ("new", "b")]), &found(&[("magmad", "a")]));
-    assert_eq!(wrong, Err("`new` has a container and had none".to_owned()));
+    assert_eq!(wrong, Err("`new` has a container and had none".to_owned().into()));
 }
 
 /// Two programs on the host: what each reads is in the folder `reads`.

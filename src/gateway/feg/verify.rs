@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Container, Feg, FegFound};
 use crate::event::{Problem, Step};
+use crate::gateway::health::Lack;
 use crate::gateway::{NEXT, Target};
 use crate::remote::quote;
 
@@ -55,13 +56,13 @@ impl Feg {
         now: &FegFound,
         before: &FegFound,
         expected: &FegExpected,
-    ) -> Result<(), String> {
+    ) -> Result<(), Lack> {
         expected.is_what_runs(now, before, &self.config.images)?;
         self.is_healthy(now, before, &expected.services)
     }
 
     /// Whether every service is up that the config requires, that was up before and still exists, or that the release brings.
-    fn is_healthy(&self, now: &FegFound, before: &FegFound, brought: &BTreeSet<String>) -> Result<(), String> {
+    fn is_healthy(&self, now: &FegFound, before: &FegFound, brought: &BTreeSet<String>) -> Result<(), Lack> {
         let still_there = before.health.running().filter(|service| brought.is_empty() || brought.contains(*service));
         now.health.has(self.config.services.iter().cloned().chain(still_there.map(str::to_owned)))
     }
@@ -82,7 +83,7 @@ impl Feg {
     }
 
     /// Whether it is again what it was; what was down before may be down now.
-    pub(in crate::gateway) fn is_as_before(now: &FegFound, before: &FegFound) -> Result<(), String> {
+    pub(in crate::gateway) fn is_as_before(now: &FegFound, before: &FegFound) -> Result<(), Lack> {
         for (service, was) in &before.containers {
             match now.containers.get(service) {
                 Some(is) if is.image == was.image => {}
@@ -90,16 +91,17 @@ impl Feg {
                     return Err(format!(
                         "`{service}` runs {} ({}) and ran {} ({})",
                         is.reference, is.image, was.reference, was.image
-                    ));
+                    )
+                    .into());
                 }
                 None if before.health.units.get(service).is_some_and(|unit| unit.is_up) => {
-                    return Err(format!("`{service}` has no container"));
+                    return Err(format!("`{service}` has no container").into());
                 }
                 None => {}
             }
         }
         if let Some(service) = now.containers.keys().find(|service| !before.containers.contains_key(*service)) {
-            return Err(format!("`{service}` has a container and had none"));
+            return Err(format!("`{service}` has a container and had none").into());
         }
         now.health.has(before.health.running().map(str::to_owned))
     }
