@@ -289,15 +289,27 @@ impl Ground {
         // Nothing is decided by what the log has left out: it has what was said first and last.
         let end = if let JobEnd::LogShortened(status) = end { JobEnd::Exited(status) } else { end };
         let class = class(&end, &said);
+        let within = || format!("not done within {}", crate::config::format_duration(deadline));
         let how = match end {
             JobEnd::Exited(0) => return Ok(()),
             JobEnd::Exited(status) | JobEnd::LogShortened(status) => format!("exit status {status}"),
-            JobEnd::DeadlineReached => format!("not done within {}", crate::config::format_duration(deadline)),
+            JobEnd::DeadlineReached => within() + &Self::at_work(&job).await,
             JobEnd::LogCut(status) => format!("the host's disk is full (exit status {status})"),
             JobEnd::Stopped | JobEnd::Vanished => "it was killed on the host".to_owned(),
             JobEnd::Rebooted => "the host rebooted meanwhile".to_owned(),
         };
         Err(Trouble::Failed { step, class }.on(&self.name).because(known_and_said(&how, &said, 8)))
+    }
+
+    /// What a job was in when its deadline came, to stand behind that it did not end.
+    async fn at_work(job: &Job) -> String {
+        match job.at_work().await.unwrap_or_default()[..] {
+            [] => String::new(),
+            ref commands => {
+                let commands: Vec<String> = commands.iter().map(|command| format!("`{command}`")).collect();
+                format!(", still in {}", commands.join(" and "))
+            }
+        }
     }
 
     /// Says what of the host explains that a step failed, by the state in which it is now. Says nothing where it does not answer.
@@ -357,7 +369,8 @@ impl Ground {
             Ok(end) => end?,
             Err(_) => {
                 let why = format!("its deadline of {} has passed", crate::config::format_duration(deadline));
-                return Err(Trouble::JobGoesOn { id }.on(&self.name).because(why));
+                let at_work = Self::at_work(job).await;
+                return Err(Trouble::JobGoesOn { id }.on(&self.name).because(why + &at_work));
             }
         };
         lines.finish(|line| self.output(step, line));

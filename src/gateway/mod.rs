@@ -220,6 +220,11 @@ impl Gateway {
         }
     }
 
+    /// What a restore may take: as much as the switch, and never less than [`LEAST_RESTORE`].
+    fn restore_timeout(&self) -> Duration {
+        self.activate_timeout().max(LEAST_RESTORE)
+    }
+
     /// What it runs, in words.
     pub(crate) fn release_of(&self, found: &Found) -> Option<String> {
         match (self, found) {
@@ -474,18 +479,18 @@ impl Gateway {
 
     /// Brings the gateway back to what it ran, and compares.
     pub(crate) async fn restore(&self, before: &Found, run: &str, verify: &Verify, step: Step) -> Result<(), Problem> {
-        let (script, deadline) = match (self, before) {
-            (Gateway::Agw(agw), Found::Agw(before)) => (agw.restore_script(before), agw.config.activate_timeout),
-            (Gateway::Feg(feg), Found::Feg(before)) => (feg.restore_script(before), feg.config.activate_timeout),
+        let script = match (self, before) {
+            (Gateway::Agw(agw), Found::Agw(before)) => agw.restore_script(before),
+            (Gateway::Feg(feg), Found::Feg(before)) => feg.restore_script(before),
             _ => return Err(self.is_of_another_kind()),
         };
-        let ground = self.ground();
+        let (ground, deadline) = (self.ground(), self.restore_timeout());
         if ground.is_only_looked_at() {
             return ground.job(step, &format!("{run}-restore"), &script, deadline, |_, _| Class::Mixed).await;
         }
         let done = async {
             // A switch that we have lost sight of may still be at work.
-            ground.outlive_job(step, &format!("{run}-activate"), deadline).await?;
+            ground.outlive_job(step, &format!("{run}-activate"), self.activate_timeout()).await?;
             if self.difference(step, before, verify).await.is_none() {
                 ground.note(step, "everything is as it was before the switch: nothing is installed anew");
                 return Ok(());
@@ -710,7 +715,7 @@ impl Gateway {
         // What that run started may still be at work.
         for job in ["activate", "restore"] {
             let over =
-                ground.outlive_job(Step::Recover, &format!("{}-{job}", intent.run), self.activate_timeout()).await;
+                ground.outlive_job(Step::Recover, &format!("{}-{job}", intent.run), self.restore_timeout()).await;
             over.map_err(|problem| self.not_brought_back(problem))?;
         }
         self.restore(&intent.found, run, verify, Step::Recover).await?;
@@ -869,6 +874,9 @@ fn how_it_was_left(intent: &Intent, not_restored: Option<&str>) -> String {
     }
 }
 
+/// A restore has at least this long, however short `activate_timeout` is: one that is cut off leaves the gateways mixed, and nothing is gained by
+/// that. It reinstalls packages that are on the host, or starts containers whose images are: seconds as a rule, minutes on a slow disk.
+const LEAST_RESTORE: Duration = Duration::from_secs(600);
 const MINUTE: Duration = Duration::from_secs(60);
 const FIVE_MINUTES: Duration = Duration::from_secs(300);
 /// An answer that takes longer than this has waited for a lost connection.

@@ -202,6 +202,12 @@ impl Job {
         }
     }
 
+    /// The commands that it was in when its deadline came; empty where it did not come, or the host cannot say.
+    pub(crate) async fn at_work(&self) -> Result<Vec<String>, Error> {
+        let output = self.ask("at_work").deadline(STARTING).run().await?;
+        Ok(output.text().lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
+    }
+
     /// Ends the job and all its processes: asks, waits for `grace`, kills. Returns when they are gone.
     pub(crate) async fn stop(&self, grace: Duration) -> Result<JobEnd, Error> {
         let seconds = grace.as_secs_f64().ceil();

@@ -41,6 +41,18 @@ write_log() {
     cat >/dev/null
 }
 
+# The commands that the job is in, a line each: of its processes those that have none of their own.
+at_work() {
+    for pid in $(members); do
+        { read -r line <"/proc/$pid/stat"; } 2>/dev/null || continue
+        set -- ${line##*) }
+        echo "$pid $2"
+    done | awk '{ is_there[$1]; has_child[$2] } END { for (pid in is_there) if (!(pid in has_child)) print pid }' | sort -n |
+        while read -r pid; do
+            tr '\000\n' '  ' <"/proc/$pid/cmdline" | cut -c 1-200 | sed 's/ *$//'
+        done
+}
+
 # The log is written by a process of its own, which notices a full disk; the script is not kept from going on.
 { write_log || { : >"$d/cut"; cat >/dev/null; exit 1; }; } <"$d/pipe" >"$d/log" 9>&- &
 log=$!
@@ -51,6 +63,7 @@ log=$!
     wait $nap
     trap '' TERM
     kill -USR1 $$
+    at_work 2>/dev/null | head -n 3 >"$d/at_work"
     end_members "$grace"
 } 9>&- &
 timer=$!

@@ -81,6 +81,9 @@ stop() {
     report
 }
 
+# Prints what it was in when its deadline came.
+at_work() { cat "$d/at_work" 2>/dev/null || true; }
+
 # Of the folder `$d`, removes every job that has ended and has no process any more, but for those whose name begins with PREFIX and the
 # KEEP newest. Prints for each how many KB it had, and its name.
 sweep() {
