@@ -392,13 +392,13 @@ pub(super) fn parse_containers<'a>(lines: impl Iterator<Item = &'a str>) -> (BTr
 /// Whose fault it is that a switch has failed, by what compose and the engine have said: the release's only where they name one of its services
 /// or programs, and the host has no trouble of its own.
 pub(super) fn activation_class(said: &str) -> Class {
-    let said = said.to_lowercase();
+    let said = compose::without_warnings(said).join("\n").to_lowercase();
     let has = |signs: &[&str]| said.lines().any(|line| signs.iter().any(|sign| line.contains(sign)));
     if has(SURROUNDINGS) || !has(OF_THE_RELEASE) { Class::Testbed } else { Class::Upgrade }
 }
 
 /// What compose 1.29.2 and 2.26.1, Docker 20.10 to 29 and our own scripts say of the host and of those who are at work there besides us; in
-/// small letters. `FAILED_SWITCHES` in the tests has the outputs.
+/// small letters. `tests/fixtures/switch` has recorded outputs.
 const SURROUNDINGS: &[&str] = &[
     "no space left on device",
     "read-only file system",
@@ -426,16 +426,21 @@ const SURROUNDINGS: &[&str] = &[
     "minimum supported api version",
 ];
 
-/// What they say of a service of the release, or of what its image starts.
+/// What they say of a service of the release, or of what its image starts. Not `ERROR: for magmad`: 1.29.2 begins so whatever has failed.
 const OF_THE_RELEASE: &[&str] = &[
     // 1.29.2: `ERROR: for magmad  Container "bb94ea95fe0f" is unhealthy.`
-    "error: for ",
     // 2.26.1: `dependency failed to start: container td-agent-bit is unhealthy`
     "dependency failed to start",
     "is unhealthy",
     "executable file not found",
     "exec format error",
+    // runc 1.1: `unable to start container process: exec /bad: permission denied`
+    "unable to start container process: exec",
+    // 1.29.2: `Service 'magmad' depends on service 'nobody' which is undefined.`
+    "service '",
     // 2.26.1: `service "magmad" depends on undefined service`
     "service \"",
+    // 1.29.2: `in "./docker-compose.yml", line 2, column 3`; 2.26.1: `validating /x/docker-compose.yml: …`, and without a name `yaml: line 1: …`
     "docker-compose.yml",
+    "yaml: ",
 ];

@@ -183,7 +183,7 @@ fn said_by(asked: &[&Asked], why: impl Fn(&Asked) -> Option<String>) -> String {
 }
 
 /// Without what compose says of variables that are not set, and of a key `version` that it does not need.
-fn without_warnings(said: &str) -> Vec<&str> {
+pub(super) fn without_warnings(said: &str) -> Vec<&str> {
     let is_warning = |line: &str| {
         line.contains("variable is not set") || line.contains("level=warning") || line.contains("is obsolete")
     };
