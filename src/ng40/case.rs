@@ -215,6 +215,17 @@ impl Case {
         }
     }
 
+    /// Whether it has passed although every packet was lost, or none was sent, in one direction, and nothing limits that.
+    pub(crate) fn has_passed_without_traffic(&self) -> bool {
+        let is_total = |traffic: Traffic| match traffic {
+            Traffic::NothingSent => true,
+            Traffic::Lost { percent, .. } => percent >= 100.0,
+        };
+        self.max_packet_loss.is_none()
+            && [self.loss.downlink, self.loss.uplink].into_iter().flatten().any(is_total)
+            && self.judgement() == Judgement::Passed
+    }
+
     /// Judges a pass: NG40's verdict may look at the control plane only, and pass with every packet lost.
     fn packet_loss_judgement(&self) -> Judgement {
         let Some(limit) = self.max_packet_loss else { return Judgement::Passed };

@@ -222,6 +222,7 @@ impl Console {
                 is_missing: false,
             }));
         }
+        outcome.notes.extend(passed_without_traffic(&outcome.cases));
         let has_failed = |case: &&Case| matches!(case.judgement(), case::Judgement::Failed { .. });
         let failed: Vec<Case> = outcome.cases.iter().filter(has_failed).cloned().collect();
         let failed = failed.into_iter().map(|case| Failed { told: self.told(&case), case }).collect();
@@ -360,6 +361,23 @@ fn read(file: &Kept, at: u64, length: u64) -> String {
     }
     bytes.truncate(filled);
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Names the cases that have passed although every packet was lost or none was sent, where there are any.
+fn passed_without_traffic(cases: &[Case]) -> Option<String> {
+    const MOST_NAMES: usize = 5;
+    let names: Vec<String> =
+        cases.iter().filter(|case| case.has_passed_without_traffic()).map(Case::full_name).collect();
+    let (count, noun) = match names.len() {
+        0 => return None,
+        1 => (1, "case"),
+        count => (count, "cases"),
+    };
+    let mut shown = names[..count.min(MOST_NAMES)].join(", ");
+    if count > MOST_NAMES {
+        shown.push_str(&format!(" and {} more", count - MOST_NAMES));
+    }
+    Some(format!("{count} {noun} passed with every packet lost or none sent, and no `max_packet_loss` is set: {shown}"))
 }
 
 fn judgement(case: &Case) -> Judgement {
