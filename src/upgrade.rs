@@ -165,11 +165,27 @@ async fn newest_complete(
     }
     let passed_over = reasons(&passed_over);
     Err(match (releases.get(may_be), installed) {
-        (Some(next), _) if is_behind(next) => Unresolved::Behind { limit, passed_over },
+        (Some(next), _) if is_behind(next) => {
+            let complete = first_complete(&releases[may_be..], asked).await;
+            Unresolved::Behind { limit, newest, complete, passed_over }
+        }
         (Some(_), Some(installed)) => Unresolved::Older { installed },
         _ => Unresolved::NoneComplete { passed_over },
     }
     .problem())
+}
+
+/// Finds the newest complete release behind the limit, to be named: of the first few, as far as the registry says.
+async fn first_complete<'r>(behind: &'r [Release], asked: &[Asked<'_>]) -> Option<&'r Release> {
+    const MOST_ASKED: usize = 10;
+    let ask = |release| async move { (release, missing(release, asked).await) };
+    let mut answers = stream::iter(behind.iter().take(MOST_ASKED)).map(ask).buffered(AT_ONCE);
+    while let Some((release, missing)) = answers.next().await {
+        if let Ok(None) = missing {
+            return Some(release);
+        }
+    }
+    None
 }
 
 /// Why releases were passed over, a line each.
@@ -220,6 +236,10 @@ pub(crate) enum Unresolved<'a> {
     /// What was passed over, and why, is a line each.
     Behind {
         limit: Duration,
+        /// The newest package, complete or not.
+        newest: &'a Release,
+        /// The newest complete release that is older than the limit allows, where one was found.
+        complete: Option<&'a Release>,
         passed_over: String,
     },
     Older {
@@ -252,10 +272,18 @@ impl Unresolved<'_> {
                 };
                 problem.hint("look at the gateway's sources, keys and pins: `apt-cache policy magma`")
             }
-            Unresolved::Behind { limit, passed_over } => Problem::testbed(format!(
+            Unresolved::Behind { limit, newest, complete, passed_over } => Problem::testbed(format!(
                 "no complete release is younger than {} before the newest package",
                 format_duration(limit)
             ))
+            .because(match complete {
+                None => format!("{newest} is the newest package, and none of the older ones is complete either"),
+                Some(complete) => {
+                    let hours = newest.newer_by(complete).as_secs() / 3600;
+                    let behind = format_duration(Duration::from_secs(hours * 3600));
+                    format!("the newest complete release is {complete}, built {behind} before {newest}")
+                }
+            })
             .because(passed_over)
             .hint("the image builds have fallen behind the package builds; `release.max_behind` is the limit"),
             Unresolved::Older { installed } => {
@@ -531,7 +559,8 @@ mod tests {
 
     #[test]
     fn each_way_to_no_release_says_what_and_what_to_try() {
-        let releases: [Release; 1] = ["1.9.1-1668500000-5d2e8f90".parse().expect("a release")];
+        let releases = ["1.9.1-1668500000-5d2e8f90", "1.8.0-1655110000-3f7c21ab"];
+        let releases: [Release; 2] = releases.map(|version| version.parse().expect("a release"));
         let release = &releases[0];
         let offered = ["1.9.0".to_owned(), "1.8.0-rc1".to_owned()];
         let reason = "the registry does not have `registry.lab/gateway_go:5d2e8f90`";
@@ -540,7 +569,9 @@ mod tests {
         let wanted: Wanted = "5d2e8f90".parse().expect("a release is wanted");
         let unresolved = one_of_each! {
             Unresolved::NothingOffered { .. } => Unresolved::NothingOffered { gateway: "agw", offered: &offered },
-            Unresolved::Behind { .. } => Unresolved::Behind { limit, passed_over: passed_over() },
+            Unresolved::Behind { .. } => {
+                Unresolved::Behind { limit, newest: release, complete: Some(&releases[1]), passed_over: passed_over() }
+            },
             Unresolved::Older { .. } => Unresolved::Older { installed: "2.0.0-1700000000-aaaaaaaa" },
             Unresolved::NoneComplete { .. } => Unresolved::NoneComplete { passed_over: passed_over() },
             Unresolved::NotOffered { .. } => Unresolved::NotOffered { wanted: &wanted, releases: &releases },

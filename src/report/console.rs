@@ -171,7 +171,7 @@ impl Console {
             EventKind::TunnelLost { reason } => Line::new(at, Mark::Warning, "tunnel", format!("lost: {reason}")),
             EventKind::TunnelBack { after } => Line::new(at, Mark::Note, "tunnel", "back").took(*after),
             EventKind::ReleasePassedOver { version, reason, age: old } => {
-                let text = format!("passed over {version} ({} old): {reason}", age(*old));
+                let text = format!("passed over {version} (built {} ago): {reason}", age(*old));
                 Line::of(at, Mark::Note, Step::Resolve, None, &text)
             }
             EventKind::ReleaseResolved { wanted, version, tag } => {

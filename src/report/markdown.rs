@@ -225,7 +225,7 @@ fn gateways(page: &mut Page, summary: &Summary) {
         page.gap();
         for release in &summary.passed_over {
             let reason = prose(&one_line(&release.reason, LONGEST_LINE));
-            page.line(format!("- {}, {} old: {reason}", code(&release.version), age(release.age)));
+            page.line(format!("- {}, built {} ago: {reason}", code(&release.version), age(release.age)));
         }
     }
 }

@@ -125,7 +125,7 @@ pub(super) fn gateways(page: &mut Html, summary: &Summary) {
         for release in summary.passed_over.iter().take(MOST_LINES) {
             html!(
                 page,
-                "<li><code>{}</code>, {} old: {}</li>\n",
+                "<li><code>{}</code>, built {} ago: {}</li>\n",
                 release.version,
                 age(release.age),
                 prose(&release.reason)
