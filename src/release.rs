@@ -249,6 +249,13 @@ mod tests {
     }
 
     #[test]
+    fn a_version_that_is_no_release_is_named_and_not_taken() {
+        let policy = parse_policy(include_str!("../tests/fixtures/apt/policy-odd.txt"));
+        assert_eq!((policy.candidates.as_slice(), policy.releases()), (&["1.9.0".to_owned()][..], Vec::new()));
+        assert_eq!(policy.origins, ["https://repo.lab/artifactory/debian-test"]);
+    }
+
+    #[test]
     fn a_version_has_three_parts_and_nothing_else() {
         let release = release("1.9.0-1667381719-ebd3bb56");
         assert_eq!((release.commit(), release.built), ("ebd3bb56", 1_667_381_719));

@@ -210,7 +210,7 @@ pub(super) fn packages_of_install(said: &str) -> Vec<&str> {
 mod tests {
     use super::*;
 
-    /// What apt 2.6.1 and dpkg 1.21.22 of Debian 12 printed, and two of other versions.
+    /// What apt 2.6.1 and dpkg 1.21.22 of Debian 12 printed, and some of other versions.
     const RECORDED: &[(&str, &str, Class, Meaning)] = &[
         ("apt-lock", include_str!("../../tests/fixtures/apt/apt-lock.txt"), Class::Testbed, Meaning::Locked),
         ("cache-full", include_str!("../../tests/fixtures/apt/cache-full.txt"), Class::Testbed, Meaning::DiskFull),
@@ -274,6 +274,19 @@ mod tests {
             Class::Upgrade,
             Meaning::RemovesOthers,
         ),
+        (
+            "dpkg-lock-1.20",
+            include_str!("../../tests/fixtures/apt/dpkg-lock-1.20.txt"),
+            Class::Testbed,
+            Meaning::Locked,
+        ),
+        ("simulate-held", include_str!("../../tests/fixtures/apt/simulate-held.txt"), Class::Testbed, Meaning::Held),
+        (
+            "simulate-broken-before",
+            include_str!("../../tests/fixtures/apt/simulate-broken-before.txt"),
+            Class::Testbed,
+            Meaning::BrokenBefore,
+        ),
         ("wrong-size", include_str!("../../tests/fixtures/apt/wrong-size.txt"), Class::Testbed, Meaning::NotFetched),
     ];
 
@@ -289,6 +302,15 @@ mod tests {
             let seen = seen_in(said, &[SYSTEM, APT]);
             assert!(seen.iter().any(|seen| seen.meaning == *meaning), "{name}: {seen:?}");
             assert_eq!(class_for(said), *class, "{name}: {seen:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_about_the_host_is_enough_by_itself() {
+        let lines = include_str!("../../tests/fixtures/apt/surroundings.txt").lines();
+        for line in lines {
+            assert!(seen_in(line, &[SYSTEM, APT]).iter().any(|seen| seen.meaning.is_of_host()), "{line}");
+            assert_eq!(class_for(line), Class::Testbed, "{line}");
         }
     }
 
