@@ -40,6 +40,7 @@ fn a_signal_during_the_switch_brings_everything_back() {
         "feg1 restored to 3f7c21ab",
         "feg2 restored to 3f7c21ab",
     ]);
+    assert!(told.stderr.contains("SIGTERM: waiting for activate to finish on "), "{told}");
     assert_eq!(lab::package("magma"), format!("ii {}", lab::OLD), "{told}");
     lock_is_free();
 }
