@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::foreign_messages::{APT as MESSAGES, SYSTEM, Seen, class_of, packages_of_install, seen_in};
 use super::health::Lack;
 use super::host_state::{self, Fact, Kind, PLACES, lacks_of_room, parse_facts};
-use super::{BACKUP, Found, Ground, Health, LEAST_ROOM_MB, NEXT, STATE, Target, Trouble, Unit};
+use super::{BACKUP, BOOT, Found, Ground, Health, LEAST_ROOM_MB, NEXT, STATE, Target, Trouble, Unit};
 use crate::cause;
 use crate::config::{self, Conffiles};
 use crate::event::{Class, PackageChange, Problem, Step};
@@ -39,12 +39,6 @@ pub(crate) struct AgwFound {
     /// Another one after each boot of the host; empty where it is not known.
     #[serde(default)]
     pub(crate) boot: String,
-}
-
-impl AgwFound {
-    pub(super) fn is_rebooted_since(&self, before: &AgwFound) -> bool {
-        !self.boot.is_empty() && !before.boot.is_empty() && self.boot != before.boot
-    }
 }
 
 #[derive(Debug)]
@@ -92,7 +86,7 @@ impl Agw {
              echo ---\n\
              {package_units}units=$(package_units {packages})\nset -f\n\
              systemctl show -p Id,ActiveState,SubState,Result,MainPID,NRestarts -- {pattern} {units} $units 2>/dev/null\n\
-             echo ---\ncat /proc/sys/kernel/random/boot_id 2>/dev/null\nexit 0",
+             echo ---\n{BOOT}\nexit 0",
             package_units = include_str!("agw/package_units.sh"),
             packages = self.quoted_packages(),
             pattern = quote(&self.config.unit_pattern),
@@ -243,9 +237,7 @@ impl Agw {
 
     /// Whose fault it is that apt or dpkg failed, by what they said.
     pub(super) fn class_of(&self, said: &str) -> Class {
-        let brought = packages_of_install(said);
-        let own = |name: &str| self.packages().contains(&name) || brought.contains(&name);
-        class_of(&seen_in(said, &[SYSTEM, MESSAGES]), &own)
+        class_for(said, &self.packages())
     }
 
     /// Downloads the packages and secures the way back. Touches no service.
@@ -485,6 +477,13 @@ impl From<AgwFound> for Found {
     fn from(found: AgwFound) -> Self {
         Found::Agw(found)
     }
+}
+
+/// Whose fault it is that apt or dpkg failed, by what they said, where the release has these packages and what apt brings for it.
+fn class_for(said: &str, packages: &[&str]) -> Class {
+    let brought = packages_of_install(said);
+    let own = |name: &str| packages.contains(&name) || brought.contains(&name);
+    class_of(&seen_in(said, &[SYSTEM, MESSAGES]), &own)
 }
 
 fn unit_name(unit: &str) -> String {
@@ -837,10 +836,30 @@ mod tests {
         let (_folder, output) = in_folder(&[("brought", brought.as_bytes()), ("dpkg-query", dpkg.as_bytes())], &script);
         assert_eq!(
             String::from_utf8_lossy(&output.stdout),
-            "magma_r1_amd64.deb\nlibx_1_amd64.deb\nmagma_1%3ar3_amd64.deb\nmagma_r2_amd64.deb\nmagma_r4_amd64.deb\n\
+            "swept\tmagma_r1_amd64.deb\nlibx_1_amd64.deb\nmagma_1%3ar3_amd64.deb\nmagma_r2_amd64.deb\nmagma_r4_amd64.deb\n\
              others_1_amd64.deb\n7\n",
             "{output:?}"
         );
+    }
+
+    /// Each recorded output as the one line of the problem that it makes, and whose fault that is.
+    #[test]
+    fn the_one_line_reason_of_a_failed_switch_is_what_apt_or_dpkg_complain_about() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/apt");
+        let mut lines = Vec::new();
+        for entry in std::fs::read_dir(folder).expect("the folder") {
+            let path = entry.expect("a file").path();
+            let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+            if name.starts_with("update-") || name.starts_with("policy-") {
+                continue;
+            }
+            let said = std::fs::read_to_string(&path).expect("a text");
+            let failed = Trouble::Failed { step: Step::Activate, class: class_for(&said, &["magma"]) }.on("agw");
+            let problem = failed.because(cause::known_and_said("exit status 100", &said, 8));
+            lines.push(format!("{name}: {:?}: {}", problem.class, problem.line()));
+        }
+        lines.sort();
+        insta::assert_snapshot!(lines.join("\n"));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::host_state::PLACES;
 use super::registry::{self, Answer, Login};
-use super::{BACKUP, Found, Ground, Health, LEAST_ROOM_MB, NEXT, STATE, Trouble, Unit};
+use super::{BACKUP, BOOT, Found, Ground, Health, LEAST_ROOM_MB, NEXT, STATE, Trouble, Unit};
 use crate::config;
 use crate::event::{Class, Problem, Step};
 use crate::release::Release;
@@ -38,6 +38,9 @@ pub(crate) struct FegFound {
     /// The Docker engine's process: another one is an engine that was started anew.
     #[serde(default)]
     pub(crate) engine: String,
+    /// Another one after each boot of the host; empty where it is not known.
+    #[serde(default)]
+    pub(crate) boot: String,
     /// Compose service and the container that runs it.
     pub(crate) containers: BTreeMap<String, Container>,
     pub(crate) health: Health,
@@ -58,6 +61,8 @@ pub(crate) struct Container {
 pub(crate) struct Feg {
     pub(super) ground: Ground,
     pub(super) config: config::Feg,
+    /// Of how many releases the images stay that were pulled for them.
+    keep: u32,
     /// How compose is called here, once it was found out.
     compose: OnceLock<String>,
     /// The compose program that reads the files in use and those of the release.
@@ -71,12 +76,12 @@ const VALUES: &str = include_str!("feg/values.sh");
 const INSPECT: &str = r#"{"id":{{json .ID}},"service":{{json (index .Config.Labels "com.docker.compose.service")}},"reference":{{json .Config.Image}},"image":{{json .Image}},"restarts":{{.RestartCount}},"status":{{json .State.Status}},"started":{{json .State.StartedAt}},"health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}""{{end}}}"#;
 
 impl Feg {
-    pub(super) fn new(ground: Ground, config: config::Feg) -> Feg {
+    pub(super) fn new(ground: Ground, config: config::Feg, keep: u32) -> Feg {
         let compose = OnceLock::new();
         if !config.compose.is_empty() {
             compose.get_or_init(|| config.compose.clone());
         }
-        Feg { ground, config, compose, chosen: OnceLock::new() }
+        Feg { ground, config, keep, compose, chosen: OnceLock::new() }
     }
 
     /// The lines every script begins with: where we are, and what Docker is called. The scripts run as root.
@@ -126,10 +131,10 @@ impl Feg {
     pub(super) fn parse_found(&self, text: &str) -> FegFound {
         let mut lines = text.lines();
         let mut next = || lines.next().unwrap_or_default().to_owned();
-        let (compose, project, registry, tag, engine) = (next(), next(), next(), next(), next());
+        let (compose, project, registry, tag, engine, boot) = (next(), next(), next(), next(), next(), next());
         let (containers, health) = parse_containers(lines);
         self.compose.get_or_init(|| compose.clone());
-        FegFound { compose, project, registry, tag, engine, containers, health }
+        FegFound { compose, project, registry, tag, engine, boot, containers, health }
     }
 
     pub(super) fn found_script(&self) -> String {
@@ -148,7 +153,7 @@ impl Feg {
              project=${{COMPOSE_PROJECT_NAME:-$project}}\n\
              [ -n \"$project\" ] || project=$(basename \"$PWD\" | tr 'A-Z' 'a-z' | tr -cd 'a-z0-9_-')\n\
              engine=\n{{ read -r engine </var/run/docker.pid; }} 2>/dev/null\n\
-             printf '%s\\n' \"$compose_program\" \"$project\" \"$registry\" \"$tag\" \"$engine\"\n\
+             printf '%s\\n' \"$compose_program\" \"$project\" \"$registry\" \"$tag\" \"$engine\"\n{BOOT}\n\
              set -e\n\
              ids=$(docker ps -aq --filter label=com.docker.compose.project=\"$project\" --filter label=com.docker.compose.oneoff=False)\n\
              [ -z \"$ids\" ] || docker inspect --format {inspect} $ids",

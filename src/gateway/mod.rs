@@ -56,6 +56,8 @@ const RUN: &str = "/var/lib/teravm-ci/run";
 const TURN: &str = "/var/lib/teravm-ci/turn";
 /// Locked by the command that changes something.
 const GUARD: &str = "/var/lib/teravm-ci/guard";
+/// What of a host is another one after each boot. A container that is started anew has the kernel's number of before, and another first process.
+const BOOT: &str = "echo \"$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)/$(sed 's/.*) //' /proc/1/stat 2>/dev/null | cut -d ' ' -f 20)\"";
 /// Which run could not bring the gateway back, and why: two lines.
 const NOT_RESTORED: &str = "/var/lib/teravm-ci/not_restored";
 
@@ -86,6 +88,18 @@ impl Found {
             Found::Agw(found) => &found.health,
             Found::Feg(found) => &found.health,
         }
+    }
+
+    fn boot(&self) -> &str {
+        match self {
+            Found::Agw(found) => &found.boot,
+            Found::Feg(found) => &found.boot,
+        }
+    }
+
+    /// Whether the host was rebooted between the two looks, as far as both say.
+    fn is_rebooted_since(&self, before: &Found) -> bool {
+        !self.boot().is_empty() && !before.boot().is_empty() && self.boot() != before.boot()
     }
 
     fn look_again(&mut self, later: &Found) {
@@ -162,7 +176,7 @@ impl Gateway {
         let ground = Ground::new(&planned.name, host, events, run);
         match planned.role {
             Role::Agw => Gateway::Agw(Agw { ground, config: lab.agw.clone(), keep: lab.keep }),
-            Role::Feg => Gateway::Feg(Feg::new(ground, lab.feg.clone())),
+            Role::Feg => Gateway::Feg(Feg::new(ground, lab.feg.clone(), lab.keep)),
             Role::Ng40 => unreachable!("the NG40 is the tester and not a gateway"),
         }
     }
@@ -284,7 +298,7 @@ impl Gateway {
         let watched = Watched::AllBut(before.health().ignored(&self.required()));
         let mut settling = Settling::new(briefly(verify), &fine, watched);
         let is_settled = settling.look(found, seen) || settling.look(now, Instant::now());
-        let settled = if is_settled { Ok(()) } else { self.settle(step, settling, Some(stop)).await };
+        let settled = if is_settled { Ok(()) } else { self.settle(step, settling, Some(stop)).await.map(drop) };
         match settled {
             Ok(()) => Ok(true),
             Err(Unsettled::Why { why, .. }) => {
@@ -401,27 +415,21 @@ impl Gateway {
             settling.look(&expected.switched.clone().into(), Instant::now());
         }
         let settled = self.settle(Step::Verify, settling, Some(stop)).await;
+        if settled.as_ref().is_ok_and(|now| now.is_rebooted_since(before)) {
+            self.ground().warn(Step::Verify, "the host was rebooted during the upgrade");
+        }
         if let Err(unsettled) = settled {
             let meddled = match (&unsettled, &expected) {
                 (Unsettled::Why { now: Found::Feg(now), .. }, Some(expected)) => Feg::is_meddled_with(now, expected),
                 _ => None,
             };
-            let is_rebooted = match (&unsettled, before) {
-                (Unsettled::Why { now: Found::Agw(now), .. }, Found::Agw(before)) => now.is_rebooted_since(before),
-                _ => false,
-            };
+            let is_rebooted = matches!(&unsettled, Unsettled::Why { now, .. } if now.is_rebooted_since(before));
             let problem = unsettled.unless(|why| match meddled {
+                _ if is_rebooted => Trouble::Rebooted.on(self.name()).because(why),
                 Some(meddled) => Trouble::Meddled.on(self.name()).because(why).because(meddled),
-                None if is_rebooted => Trouble::Rebooted.on(self.name()).because(why),
                 None => Trouble::Unhealthy { release: target.release.version() }.on(self.name()).because(why),
             });
             return Err(self.explained(Step::Verify, problem).await);
-        }
-        if let Found::Agw(before) = before
-            && let Ok(Found::Agw(now)) = self.found(Step::Verify).await
-            && now.is_rebooted_since(before)
-        {
-            self.ground().warn(Step::Verify, "the host was rebooted during the upgrade");
         }
         self.check_in(verify, stop).await
     }
@@ -525,7 +533,7 @@ impl Gateway {
         let fine = |now: &Found| self.is_as_before(now, before);
         // What the release brought and has left behind is not held against the way back.
         let watched = Watched::Only(before.health().running().map(str::to_owned).collect());
-        self.settle(step, Settling::new(verify.clone(), &fine, watched), None).await
+        self.settle(step, Settling::new(verify.clone(), &fine, watched), None).await.map(drop)
     }
 
     fn is_as_before(&self, now: &Found, before: &Found) -> Result<(), Lack> {
@@ -595,13 +603,11 @@ impl Gateway {
         }
         let closed =
             ground.must_root(step, &script, MINUTE, |said| Trouble::NotClosed.on(self.name()).because(said)).await?;
-        let swept: Vec<String> =
-            closed.text().lines().filter(|line| line.ends_with(".deb")).map(str::to_owned).collect();
+        let text = closed.text();
+        let swept: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("swept\t")).collect();
         if !swept.is_empty() {
-            ground.note(
-                step,
-                format!("removed from apt's cache, as of releases that are no longer kept: {}", swept.join(", ")),
-            );
+            let what = swept.join(", ");
+            ground.note(step, format!("removed, of releases that are no longer kept (`release.keep`): {what}"));
         }
         Ok(())
     }
@@ -729,8 +735,8 @@ impl Gateway {
         Ok(release)
     }
 
-    /// Asks until it has settled, or the deadline has passed.
-    async fn settle(&self, step: Step, mut settling: Settling<'_>, stop: Option<&Stop>) -> Result<(), Unsettled> {
+    /// Asks until it has settled, or the deadline has passed. Returns what it ran when it had settled.
+    async fn settle(&self, step: Step, mut settling: Settling<'_>, stop: Option<&Stop>) -> Result<Found, Unsettled> {
         let mut deadline = Instant::now() + settling.verify.timeout;
         let mut forgiven = self.host().outage();
         loop {
@@ -748,7 +754,7 @@ impl Gateway {
                         deadline += lost;
                     }
                     if settling.look(now, Instant::now()) {
-                        return Ok(());
+                        return Ok(now.clone());
                     }
                 }
                 // It may not be able to say: the Docker daemon starts anew with its package.

@@ -302,7 +302,12 @@ fn a_gateway_with_compose_v2_goes_forward_and_back() {
         .exits(4)
         .left(BOTH_BACK);
     same("the site", &before, &state());
-    upgrade("upgrade").run().exits(0).left(&[AGW_UPGRADED, "feg1 upgraded 3f7c21ab -> 5d2e8f90"]);
+    // What was pulled for the one before is not kept; what was there before us is.
+    let told = upgrade("upgrade").with("release.keep", "1").run().exits(0);
+    let told = told.left(&[AGW_UPGRADED, "feg1 upgraded 3f7c21ab -> 5d2e8f90"]);
+    let told = told.says("removed, of releases that are no longer kept (`release.keep`): 192.168.60.10:5000/gateway_");
+    let tags = "docker images --format '{{.Tag}}' | sort | uniq -c";
+    assert_eq!(lab::on("feg1", tags), "      2 3f7c21ab\n      2 5d2e8f90\n", "{told}");
     assert!(lab::images("feg1").lines().all(|line| line.contains(":5d2e8f90 ")));
     let running = running();
     let told = upgrade("upgrade").run().exits(0);

@@ -1,5 +1,6 @@
-# Removes from apt's cache, CACHE, the packages that were brought there for releases other than the last KEEP, and that are neither installed
-# nor those of the backup. Prints them, a line each. What others brought stays.
+# Removes from apt's cache, CACHE, the packages that were brought there for releases other than the last KEEP, and that
+# are neither installed nor those of the backup. Prints them behind `swept` and a tab, a line each. What others brought
+# stays.
 if [ -s STATE/brought ]; then
     tac STATE/brought | awk -v keep=KEEP '!seen[$1]++ && ++count <= keep { print $1 }' > STATE/kept_releases
     dpkg-query -W -f '${Package}_${Version}\n' 2>/dev/null > STATE/kept_packages
@@ -10,7 +11,7 @@ if [ -s STATE/brought ]; then
             echo "$release $file"
         elif [ "$file" != - ] && [ -e "CACHE/$file" ]; then
             rm -f "CACHE/$file"
-            echo "$file" >&3
+            printf 'swept\t%s\n' "$file" >&3
         fi
     done < STATE/brought 3>&1 > STATE/brought.new
     mv STATE/brought.new STATE/brought

@@ -9,7 +9,7 @@ use super::{Feg, FegFound, KNOWN, VALUES, WAY_BACK};
 use crate::cause::{self, known_and_said};
 use crate::event::{Class, Problem, Step};
 use crate::gateway::host_state::parse_facts;
-use crate::gateway::{BACKUP, NEXT, Target, Trouble, all_said, registry};
+use crate::gateway::{BACKUP, NEXT, STATE, Target, Trouble, all_said, registry};
 use crate::remote::{Output, quote};
 
 /// How the laying ready ends where an image could not be pulled.
@@ -110,7 +110,8 @@ impl Feg {
     }
 
     fn stage_and_pull_script(&self, target: &Target, found: &FegFound, tag: &str) -> String {
-        let mut pull = include_str!("pull.sh")
+        let mut pull = concat!(include_str!("brought.sh"), include_str!("pull.sh"))
+            .replace("STATE", STATE)
             .replace("NEXT", NEXT)
             .replace("DOCKER", self.docker())
             .replace("PULL_FAILED", &PULL_FAILED.to_string());

@@ -1,7 +1,7 @@
 //! The switch of a FEG and the way back, as scripts: what its jobs do.
 
 use super::{Feg, FegFound, KNOWN, WAY_BACK};
-use crate::gateway::{BACKUP, NEXT, QUIESCED, Target};
+use crate::gateway::{BACKUP, NEXT, QUIESCED, STATE, Target};
 use crate::remote::quote;
 
 /// Puts a file of the folder NEXT where compose reads it: whole, with owner and mode of the one that was there.
@@ -140,8 +140,19 @@ impl Feg {
         format!("mv {NEXT}/known {KNOWN} 2>/dev/null || true\n")
     }
 
-    /// What ends a switch, one way or the other.
+    /// What ends a switch, one way or the other. For scripts under `set -e`.
     pub(in crate::gateway) fn finish_script(&self) -> String {
-        format!("{}{}{}{}", self.preamble(), Self::resume_script(), Self::forget_way_back(), Self::keep_services())
+        let (resume, forget, known) = (Self::resume_script(), Self::forget_way_back(), Self::keep_services());
+        format!("{}{resume}{forget}{known}{}", self.preamble(), self.sweep_script())
+    }
+
+    /// Removes the images of releases that are no longer kept.
+    pub(super) fn sweep_script(&self) -> String {
+        let images: Vec<String> = self.config.images.iter().map(|image| format!("*{}", quote(image))).collect();
+        include_str!("sweep.sh")
+            .replace("KEEP", &self.keep.max(1).to_string())
+            .replace("IMAGES", &images.join(" | "))
+            .replace("BACKUP", BACKUP)
+            .replace("STATE", STATE)
     }
 }

@@ -29,6 +29,7 @@ fn found(services: &[(&str, &str)]) -> FegFound {
         registry: "r/".to_owned(),
         tag: "1".to_owned(),
         engine: "812".to_owned(),
+        boot: "1/2".to_owned(),
         containers: services
             .iter()
             .map(|&(service, id)| (service.to_owned(), container(id, "r/gateway_go:1")))
@@ -231,13 +232,15 @@ fn images_are_pulled_beside_what_else_is_done_and_no_pull_outlives_the_script() 
           case $3 in lost) echo 'manifest unknown'; exit 1 ;; endless) echo $$ >pid; exec sleep 60 ;; *) echo \"$3\" ;; esac\n",
     );
     let pull = include_str!("pull.sh").replace("DOCKER", "./engine").replace("PULL_FAILED", "4");
+    let pull = format!("noted() {{ echo \"noted$references\"; }}\n{pull}");
     let said = |script: &str| {
         let (folder, output) = in_folder(&[engine], &format!("chmod +x engine\n{pull}\n{script}"));
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         (folder, format!("{said}{:?}", output.status.code().expect("it ends by itself")))
     };
-    assert_eq!(said("pull a\npull b\npulled\necho done").1, "done\n0");
-    assert_eq!(said("pull lost\npull b\npulled\necho done").1.replace("b\n", ""), "manifest unknown\n4");
+    assert_eq!(said("pull a\npull b\npulled\necho done").1, "noted a b\ndone\n0");
+    let lost = said("pull lost\npull b\npulled\necho done").1;
+    assert_eq!(lost.replace("b\n", "").replace("noted lost ", ""), "manifest unknown\n4");
     let began = "until [ -s pid ]; do sleep 0.01; done";
     let (folder, end) = said(&format!("pull endless\n{began}\necho refused\nexit 9"));
     assert_eq!(end, "refused\n9");
@@ -247,6 +250,31 @@ fn images_are_pulled_beside_what_else_is_done_and_no_pull_outlives_the_script() 
     while crate::process::is_alive(pid) {
         assert!(since.elapsed() < std::time::Duration::from_secs(20), "the pull goes on");
     }
+}
+
+/// Runs the script beside a Docker client whose images are files of the folder `images`, with their names in them.
+#[test]
+fn images_of_releases_that_are_not_kept_go_and_those_in_use_or_of_others_stay() {
+    let brought = "r1 sha:old\nr1 sha:used\nr1 sha:named\nr1 sha:backup\nr1 sha:gone\nr1 sha:untagged\nr1 -\nr2 sha:r2\nr2 -\nr3 sha:r3\nr3 -\nr2 -\n";
+    let docker = "docker() {\n  case $1 in\n  ps) echo c1 ;;\n  inspect) echo sha:used ;;\n  image) cat \"images/$5\" 2>/dev/null ;;\n  \
+                  rmi) echo \"$2\" >>removed ;;\n  esac\n}\nmkdir images\nfor id in old used backup r2 r3 others; do echo \"reg:5000/gateway_go:$id\" >images/sha:$id; done\n\
+                  printf 'reg:5000/gateway_go:x\\nsite/copy:1\\n' >images/sha:named\n: >images/sha:untagged\necho 'sha:backup digest' >kept\n";
+    let script = format!(
+        "set -e\n{docker}{}\ncat brought removed\nls\n",
+        include_str!("sweep.sh")
+            .replace("STATE", ".")
+            .replace("BACKUP/images", "kept")
+            .replace("KEEP", "2")
+            .replace("IMAGES", "*'gateway_go' | *'gateway_python'")
+    );
+    let (_folder, output) = in_folder(&[("brought", brought.as_bytes())], &script);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "swept\treg:5000/gateway_go:old\nswept\tsha:untagged\n\
+         r1 sha:used\nr1 sha:named\nr1 sha:backup\nr2 sha:r2\nr2 -\nr3 sha:r3\nr3 -\nr2 -\n\
+         reg:5000/gateway_go:old\nsha:untagged\nbrought\nimages\nkept\nremoved\n",
+        "{output:?}"
+    );
 }
 
 #[test]
