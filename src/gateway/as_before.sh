@@ -1,4 +1,5 @@
-# Says what of the packages and their files is not as it was before the switch, by what was kept in BACKUP; nothing where all is.
+# Says what of the packages and their files is not as it was before the switch, by what was kept in BACKUP; nothing
+# where all is.
 cd BACKUP/packages 2>/dev/null || { echo "there is no backup in BACKUP"; exit 0; }
 [ -e ../unpacked ] || { echo "it is not recorded when the packages were unpacked"; exit 0; }
 while read -r package version; do

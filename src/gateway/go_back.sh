@@ -6,8 +6,8 @@ was_there() {
     grep -qxF -- "$1" ../etc || grep -qxF -- "${1#/}" ../conffiles
 }
 
-# What the release brought goes before the packages do: dpkg then forgets it. Gone later, it would count as removed by the site,
-# and the next switch would not bring it again (dpkg 1.21).
+# What the release brought goes before the packages do: dpkg then forgets it. Gone later, it would count as removed by
+# the site, and the next switch would not bring it again (dpkg 1.21).
 while read -r package _; do
     dpkg-query -W -f '${Conffiles}\n' "$package" 2>/dev/null
 done < ../versions > ../stated

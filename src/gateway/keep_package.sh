@@ -1,5 +1,5 @@
-# Keeps the package $1 at version $2 in the current folder: from apt's cache, from the repository, or made anew from what is
-# installed, with the files as they are now (the repository may have lost it).
+# Keeps the package $1 at version $2 in the current folder: from apt's cache, from the repository, or made anew from
+# what is installed, with the files as they are now (the repository may have lost it).
 keep() {
     arch=$(dpkg-query -W -f '${Architecture}' "$1")
     name=${1%:*}
@@ -24,13 +24,17 @@ is_whole() {
     dpkg-deb --fsys-tarfile "$1" 2>/dev/null >/dev/null
 }
 
-# Makes $file of the package $1 as it is installed. Each command stands by itself: `set -e` hears of the last of a pipe only.
+# Makes $file of the package $1 as it is installed. Each command stands by itself: `set -e` hears of the last of a pipe
+# only.
 repack() {
     tree=$PWD/../tree
     rm -rf "$tree"
     mkdir -m 755 "$tree" "$tree/DEBIAN"
     dpkg-query -s "$1" > "$tree.status"
-    awk '/^[^ ]/ { skip = ($1 == "Status:" || $1 == "Conffiles:" || $1 == "Config-Version:") } !skip' "$tree.status" > "$tree/DEBIAN/control"
+    awk '
+        /^[^ ]/ { skip = ($1 == "Status:" || $1 == "Conffiles:" || $1 == "Config-Version:") }
+        !skip
+    ' "$tree.status" > "$tree/DEBIAN/control"
     chmod 644 "$tree/DEBIAN/control"
     for part in preinst postinst prerm postrm config templates triggers shlibs symbols md5sums conffiles; do
         for of in "$name" "$name:$arch"; do

@@ -1,5 +1,6 @@
-# Defines `place`, which says whether an upgrade can write to a folder. A script that has called it for each folder finds in
-# $lacks whether anything is missing. A read-only mount is no obstacle where $is_remounted is set: something mounts it writable.
+# Defines `place`, which says whether an upgrade can write to a folder. A script that has called it for each folder
+# finds in $lacks whether anything is missing. A read-only mount is no obstacle where $is_remounted is set: something
+# mounts it writable.
 lacks=
 is_remounted=
 obstacle() {
@@ -10,8 +11,9 @@ obstacle() {
 # For root, only a read-only mount is not writable.
 is_writable() { [ -w "$1" ]; }
 
-# place MB FOLDER: prints `free`, a tab and how much is free at FOLDER, or what is in the way as a fact: its kind, a tab and the text.
-# A folder that is not there yet is made in the one above it. With 0 MB it is only asked whether it can be written to.
+# place MB FOLDER: prints `free`, a tab and how much is free at FOLDER, or what is in the way as a fact: its kind, a tab
+# and the text. A folder that is not there yet is made in the one above it. With 0 MB it is only asked whether it can be
+# written to.
 place() {
     at=$2
     while [ ! -d "$at" ]; do at=$(dirname "$at"); done

@@ -1,13 +1,16 @@
-# Says, for each file system that the packages are unpacked to, how much they need there and how much is free, a line each: KB needed,
-# KB free, files needed, files free (0 where it does not say), and where it is mounted. What apt will install stands in ../simulated,
-# the packages are in CACHE. dpkg unpacks every new file beside the old one, which goes afterwards: all of the new has to fit.
+# Says, for each file system that the packages are unpacked to, how much they need there and how much is free, a line
+# each: KB needed, KB free, files needed, files free (0 where it does not say), and where it is mounted. What apt will
+# install stands in ../simulated, the packages are in CACHE. dpkg unpacks every new file beside the old one, which goes
+# afterwards: all of the new has to fit.
 
 # A folder at the top may be a link: /lib is one to /usr/lib.
 for folder in /*; do
     [ ! -L "$folder" ] || printf 'link %s %s\n' "$folder" "$(readlink -f "$folder")"
 done > ../places
 awk '{ print "mount", $2 }' /proc/mounts >> ../places
-awk '$1 == "Inst" { for (i = 3; i <= NF; i++) if ($i ~ /^\(/) { print $2, substr($i, 2); break } }' ../simulated > ../installed
+awk '
+    $1 == "Inst" { for (i = 3; i <= NF; i++) if ($i ~ /^\(/) { print $2, substr($i, 2); break } }
+' ../simulated > ../installed
 while read -r package version; do
     for deb in CACHE/"${package%:*}_$(printf %s "$version" | sed 's/:/%3a/')"_*.deb; do
         [ ! -e "$deb" ] || dpkg-deb -c "$deb"

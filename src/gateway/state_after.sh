@@ -4,7 +4,8 @@ say() { printf '%s\t%s\n' "$1" "$2"; }
 
 for folder in / /etc /usr /usr/local /opt /var /var/lib /var/lib/docker /var/opt /var/cache/apt /tmp; do
     [ -d "$folder" ] || continue
-    df -Pk "$folder" 2>/dev/null | awk 'NR == 2 && $4 < 5120 { print "room\tthe file system of " $6 " is full: " $4 " KB are free" }'
+    df -Pk "$folder" 2>/dev/null |
+        awk 'NR == 2 && $4 < 5120 { print "room\tthe file system of " $6 " is full: " $4 " KB are free" }'
     case $folder in
     /var/lib/docker | /var/opt | /tmp) ;;
     *) [ -w "$folder" ] || say read-only "$folder is on a file system that is mounted read-only" ;;
@@ -12,12 +13,14 @@ for folder in / /etc /usr /usr/local /opt /var /var/lib /var/lib/docker /var/opt
 done | awk '!seen[$0]++'
 
 journalctl -q -k --no-pager -o cat --since "-${since:-900} seconds" 2>/dev/null |
-    sed -n 's/.*Out of memory: \(Killed process [0-9]* ([^)]*)\).*/memory\tthe kernel ran out of memory: \1/p' | tail -n 1
+    sed -n 's/.*Out of memory: \(Killed process [0-9]* ([^)]*)\).*/memory\tthe kernel ran out of memory: \1/p' |
+    tail -n 1
 
 # Who has dpkg's lock: apt and dpkg lock by fcntl(2).
 for lock in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock; do
     node=$(stat -c %i "$lock" 2>/dev/null) || continue
-    awk -v node=":$node" '$2 == "POSIX" && substr($6, length($6) - length(node) + 1) == node { print $5 }' /proc/locks 2>/dev/null |
+    of_lock='$2 == "POSIX" && substr($6, length($6) - length(node) + 1) == node { print $5 }'
+    awk -v node=":$node" "$of_lock" /proc/locks 2>/dev/null |
         while read -r pid; do
             name=$(cat "/proc/$pid/comm" 2>/dev/null) || name=unknown
             say locked "dpkg is locked by process $pid ($name)"

@@ -1,11 +1,11 @@
-# Secures the way back, in the folder BACKUP/packages: what apt said it would do stands in ../simulated, the packages of the night in
-# ../ours, and what will be installed in apt's cache.
+# Secures the way back, in the folder BACKUP/packages: what apt said it would do stands in ../simulated, the packages of
+# the night in ../ours, and what will be installed in apt's cache.
 
 # What the switch takes along goes back too: `Inst libx [1.0] (1.1 …)` is replaced, `Inst liby (1.0 …)` is new.
 awk '$1 == "Inst" && $3 ~ /^\[/ { gsub(/[][]/, "", $3); print $2, $3 }' ../simulated > ../replaced
 awk '$1 == "Inst" && $3 !~ /^\[/ { print $2 }' ../simulated > ../new
-# What is not there at all goes when we go back; dpkg knows it all the same where another package speaks of it. What was removed once
-# and has left its conffiles is removed again, and not ours to purge.
+# What is not there at all goes when we go back; dpkg knows it all the same where another package speaks of it. What was
+# removed once and has left its conffiles is removed again, and not ours to purge.
 : > ../added
 : > ../removed
 while read -r package; do
@@ -38,8 +38,9 @@ while read -r path _; do
 done < ../stated > ../conffiles
 tar -C / -cf ../conffiles.tar -T ../conffiles
 
-# What else the switch overwrites and the packages that are kept do not bring: files of theirs that the site has changed (`??5??????`, an
-# attribute, and the path, whose first slash is the 13th letter), and what belongs to other packages or to nobody.
+# What else the switch overwrites and the packages that are kept do not bring: files of theirs that the site has changed
+# (`??5??????`, an attribute, and the path, whose first slash is the 13th letter), and what belongs to other packages or
+# to nobody.
 : > ../owned
 : > ../brought
 : > ../overwritten
@@ -47,11 +48,14 @@ while read -r package _; do
     dpkg-query -L "$package" >> ../owned
     dpkg -V "$package" 2>/dev/null | awk '/^..5/ && substr($0, 11, 1) != "c" { print substr($0, 14) }' >> ../overwritten
 done < ../versions
-awk '$1 == "Inst" { for (i = 3; i <= NF; i++) if ($i ~ /^\(/) { print $2, substr($i, 2); break } }' ../simulated > ../installed
+awk '
+    $1 == "Inst" { for (i = 3; i <= NF; i++) if ($i ~ /^\(/) { print $2, substr($i, 2); break } }
+' ../simulated > ../installed
 while read -r package version; do
     # apt keeps no copy of what it takes from a disk of this host.
     for deb in CACHE/"${package%:*}_$(printf %s "$version" | sed 's/:/%3a/')"_*.deb; do
-        if [ -e "$deb" ]; then dpkg-deb --fsys-tarfile "$deb" | tar -t | sed -n 's,^\./\(.*[^/]\)$,\1,p' >> ../brought; fi
+        [ -e "$deb" ] || continue
+        dpkg-deb --fsys-tarfile "$deb" | tar -t | sed -n 's,^\./\(.*[^/]\)$,\1,p' >> ../brought
     done
 done < ../installed
 sed 's,^/,,' ../owned | sort -u > ../owned.sorted

@@ -1,8 +1,8 @@
 # Runs one script on a host: `sh -c WRAPPER sh MARK SCRIPT-SIZE DATA-SIZE`, under `timeout`.
 #
-# Script and data come over standard input, so that no list of processes shows them and no limit of the command line cuts them.
-# The mark frames what the script prints: what a login shell said before it is not the script's, and an end without it is a
-# connection that broke. Standard input stays open as long as somebody listens; its end ends the script.
+# Script and data come over standard input, so that no list of processes shows them and no limit of the command line
+# cuts them. The mark frames what the script prints: what a login shell said before it is not the script's, and an end
+# without it is a connection that broke. Standard input stays open as long as somebody listens; its end ends the script.
 # bash would give up waiting after that many seconds.
 unset TMOUT
 mark=$1 script_size=$2 data_size=$3

@@ -1,5 +1,5 @@
-# Downloads what apt would install, by the command in "$@", and notes for RELEASE which packages this has brought into apt's cache, CACHE:
-# `release file`, a line each, and `release -` for each time that a release was prepared.
+# Downloads what apt would install, by the command in "$@", and notes for RELEASE which packages this has brought into
+# apt's cache, CACHE: `release file`, a line each, and `release -` for each time that a release was prepared.
 before=$(mktemp) || exit 1
 trap 'rm -f "$before"' EXIT
 trap 'exit 143' TERM

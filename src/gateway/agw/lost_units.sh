@@ -1,6 +1,7 @@
-# Prints those units that the packages brought before the switch and do not bring now, a line each. The arguments are the list of the files
-# of the packages before, that of now, and the units. A unit is brought by a file of its own, or by any file or folder that has the name of
-# its instance: Magma's template starts `/usr/local/bin/NAME` or the Python package `magma/NAME`.
+# Prints those units that the packages brought before the switch and do not bring now, a line each. The arguments are
+# the list of the files of the packages before, that of now, and the units. A unit is brought by a file of its own, or
+# by any file or folder that has the name of its instance: Magma's template starts `/usr/local/bin/NAME` or the Python
+# package `magma/NAME`.
 
 owned=$1
 brought=$2

@@ -1,5 +1,6 @@
-# Defines `package_units PACKAGE...`, which prints the units that packages bring, as systemctl and journalctl take them, a line each: of a
-# template the pattern of its instances, and those that another unit wants, whether or not they are loaded.
+# Defines `package_units PACKAGE...`, which prints the units that packages bring, as systemctl and journalctl take them,
+# a line each: of a template the pattern of its instances, and those that another unit wants, whether or not they are
+# loaded.
 package_units() {
     dpkg-query -L "$@" 2>/dev/null | sed -nE \
         -e 's,^(/usr)?/lib/systemd/system/([^/]+\.(service|socket|target|timer|path))$,\2,p' \

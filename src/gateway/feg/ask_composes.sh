@@ -1,6 +1,7 @@
-# Asks the compose programs that are there, until one is found that reads the files in use and also those in "$@" with NEXT/.env:
-# prints a line `@...` for each question, and the answer behind `| `. The services of the release are in NEXT/services then.
-# A program is not asked again about the very files that it was asked about before: KNOWN has their sum, the program and the services.
+# Asks the compose programs that are there, until one is found that reads the files in use and also those in "$@" with
+# NEXT/.env: prints a line `@...` for each question, and the answer behind `| `. The services of the release are in
+# NEXT/services then. A program is not asked again about the very files that it was asked about before: KNOWN has their
+# sum, the program and the services.
 read_files() { for file; do [ "$file" = -f ] || cat "$file"; done; }
 identity() {
     programs
@@ -14,7 +15,8 @@ list_release() { compose --project-directory . "$@" --env-file NEXT/.env config 
 reads_tag() {
     is=$(resolved --env-file NEXT/.env | tail -n 1)
     [ "$is" = "$tag" ] && return
-    echo "of the edited .env compose takes IMAGE_VERSION as \`$is\` and not \`$tag\`: is it assigned in a way of its own?"
+    echo "of the edited .env compose takes IMAGE_VERSION as \`$is\` and not \`$tag\`:" \
+        "is it assigned in a way of its own?"
     return 1
 }
 ask_all() {
@@ -37,7 +39,8 @@ ask_all() {
 }
 sum=$({ identity; cat NEXT/.env; read_files "$@"; } 2>/dev/null | sha256sum | cut -d ' ' -f 1)
 echo "@server $(docker version --format '{{.Server.Version}}' 2>/dev/null)"
-if [ "$(head -n 1 KNOWN 2>/dev/null)" = "$sum" ] && cmp -s .env NEXT/.env && cmp -s docker-compose.yml NEXT/docker-compose.yml &&
+if [ "$(head -n 1 KNOWN 2>/dev/null)" = "$sum" ] &&
+    cmp -s .env NEXT/.env && cmp -s docker-compose.yml NEXT/docker-compose.yml &&
     ! read_files "$@" | grep -qE '(^|[[:space:]{,])"?(include|extends|env_file)"?[[:space:]]*:'; then
     echo "@program $(sed -n 2p KNOWN)"
     echo "@known 0"

@@ -1,5 +1,5 @@
-# Waits until nothing runs any more that cron has started from the files set aside: it may have begun a moment before, and what it
-# has read by then it acts upon. The deadline of the switch is the limit.
+# Waits until nothing runs any more that cron has started from the files set aside: it may have begun a moment before,
+# and what it has read by then it acts upon. The deadline of the switch is the limit.
 until_at_rest() {
     while is_at_work; do sleep 0.2; done
 }

@@ -1,4 +1,5 @@
-# The files that compose reads here, as its options in "$@": the compose file from NEXT, the site's own beside it as they are.
+# The files that compose reads here, as its options in "$@": the compose file from NEXT, the site's own beside it as
+# they are.
 files=$(values COMPOSE_FILE)
 if [ -z "$files" ]; then
     files=docker-compose.yml

@@ -1,5 +1,5 @@
-# Sets names in NEXT/.env: the last assignment is the one that counts; appended if it is missing; all else stays byte for byte: quotes, a
-# comment behind the value, the line's end, a mark of UTF-8 at the beginning of the file.
+# Sets names in NEXT/.env: the last assignment is the one that counts; appended if it is missing; all else stays byte
+# for byte: quotes, a comment behind the value, the line's end, a mark of UTF-8 at the beginning of the file.
 file=NEXT/.env
 assign() {
     key="^($(printf '\357\273\277'))?[[:space:]]*(export[[:blank:]]+)?$1[[:space:]]*="

@@ -1,5 +1,5 @@
-# A Docker engine that is stuck for good is started anew: 20.10 has been seen so after many containers were stopped at once. It is
-# given the minute that compose (v1) gives it too; a pull takes its time.
+# A Docker engine that is stuck for good is started anew: 20.10 has been seen so after many containers were stopped at
+# once. It is given the minute that compose (v1) gives it too; a pull takes its time.
 exec 3>&1
 docker() {
     case $1 in
@@ -19,8 +19,9 @@ docker() {
     start_engine_anew >&3 && command DOCKER "$@"
 }
 
-# Compose as a plugin of Docker takes its time too, and waits for a stuck engine without end: it is given up when that answers no more.
-# The client (up to 24) does not pass the request to end on to the plugin, and waits for it; `timeout`, here without a limit, asks both.
+# Compose as a plugin of Docker takes its time too, and waits for a stuck engine without end: it is given up when that
+# answers no more. The client (up to 24) does not pass the request to end on to the plugin, and waits for it; `timeout`,
+# here without a limit, asks both.
 while_it_answers() {
     timeout -k 10 0 "$@" &
     compose=$! seconds=0

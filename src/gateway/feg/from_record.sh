@@ -1,5 +1,5 @@
-# Makes the containers again from BACKUP/containers, without compose. A container that is still the one that ran is only started.
-# Docker's client has no command for that, so the engine's own interface is spoken to.
+# Makes the containers again from BACKUP/containers, without compose. A container that is still the one that ran is only
+# started. Docker's client has no command for that, so the engine's own interface is spoken to.
 make_again() {
     body=$(printf '%s,"HostConfig":%s}' "${config%\}}" "$host_config")
     length=$(printf %s "$body" | wc -c)
@@ -9,8 +9,10 @@ make_again() {
     docker system dial-stdio <BACKUP/request >BACKUP/answer &
     # The engine drops a request whose sender has closed its side.
     exec 6>BACKUP/request
-    printf 'POST /containers/create?name=%s HTTP/1.1\r\nHost: docker\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %s\r\n\r\n%s' \
-        "${name#/}" "$length" "$body" >&6
+    {
+        printf 'POST /containers/create?name=%s HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n' "${name#/}"
+        printf 'Content-Type: application/json\r\nContent-Length: %s\r\n\r\n%s' "$length" "$body"
+    } >&6
     wait $!
     exec 6>&-
     rm -f BACKUP/request

@@ -1,5 +1,5 @@
-# name_image ID REFERENCE: gives an image that ran the name under which it was started. One that somebody has pruned meanwhile
-# comes from the registry again: by its digest, because the tag may have moved, else by its tag.
+# name_image ID REFERENCE: gives an image that ran the name under which it was started. One that somebody has pruned
+# meanwhile comes from the registry again: by its digest, because the tag may have moved, else by its tag.
 name_image() {
     if docker image inspect "$1" >/dev/null 2>&1; then
         docker tag "$1" "$2" || exit 1

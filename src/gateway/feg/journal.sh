@@ -1,5 +1,5 @@
-# What the engine and the containers of a project have said in the last so many seconds. A container that has said nothing is not asked: a
-# look into the journal, or at the file that Docker keeps, costs less than a Docker client.
+# What the engine and the containers of a project have said in the last so many seconds. A container that has said
+# nothing is not asked: a look into the journal, or at the file that Docker keeps, costs less than a Docker client.
 journalctl -q --no-pager -o short-iso --since -SECONDSs -u 'docker*' 2>&1
 ids=$(docker ps -aq --filter label=com.docker.compose.project=PROJECT)
 [ -n "$ids" ] || exit 0

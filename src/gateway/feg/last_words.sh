@@ -1,7 +1,8 @@
-# Prints what the health checks of the services in "$@" have last said, and what the services themselves have last printed.
+# Prints what the health checks of the services in "$@" have last said, and what the services themselves have last
+# printed.
 masked health "$@"
 for service; do
-    for id in $(docker ps -aq --filter label=com.docker.compose.project=PROJECT --filter "label=com.docker.compose.service=$service"); do
+    for id in $(containers "label=com.docker.compose.service=$service"); do
         masked docker logs --tail 8 "$id" | sed "s/^/$service: /"
     done
 done

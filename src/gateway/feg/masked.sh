@@ -4,8 +4,8 @@ masked() {
     return "${status:-1}"
 }
 
-# Compose quotes the lines of .env that it does not understand (`unexpected character "-" in variable name near "…"`). No value
-# of theirs passes.
+# Compose quotes the lines of .env that it does not understand (`unexpected character "-" in variable name near "…"`).
+# No value of theirs passes.
 mask() {
     awk '
         BEGIN {

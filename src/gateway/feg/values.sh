@@ -1,5 +1,5 @@
-# Prints what .env gives each of the names, a line each, as compose reads it: the last assignment counts, without the quotes around
-# it or the comment behind it. A mark of UTF-8 at the beginning of the file is none of its first name.
+# Prints what .env gives each of the names, a line each, as compose reads it: the last assignment counts, without the
+# quotes around it or the comment behind it. A mark of UTF-8 at the beginning of the file is none of its first name.
 values() {
     awk -v names="$*" '
         BEGIN { count = split(names, name, " ") }

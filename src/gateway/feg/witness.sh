@@ -1,4 +1,5 @@
-# Has a script that fails say what somebody else has done meanwhile. Its own files are in their place once are_placed is set.
+# Has a script that fails say what somebody else has done meanwhile. Its own files are in their place once are_placed is
+# set.
 engine() { cat /var/run/docker.pid 2>/dev/null; }
 began_with=$(engine)
 are_placed=

@@ -7,7 +7,8 @@ started_at() {
     echo "${20}"
 }
 
-# Which start of the host this is. A container that is started anew has the kernel's number of before, and another first process.
+# Which start of the host this is. A container that is started anew has the kernel's number of before, and another first
+# process.
 boot() {
     echo "$(cat /proc/sys/kernel/random/boot_id)/$(started_at 1 2>/dev/null)"
 }

@@ -47,7 +47,8 @@ at_work() {
         { read -r line <"/proc/$pid/stat"; } 2>/dev/null || continue
         set -- ${line##*) }
         echo "$pid $2"
-    done | awk '{ is_there[$1]; has_child[$2] } END { for (pid in is_there) if (!(pid in has_child)) print pid }' | sort -n |
+    done |
+        awk '{ is[$1]; has_child[$2] } END { for (pid in is) if (!(pid in has_child)) print pid }' | sort -n |
         while read -r pid; do
             tr '\000\n' '  ' <"/proc/$pid/cmdline" | cut -c 1-200 | sed 's/ *$//'
         done

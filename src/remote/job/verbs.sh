@@ -8,7 +8,8 @@ start() {
         new=$(mktemp -d "$d.XXXXXXXX") || return
         trap 'rm -rf "$new"' EXIT
         trap 'exit 143' TERM
-        head -c "$1" >"$new/runner" && cat >"$new/script" && printf '%64s\n' '' >"$new/rc.new" && date '+%s.%N %y%m%d_%H%M%S' >"$new/since" || return
+        head -c "$1" >"$new/runner" && cat >"$new/script" && printf '%64s\n' '' >"$new/rc.new" || return
+        date '+%s.%N %y%m%d_%H%M%S' >"$new/since" || return
         : >"$new/log" && : >"$new/lock" && mkfifo "$new/pipe" || return
         # The directory appears whole, and only one can be the first.
         mv -T "$new" "$d" 2>/dev/null || [ -d "$d" ] || return
@@ -84,8 +85,8 @@ stop() {
 # Prints what it was in when its deadline came.
 at_work() { cat "$d/at_work" 2>/dev/null || true; }
 
-# Of the folder `$d`, removes every job that has ended and has no process any more, but for those whose name begins with PREFIX and the
-# KEEP newest. Prints for each how many KB it had, and its name.
+# Of the folder `$d`, removes every job that has ended and has no process any more, but for those whose name begins with
+# PREFIX and the KEEP newest. Prints for each how many KB it had, and its name.
 sweep() {
     folder=$d
     [ -d "$folder" ] || return 0
