@@ -286,6 +286,16 @@ fn surroundings(rows: &mut Vec<Row>) {
         // What was fetched in `prepare` is all that the switch needs.
         rows.push(row(fault, "activate", upgrading, Strike::Fault(words)).leaves(Leaves::New));
     }
+    // What is wrong with the AGW before the release comes: nothing is touched, and where the disk fills later, all go back.
+    for (fault, words) in [
+        ("usr-local-full", &["usr-local-full"] as Words),
+        ("usr-local-fills", &["usr-local-fills"]),
+        ("dpkg-interrupted", &["dpkg-interrupted"]),
+        ("package-held", &["package-held"]),
+    ] {
+        let row = row(fault, "recover", upgrading, Strike::Fault(words));
+        rows.push(row.ends(TESTBED).leaves(Leaves::Old).within(200));
+    }
     rows.push(
         row("dpkg-locked", "prepare", upgrading, Strike::Fault(&["dpkg-lock"]))
             .ends(TESTBED)
