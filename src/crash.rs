@@ -1,5 +1,5 @@
 //! Panics: caught where the work is, and told. A panic is a bug of this program, and costs neither the lock nor the
-//! tunnel.
+//! tunnel. A crash that is no panic leaves no core dump, in which the secrets would be.
 //!
 //! The hook that [`install`] sets writes each panic of any thread down and prints nothing. Whoever catches one with
 //! [`caught`] takes it from there; what nobody caught (a task that nobody waits for) stays, and [`untold`] has it for
@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
 use futures_util::FutureExt as _;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 
 /// A longer text of a panic is cut: it may show a whole value.
 const LONGEST: usize = 2_000;
@@ -49,6 +50,22 @@ pub(crate) fn install() {
             seen.push((thread::current().id(), crash));
         }
     }));
+}
+
+/// No core dump of this program or of a program that it starts: `ssh` and `openvpn` hold the same secrets. A child that
+/// wants one can ask for it again (`ulimit -c`), because only the soft limit is lowered.
+pub(crate) fn forbid_core_dumps() {
+    // To Linux, 1 byte means no dump to a file, as 0 does, and no dump to a program either (`|` in
+    // `/proc/sys/kernel/core_pattern`, of systemd or apport): `do_coredump` in fs/coredump.c.
+    const NO_DUMP: u64 = 1;
+    let Rlimit { maximum, .. } = getrlimit(Resource::Core);
+    let current = Some(NO_DUMP.min(maximum.unwrap_or(NO_DUMP)));
+    let is_limited = setrlimit(Resource::Core, Rlimit { current, maximum });
+    // This one does not survive an exec: it protects this process alone, whatever its limits are.
+    let is_private = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    if let Err(error) = is_limited.and(is_private) {
+        tracing::warn!(%error, "a crash could leave a core dump");
+    }
 }
 
 /// Does the work, and returns its panic if it has one. What the work owned has been dropped by then; state that it shares

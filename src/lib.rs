@@ -63,6 +63,7 @@ pub fn usage(error: &clap::Error) -> u8 {
 pub fn main(cli: Cli) -> u8 {
     crash::install();
     terminal::diagnostics(&cli.global);
+    crash::forbid_core_dumps();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return terminal::refuse(&anyhow::Error::new(error).context("the program could not be started")),

@@ -1,8 +1,9 @@
 //! What a panic of the program costs: status 70, on the terminal, in every report and in the history.
 //! `TERAVM_CI_PANIC_AT` is understood by builds for development alone; the panics of a whole run stand in
-//! `tests/nights/crash.rs`.
+//! `tests/nights/crash.rs`. And that a crash without a panic leaves no secret behind.
 
 use insta::assert_snapshot;
+use rustix::process::Signal;
 
 use crate::desk::Desk;
 
@@ -69,4 +70,22 @@ fn a_panic_before_the_reports_are_open_is_70_and_leaves_none() {
     assert_eq!(desk.run("report night.txt").code, "70");
     let names: Vec<_> = std::fs::read_dir(desk.path("results")).expect("a folder").flatten().collect();
     assert!(!names.iter().any(|entry| entry.file_name() == "junit.xml"), "{names:?}");
+}
+
+/// The exit status says whether there was a dump, wherever this machine would put it.
+#[test]
+fn neither_the_program_nor_what_it_starts_leaves_a_core_dump() {
+    let desk = Desk::with_lab().after("ulimit -c unlimited");
+    let limit = desk.path("limit");
+    let script = format!(
+        "if [ \"$1\" = --version ]; then\nulimit -c > '{}'\necho 'OpenVPN 2.6.14 x86_64-pc-linux-gnu'\nexit 0\nfi\n\
+         while kill -0 $PPID; do /bin/sleep 0.05; done",
+        limit.display()
+    );
+    let desk = desk.program("openvpn", &script).signalled("openvpn --ping", Signal::ABORT);
+    let ended = desk.run("run -q");
+    assert_eq!(ended.code, "signal: 6 (SIGABRT)", "{ended}");
+    assert!(!ended.changed.iter().any(|change| change.contains("core")), "{ended}");
+    // In blocks of 512 bytes.
+    assert_eq!(desk.read("limit"), "0\n");
 }
