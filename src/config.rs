@@ -3,12 +3,14 @@
 //! Knows the config file and nothing of the network. What this room returns is complete: there is no `Option` in it that
 //! means "the default", and no text in it that still has to be parsed.
 
+mod bounds;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod place;
 mod words;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,7 +26,8 @@ pub(crate) use words::{Address, Database, Network, format_duration, parse_durati
 
 use crate::error::Hint as _;
 use crate::gate::{self, Flaky, KnownFailure, MaxDuration, Required};
-use crate::secret::SecretRef;
+use crate::limit;
+use crate::secret::{SecretRef, path_in};
 
 /// What has failed so often will not pass by being run once more.
 const MOST_RETRIES: u32 = 9;
@@ -512,30 +515,33 @@ impl Config {
         settings.into_generator().into_root_schema_for::<Config>()
     }
 
-    /// Reads the file and checks all of it. Paths in it are relative to its folder.
+    /// Reads the file and checks all of it. Paths in it are relative to its folder; `~/` is the user's home.
     pub(crate) fn load(path: &Path) -> anyhow::Result<Config> {
         let mut config = Config::read(path).map_err(ConfigError::hinted)?;
         if let Some(folder) = path.parent() {
-            config.ssh.known_hosts = folder.join(&config.ssh.known_hosts);
+            config.ssh.known_hosts = path_in(folder, &config.ssh.known_hosts);
             let Vpn { profile, username, password, key_passphrase, .. } = &mut config.vpn;
             let secrets =
                 [profile, username, password, key_passphrase, &mut config.ssh.key, &mut config.history.password];
             secrets.into_iter().flatten().for_each(|secret| secret.lie_in(folder));
             if let Database::Sqlite(path) = &mut config.history.url {
-                *path = std::path::absolute(folder.join(&path)).unwrap_or_else(|_| folder.join(&path));
+                let place = path_in(folder, path);
+                *path = std::path::absolute(&place).unwrap_or(place);
             }
         }
         Ok(config)
     }
 
     fn read(path: &Path) -> Result<Config, ConfigError> {
-        let bytes = std::fs::read(path).map_err(|source| ConfigError::Unreadable { file: path.to_owned(), source })?;
+        let bytes = limit::read_file(path, bounds::MOST_BYTES)
+            .map_err(|source| ConfigError::Unreadable { file: path.to_owned(), source })?;
         let text = std::str::from_utf8(&bytes).map_err(|error| ConfigError::no_text(&bytes, error, path))?;
         Config::parse(text, path)
     }
 
     /// Checks the text of a config; `file` is for messages.
     pub(crate) fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
+        bounds::check(text).map_err(|excess| ConfigError::excessive(excess, text, file))?;
         let config: Config = serde_yaml::from_str(text).map_err(|error| ConfigError::located(&error, text, file))?;
         config.check().map_err(|(at, problem)| ConfigError::about(&at, &problem, text, file))?;
         Ok(config)
@@ -567,6 +573,10 @@ impl Config {
         if self.feg.images.is_empty() {
             return wrong(KeyPath::value(&["feg", "images"]), "there is no image");
         }
+        if let Some(url) = self.feg.compose_url.as_deref().filter(|url| !is_web_address(url)) {
+            let problem = format!("`{url}` is not an address; write `https://HOST/PATH` or `http://HOST/PATH`");
+            return Err((KeyPath::value(&["feg", "compose_url"]), problem));
+        }
         if self.ng40.shell.is_empty() {
             return wrong(KeyPath::value(&["ng40", "shell"]), "there is no program");
         }
@@ -597,9 +607,9 @@ impl Config {
         let fegs = setup.feg.iter().enumerate().map(|(index, feg)| (way("feg").item(index), feg));
         let hosts: Vec<(KeyPath, &Address)> =
             [(way("agw"), &setup.agw)].into_iter().chain(fegs).chain([(way("ng40"), &setup.ng40)]).collect();
-        for (index, (keys, address)) in hosts.iter().enumerate() {
-            let is_same = |other: &&Address| (&other.host, other.port) == (&address.host, address.port);
-            if let Some((first, _)) = hosts[..index].iter().find(|(_, other)| is_same(other)) {
+        let mut known = HashMap::new();
+        for (keys, address) in &hosts {
+            if let Some(first) = known.insert((&address.host, address.port), keys) {
                 return Err((keys.clone(), format!("`{address}` is the host of `{first}` already")));
             }
         }
@@ -762,6 +772,13 @@ fn with_empty_sections(schema: &mut schemars::Schema) {
             *section = serde_json::json!({"anyOf": [section.take(), {"type": "null"}]});
         }
     }
+}
+
+/// Whether a program that fetches files can take it for nothing but an address.
+fn is_web_address(text: &str) -> bool {
+    ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme))
+        && url::Url::parse(text).is_ok_and(|url| url.has_host())
+        && !text.contains(|char: char| char.is_whitespace() || char.is_control())
 }
 
 /// Whether a name can be a folder's and can stand in a command without a second thought.

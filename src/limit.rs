@@ -4,9 +4,26 @@
 mod file;
 
 use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
 use std::time::Instant;
 
 pub(crate) use file::HeadTailFile;
+
+/// Reads a file whole that has at most so many bytes; a larger one, or one without end, is an error.
+pub(crate) fn read_file(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > most {
+        let limit = match most / (1024 * 1024) {
+            0 => format!("{} KB", most / 1024),
+            megabytes => format!("{megabytes} MB"),
+        };
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {limit}")));
+    }
+    Ok(bytes)
+}
 
 /// The beginning and the end of a stream of any length.
 #[derive(Debug)]

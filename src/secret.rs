@@ -22,6 +22,7 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::hinted;
+use crate::limit;
 
 pub(crate) use text::RedactedText;
 
@@ -33,6 +34,9 @@ pub(crate) const MASK: &str = "***";
 
 /// Shorter values are not redacted: they would be found in half of all text.
 const SHORTEST: usize = 6;
+
+/// A larger file is no secret: a profile with its certificates has some 10 KB.
+const MOST_BYTES: usize = 1024 * 1024;
 
 /// The blocks of an OpenVPN profile whose content is secret.
 const PRIVATE_BLOCKS: [&str; 8] =
@@ -207,7 +211,7 @@ impl SecretRef {
     /// Takes a path that is relative as one below this folder.
     pub(crate) fn lie_in(&mut self, folder: &Path) {
         if let Source::File(path) = &mut self.source {
-            *path = folder.join(&path);
+            *path = path_in(folder, path);
         }
     }
 
@@ -229,7 +233,7 @@ impl SecretRef {
                 Err(std::env::VarError::NotPresent) => return Err(SecretError::NotSet(name.clone())),
                 Err(std::env::VarError::NotUnicode(_)) => return Err(SecretError::NotText(name.clone())),
             },
-            Source::File(path) => match std::fs::read(path) {
+            Source::File(path) => match limit::read_file(path, MOST_BYTES) {
                 Ok(bytes) => (path.display().to_string(), bytes),
                 Err(source) => return Err(SecretError::Unreadable { path: path.clone(), source }),
             },
@@ -246,6 +250,14 @@ impl SecretRef {
             text.truncate(text.trim_end_matches(['\r', '\n']).len());
         }
         Ok(Secret(text))
+    }
+}
+
+/// Where a path leads that stands in a file of this folder: `~/` is the user's home, whatever else is relative is below the folder.
+pub(crate) fn path_in(folder: &Path, path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), std::env::home_dir()) {
+        (Ok(below), Some(home)) => home.join(below),
+        _ => folder.join(path),
     }
 }
 

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use serde::de::IgnoredAny;
 
+use super::bounds::Excess;
 use super::place::{KeyPath, Place, begin_of, lines, second};
 use super::words::nearest;
 use crate::error::hinted;
+use crate::limit::shortened;
 use crate::secret::MASK;
 
 /// A config that cannot be used.
@@ -21,6 +23,7 @@ pub(crate) enum ConfigError {
 
 const NO_YAML: &str =
     "is every line indented by blanks like those that it belongs to, and does every quote and every bracket end?";
+const OTHER_FILE: &str = "is it the right file? `--config FILE` names another";
 const PLAIN_SECRET: &str = "put it into a variable or a file of its own; if this file was committed, change it";
 
 impl ConfigError {
@@ -75,6 +78,19 @@ impl ConfigError {
         ConfigError::wrong(keys.place(text), format!("{keys}: {problem}"), None, text, file)
     }
 
+    /// A text that goes beyond a limit.
+    pub(super) fn excessive(excess: Excess, text: &str, file: &Path) -> Self {
+        ConfigError::wrong(excess.at, excess.problem, Some(OTHER_FILE), text, file)
+    }
+
+    /// What is wrong, without the file and the place: for a text that nobody has.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            ConfigError::Wrong { message, .. } => shown(&shortened(message, LONGEST_MESSAGE)),
+            other => other.to_string(),
+        }
+    }
+
     /// A file that is no text.
     pub(super) fn no_text(bytes: &[u8], error: std::str::Utf8Error, file: &Path) -> Self {
         let text = String::from_utf8_lossy(bytes);
@@ -119,7 +135,7 @@ impl fmt::Display for ConfigError {
                 if let Some(at) = at {
                     write!(f, ":{}:{}", at.line, at.column)?;
                 }
-                write!(f, ": {}", shown(message))?;
+                write!(f, ": {}", shown(&shortened(message, LONGEST_MESSAGE)))?;
                 if !snippet.is_empty() {
                     write!(f, "\n{}", shown(snippet))?;
                 }
@@ -238,6 +254,12 @@ fn other_type(found: &str, expected: &str) -> String {
     format!("expected {expected}, found {found}")
 }
 
+/// So many bytes of a message are shown: a name in it may be as long as the file.
+const LONGEST_MESSAGE: usize = 1_000;
+
+/// So much of a line is shown.
+const LONGEST_LINE: usize = 160;
+
 fn list(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
@@ -246,14 +268,18 @@ fn list(names: &[&str]) -> String {
 fn snippet(text: &str, at: Place) -> String {
     let mut shown = String::new();
     let mut secrets = Secrets::default();
+    // Of a line that no screen has room for, what stands around the column.
+    let column = at.column.saturating_sub(1);
+    let before = column.saturating_sub(LONGEST_LINE / 2);
     for (index, line) in lines(text).enumerate() {
         let number = index + 1;
         let line = secrets.without(line);
         if number + 1 >= at.line && number <= at.line + 1 {
-            shown.push_str(&format!("{number:>5} | {}\n", line.trim_end()));
+            let part: String = line.trim_end().chars().skip(before).take(LONGEST_LINE).collect();
+            shown.push_str(&format!("{number:>5} | {part}\n"));
         }
         if number == at.line {
-            shown.push_str(&format!("      | {}^\n", " ".repeat(at.column.saturating_sub(1))));
+            shown.push_str(&format!("      | {}^\n", " ".repeat(column - before)));
         }
     }
     shown.trim_end().to_owned()

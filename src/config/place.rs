@@ -177,7 +177,11 @@ pub(super) fn second(key: &str, text: &str, map: Place) -> Option<Place> {
     if begin == '{' {
         let mut places = rest().flat_map(|(index, line)| {
             let from = if index + 1 == map.line { indent } else { 0 };
-            let starts = line.char_indices().filter(move |&(at, char)| at >= from && "{, ".contains(char));
+            // Of blanks the last one.
+            let is_start = move |&(at, char): &(usize, char)| {
+                at >= from && "{, ".contains(char) && !line[at + 1..].starts_with(char::is_whitespace)
+            };
+            let starts = line.char_indices().filter(is_start);
             starts.map(move |(at, _)| (index, line, at + 1))
         });
         let mut places = places.by_ref().filter(|&(_, line, at)| is_key(&line[at..]));

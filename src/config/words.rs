@@ -11,15 +11,20 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
 
+/// The longest duration, a leap year.
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+
 /// Reads `90s`, `45m`, `2h45m`, `7d`.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a duration; write it like `90s`, `45m`, `2h45m` or `7d`");
+    let too_long = || format!("`{text}` is longer than `{}`, the longest duration", format_duration(LONGEST));
     let mut rest = text;
     let mut total = Duration::ZERO;
     let mut last_unit = u64::MAX;
     while !rest.is_empty() {
         let digits = rest.len() - rest.trim_start_matches(|char: char| char.is_ascii_digit()).len();
-        let amount: u64 = rest[..digits].parse().map_err(|_| wrong())?;
+        // A number that is too large for us is one all the same.
+        let amount: u64 = rest[..digits].parse().map_err(|_| if digits > 0 { too_long() } else { wrong() })?;
         let (unit, length) = match &rest[digits..] {
             unit if unit.starts_with("ms") => (1, 2),
             unit if unit.starts_with('s') => (1_000, 1),
@@ -32,13 +37,16 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
             return Err(wrong());
         }
         last_unit = unit;
-        let millis = amount.checked_mul(unit).ok_or_else(wrong)?;
-        total = total.checked_add(Duration::from_millis(millis)).ok_or_else(wrong)?;
+        let millis = amount.checked_mul(unit).ok_or_else(too_long)?;
+        total = total.checked_add(Duration::from_millis(millis)).ok_or_else(too_long)?;
         rest = &rest[digits + length..];
     }
-    // Longer than a year is a slip of the hand, and would overflow a clock somewhere.
-    if text.is_empty() || total > Duration::from_secs(366 * 86_400) {
+    if text.is_empty() {
         return Err(wrong());
+    }
+    // Longer than a year is a slip of the hand, and would overflow a clock somewhere.
+    if total > LONGEST {
+        return Err(too_long());
     }
     Ok(total)
 }
@@ -311,9 +319,12 @@ pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'
     }
 }
 
-/// The known name that is most like `name`, if one is.
+/// The known name that is most like `name`, if one is. What is longer than any name is not compared: that takes the square of
+/// its length.
 pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    const LONGEST: usize = 200;
     known
+        .filter(|candidate| name.len() <= LONGEST && candidate.len() <= LONGEST)
         .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
         .filter(|&(likeness, _)| likeness > 0.75)
         .max_by(|a, b| a.0.total_cmp(&b.0))
@@ -338,6 +349,15 @@ mod tests {
         for text in ["", "90", "s", "1.5h", "5m2h", "1m1m", "-5s", "99999999d", "5 m", "18446744073709551615d"] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_duration_that_is_too_long_is_told_the_longest_one() {
+        for text in ["999d", "366d1s", "99999999999999d", "18446744073709551615d", "99999999999999999999s"] {
+            let told = parse_duration(text).expect_err(text);
+            assert_eq!(told, format!("`{text}` is longer than `366d`, the longest duration"));
+        }
+        assert_eq!(parse_duration("366d"), Ok(LONGEST));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Address, Ssh};
 use crate::error::hinted;
 use crate::event::Problem;
-use crate::limit::HeadTail;
+use crate::limit::{self, HeadTail};
 use crate::process::naming;
 use crate::remote::error::{Cause, Error};
 use crate::remote::host::Host;
@@ -30,6 +30,9 @@ const PREFIX: &str = "teravm-ci-ssh-";
 
 /// `ssh` makes its control socket as `PATH.` and 16 characters, and a socket's path has at most 107 bytes.
 const LONGEST_BASE: usize = 50;
+
+/// A larger file is none of host keys: a line has some 100 bytes.
+const MOST_KNOWN_HOSTS: usize = 10 * 1024 * 1024;
 
 /// A master that nobody uses ends by itself after this time, should all else fail. The next command makes a new one.
 const PERSIST: Duration = Duration::from_secs(600);
@@ -115,7 +118,7 @@ impl Access {
     /// Makes the private directory. `key` is the private key; without one the keys of the agent and of the user are used. A connection that is lost is
     /// waited for as long as an `outage` may last.
     pub(crate) fn open(ssh: &Ssh, key: Option<&Secret>, outage: Duration) -> Result<Access, AccessError> {
-        let known_hosts = fs::read(&ssh.known_hosts)
+        let known_hosts = limit::read_file(&ssh.known_hosts, MOST_KNOWN_HOSTS)
             .map_err(|source| AccessError::KnownHosts { path: ssh.known_hosts.clone(), source })?;
         let base = bases().remove(0);
         let private = Private::make(&base, ssh, key, &known_hosts, outage)

@@ -254,6 +254,34 @@ fn paths_in_the_config_are_relative_to_its_folder() {
 }
 
 #[test]
+fn a_path_in_the_config_may_begin_in_the_home() {
+    let desk = Desk::with_lab_but("file: client.ovpn", "file: ~/config/client.ovpn");
+    let shown = desk.run("config check");
+    assert_eq!(shown.code, "0", "{shown}");
+    let desk = Desk::with_lab_but("known_hosts: known_hosts", "known_hosts: ~/gone/known_hosts");
+    let ended = desk.run("config check");
+    assert!(ended.stderr.contains("the file of known host keys `gone/known_hosts`"), "{ended}");
+}
+
+#[test]
+fn a_config_that_is_too_large_or_too_deep_is_refused_at_once() {
+    assert_snapshot!(Desk::with_config(&"#".repeat(2_000_000)).run("config check"), @"
+        exit 2
+        --- standard error
+        error: cannot read the config `config/tiplab.yaml`
+          because: it is larger than 1 MB
+          try: `--config FILE` names another
+        ");
+    let deep = Desk::with_config(&"{a: ".repeat(50_000)).run("config check");
+    let told = ": lists and maps are nested more than 32 deep\n    1 | {a: ";
+    assert!(deep.stderr.starts_with("error: config/tiplab.yaml:1:") && deep.stderr.contains(told), "{deep}");
+    assert!(deep.stderr.len() < 1_000, "{deep}");
+    assert!(deep.stderr.ends_with("  try: is it the right file? `--config FILE` names another\n"), "{deep}");
+    let secret = Desk::with_lab_but("file: client.ovpn", "file: /dev/zero").run("config check");
+    assert!(secret.stderr.contains("cannot read `/dev/zero`\n  because: it is larger than 1 MB\n"), "{secret}");
+}
+
+#[test]
 fn of_several_setups_one_is_the_default_or_has_to_be_named() {
     let two = BARE_LAB.to_owned() + "  other: {agw: 10.0.0.1, ng40: 10.0.0.2}\n";
     assert_snapshot!(Desk::with_config(&two).run("run"), @"
