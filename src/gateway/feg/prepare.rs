@@ -124,13 +124,11 @@ impl Feg {
     /// What lays the files ready, after something that goes on beside it has begun.
     fn stage_beside(&self, target: &Target, found: &FegFound, tag: &str, beside: &str) -> String {
         let fetch = match &self.config.compose_url {
-            Some(template) => {
-                let url = quote(&target.release.fill(template));
-                format!(
-                    "if command -v curl >/dev/null; then curl -fsSL --max-time 120 -o {NEXT}/docker-compose.yml {url}; \
-                     else wget -q -T 120 -O {NEXT}/docker-compose.yml {url}; fi || exit 3\n"
-                )
-            }
+            Some(template) => format!(
+                "{}fetch_compose {} || exit 3\n",
+                include_str!("fetch_compose.sh").replace("NEXT", NEXT),
+                quote(&target.release.fill(template))
+            ),
             None => format!("cp docker-compose.yml {NEXT}/docker-compose.yml || exit 3\n"),
         };
         format!(

@@ -39,7 +39,7 @@ impl Feg {
     fn quiesce(&self) -> String {
         let mut script = format!("mkdir -p {QUIESCED}\n");
         for file in &self.config.quiesce {
-            let kept = quote(&format!("{QUIESCED}/{}", file.replace('/', "%")));
+            let kept = quote(&format!("{QUIESCED}/{}", name_aside(file)));
             let file = quote(file);
             script.push_str(&format!(
                 "if [ -e {file} ]; then\n  cp -p {file} {kept}\n  sync {kept}\n  rm -f {file}\nfi\n"
@@ -155,4 +155,9 @@ impl Feg {
             .replace("BACKUP", BACKUP)
             .replace("STATE", STATE)
     }
+}
+
+/// The name under which a file is set aside: its whole path as one name, which `resume.sh` reads again.
+pub(super) fn name_aside(path: &str) -> String {
+    path.replace('=', "=e").replace('%', "=p").replace('/', "%")
 }

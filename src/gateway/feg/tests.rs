@@ -430,14 +430,18 @@ fn no_value_of_env_passes_and_the_exit_status_does() {
 fn what_was_set_aside_is_put_back_whatever_the_config_says() {
     let kept = tempfile::tempdir().expect("a temporary folder");
     let home = tempfile::tempdir().expect("a temporary folder");
-    let file = home.path().join("recreate_services_cron");
-    let aside = kept.path().join(file.display().to_string().replace('/', "%"));
-    std::fs::write(&aside, "* * * * * root true\n").expect("a file of the test");
+    let files = ["recreate_services_cron", "50%=e=p%2F\\ 'n", "a"].map(|name| home.path().join(name));
+    let asides = files.each_ref().map(|file| kept.path().join(switch::name_aside(&file.display().to_string())));
+    for (file, aside) in files.iter().zip(&asides) {
+        std::fs::write(aside, file.display().to_string()).expect("a file of the test");
+    }
     let script = include_str!("resume.sh").replace("QUIESCED", &kept.path().display().to_string());
     let run = || std::process::Command::new("sh").args(["-ec", &script]).output().expect("sh is there").status;
     assert!(run().success());
-    assert_eq!(std::fs::read_to_string(&file).expect("it is back"), "* * * * * root true\n");
-    assert!(!aside.exists());
+    for (file, aside) in files.iter().zip(&asides) {
+        assert_eq!(std::fs::read_to_string(file).expect("it is back"), file.display().to_string());
+        assert!(!aside.exists());
+    }
     // Nothing is set aside any more, and that is fine.
     assert!(run().success());
     std::fs::write(kept.path().join("%gone%away%cron"), "").expect("a file of the test");
@@ -638,4 +642,89 @@ fn a_switch_that_fails_is_the_releases_fault_only_where_it_is_named() {
     }
     assert!(count >= 26, "{count} files");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A server that sends `/ID` on to wherever it is told, by https and by http, and has the file itself.
+const REDIRECTING: &str = r#"
+import http.server, ssl, sys, threading
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        name = self.path.strip("/")
+        self.send_response(302 if name else 200)
+        if name:
+            self.send_header("Location", f"{name}://localhost:{ports[name]}/")
+        body = b"" if name else b"services: {}\n"
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *words):
+        pass
+
+servers = {name: http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) for name in ["http", "https"]}
+ports = {name: server.server_port for name, server in servers.items()}
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("certificate", "key")
+servers["https"].socket = context.wrap_socket(servers["https"].socket, server_side=True)
+for server in servers.values():
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+print(ports["http"], ports["https"], flush=True)
+sys.stdin.read()
+"#;
+
+#[test]
+fn a_compose_file_that_is_asked_for_by_https_never_comes_by_http() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path();
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=DNS:localhost", "-keyout", "key", "-out", "certificate"])
+        .current_dir(path)
+        .output()
+        .expect("openssl is there");
+    assert!(made.status.success(), "{made:?}");
+    std::fs::write(path.join("wgetrc"), "ca_certificate = certificate\n").expect("a file of the test");
+    let mut server = Command::new("python3")
+        .args(["-c", REDIRECTING])
+        .current_dir(path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 is there");
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().expect("it is piped")).read_line(&mut line).expect("its ports");
+    let ports: Vec<&str> = line.split_whitespace().collect();
+    let [http, https] = ports[..] else { panic!("{line}") };
+    let [http, https] = [format!("http://localhost:{http}/"), format!("https://localhost:{https}/")];
+
+    let fetch = |url: &str, with: &str| {
+        let _ = std::fs::remove_file(path.join("docker-compose.yml"));
+        // Only the program that is meant is found.
+        let script = include_str!("fetch_compose.sh").replace("NEXT", ".").replace("command -v curl", with);
+        let output = Command::new("sh")
+            .args(["-c", &format!("{script}fetch_compose {}", quote(url))])
+            .current_dir(path)
+            .envs([("CURL_CA_BUNDLE", "certificate"), ("WGETRC", "wgetrc")])
+            .output()
+            .expect("sh is there");
+        let text = std::fs::read_to_string(path.join("docker-compose.yml")).unwrap_or_default();
+        assert_eq!(output.status.success(), text == "services: {}\n", "{url} {with}: {output:?}");
+        output.status.success()
+    };
+    for curl in [true, false] {
+        let with = if curl { "true" } else { "false" };
+        let fetched = [
+            fetch(&https, with),
+            fetch(&format!("{https}http"), with),
+            fetch(&format!("{http}http"), with),
+            fetch(&format!("{http}https"), with),
+            fetch(&format!("{https}https"), with),
+        ];
+        assert_eq!(fetched, [true, false, true, true, curl], "{with}");
+    }
+    drop(server.stdin.take());
+    server.wait().expect("it ends");
 }
