@@ -6,11 +6,12 @@
 use arbitrary::{Result, Unstructured};
 
 pub use crate::config::fuzz::config;
-pub use crate::gateway::fuzz::versions;
+pub use crate::gateway::fuzz::{env, messages, versions};
+pub use crate::history::fuzz::{junit, run_json};
 pub use crate::ng40::archive::fuzz::archive;
 pub use crate::ng40::fuzz::console;
 pub use crate::report::fuzz::reports;
-pub use crate::vpn::fuzz::{management, profile};
+pub use crate::vpn::fuzz::{management, profile, pushes};
 
 /// A room by its name, and what has it do its work once: that returns how much came of it.
 pub type Room = (&'static str, Box<dyn Fn() -> usize>);
@@ -108,5 +109,7 @@ mod tests {
         )*};
     }
 
-    still_hold!(archive, config, console, management, profile, reports, versions);
+    still_hold!(
+        archive, config, console, env, junit, management, messages, profile, pushes, reports, run_json, versions
+    );
 }

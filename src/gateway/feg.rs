@@ -3,6 +3,8 @@
 //! Knows compose (v1 and v2) and the Docker client as they print. Tags move, so what runs is judged by image IDs.
 
 mod compose;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod prepare;
 mod switch;
 #[cfg(test)]

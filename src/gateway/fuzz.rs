@@ -5,8 +5,11 @@ use std::cmp::Ordering;
 use arbitrary::{Result, Unstructured};
 
 use super::agw::{apt_failures, judge, parse_packages, parse_units};
+pub use super::feg::fuzz::env;
 use super::feg::parse_containers;
+use super::foreign_messages::{APT, SYSTEM, class_of, packages_of_install, seen_in};
 use super::registry::{Answer, login_for, read};
+use crate::event::Class;
 use crate::release::{Release, Wanted, compare_versions, parse_policy};
 
 /// More words than these are not compared with each other: all with all is slow.
@@ -146,6 +149,37 @@ fn registry(text: &str) {
     }
     if let Some(login) = login_for(body, "192.168.60.10:5000/magma") {
         assert!(login.server.contains("192.168.60.10:5000"), "a login for somebody else: {:?}", login.server);
+    }
+}
+
+/// The property of what apt and dpkg print when they fail: a release is blamed only for what is its own, and the host whenever a line
+/// is about the host.
+pub fn messages(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let brought = packages_of_install(&text);
+    for package in &brought {
+        assert!(!package.is_empty() && text.contains(package), "{package:?} was never said");
+    }
+    let own = |name: &str| name == "magma" || brought.contains(&name);
+    let seen = seen_in(&text, &[SYSTEM, APT]);
+    for seen in &seen {
+        assert!(!seen.line.trim().is_empty() && text.contains(&seen.line), "{seen:?} was never said");
+        assert!(text.contains(&seen.name), "{seen:?} names what was never said");
+    }
+    let class = class_of(&seen, &own);
+    let is_of_host = seen.iter().any(|seen| seen.meaning.is_of_host());
+    assert!(class == Class::Testbed || class == Class::Upgrade);
+    assert!(class != Class::Upgrade || !is_of_host, "the host is to blame");
+    // What nobody has described, and what is somebody else's, blames no release.
+    let strangers: String = text.replace("magma", "other");
+    let nobody = class_of(&seen_in(&strangers, &[SYSTEM, APT]), &|_| false);
+    let is_named = |line: &str| seen_in(line, &[APT]).iter().any(|seen| !seen.name.is_empty());
+    if strangers.lines().all(|line| seen_in(line, &[APT]).is_empty() || is_named(line)) && !strangers.contains("\n ") {
+        assert_eq!(nobody, Class::Testbed, "a release is blamed for what is not its own");
+    }
+    // One line about the host is enough, wherever it stands.
+    for whole in [format!("{text}\nNo space left on device\n"), format!("No space left on device\n{text}")] {
+        assert_eq!(class_of(&seen_in(&whole, &[SYSTEM, APT]), &own), Class::Testbed);
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod compare;
 mod entry;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod import;
 mod junit;
 mod past;

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::cause::{Cause, Diagnosis};
 use super::management::{Message, answer, parse_line};
+use super::openvpn::is_accepted;
 use super::profile::{Credentials, prepare, read_words};
 use crate::event::Problem;
 use crate::fuzz::{Cuts, is_one_line, stretched};
@@ -112,6 +113,70 @@ fn assert_answer(realm: &str, text: &[u8]) {
     assert_eq!(words, ["password", realm, &secret]);
     assert!(!line.contains('\n'));
 }
+
+/// What a server may have an OpenVPN do that was started by us, by the names of its options.
+const MAY_PUSH: [&str; 16] = [
+    "auth-token",
+    "auth-token-user",
+    "cipher",
+    "comp-lzo",
+    "compress",
+    "ifconfig",
+    "ifconfig-ipv6",
+    "key-derivation",
+    "mssfix",
+    "peer-id",
+    "ping",
+    "ping-restart",
+    "protocol-flags",
+    "push-continuation",
+    "route-gateway",
+    "topology",
+];
+
+/// The property of pushes: what passes our filters, which look at the text, is to OpenVPN, which takes off quotation marks and
+/// blanks first, none but what a server may push.
+pub fn pushes(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    // As `apply_push_options` does: an option ends at a comma.
+    for option in text.split(',').filter(|option| is_accepted(option)) {
+        let Ok(words) = read_words(option) else { continue };
+        let Some(name) = words.first() else { continue };
+        let name = name.text.strip_prefix("--").filter(|name| !name.is_empty()).unwrap_or(&name.text);
+        let is_known = MAY_PUSH.contains(&name) || name == "tun-mtu";
+        // What OpenVPN has no option for, it only warns of.
+        let is_option = NEVER_RUN.contains(&name) || OPTIONS.contains(&name);
+        assert!(is_known || !is_option, "`{option}` passes");
+    }
+}
+
+/// What else a server can push to a client that obeys it (`options.c` of OpenVPN 2.6.14, OPT_P_PULL_MODE options).
+const OPTIONS: [&str; 24] = [
+    "allow-recursive-routing",
+    "block-ipv6",
+    "block-outside-dns",
+    "client-nat",
+    "dhcp-option",
+    "dns",
+    "echo",
+    "explicit-exit-notify",
+    "fragment",
+    "inactive",
+    "ip-win32",
+    "persist-key",
+    "persist-tun",
+    "ping-exit",
+    "ping-timer-rem",
+    "rcvbuf",
+    "redirect-private",
+    "reneg-sec",
+    "route-delay",
+    "route-ipv6",
+    "route-metric",
+    "session-timeout",
+    "setenv",
+    "sndbuf",
+];
 
 /// What would run a program, load code, read another file or take control away, if OpenVPN heard of it.
 const NEVER_RUN: [&str; 38] = [

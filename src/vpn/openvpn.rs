@@ -37,6 +37,13 @@ const PUSHED: [&str; 15] = [
     "push-continuation ",
 ];
 
+/// Whether our filters let a pushed option pass, as OpenVPN applies them: the first one that it begins with decides
+/// (`apply_pull_filter` of its `options.c`).
+#[cfg(any(test, fuzzing))]
+pub(super) fn is_accepted(option: &str) -> bool {
+    PUSHED.iter().chain(&["ifconfig-ipv6 "]).any(|accepted| option.starts_with(accepted))
+}
+
 /// How OpenVPN is started on this machine.
 #[derive(Debug, Clone)]
 pub(super) struct Program {

@@ -1,0 +1,5 @@
+//! Gives what libFuzzer makes up to [`teravm_ci::fuzz::run_json`].
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| teravm_ci::fuzz::run_json(bytes));
