@@ -1,6 +1,7 @@
 //! The access gateway: Debian packages and systemd units, upgraded by apt.
 //!
-//! Knows apt, dpkg and systemctl as they print; the order in which gateways are prepared and switched is not its business.
+//! Knows apt, dpkg and systemctl as they print; the order in which gateways are prepared and switched is not its
+//! business.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -106,11 +107,12 @@ impl Agw {
         found.packages.get(&self.config.package).cloned()
     }
 
-    /// Refreshes apt's lists and returns the available versions of `magma` and of each sibling package. In a dry run and in
-    /// `check` the lists in use stay as they are.
+    /// Refreshes apt's lists and returns the available versions of `magma` and of each sibling package. In a dry run
+    /// and in `check` the lists in use stay as they are.
     ///
-    /// apt's exit status proves nothing: with an unreachable repository, apt 2.6.1 prints `W: Failed to fetch …` and returns
-    /// 0, and then answers from old lists. What counts is whether apt said that it read the repository that offers the package.
+    /// apt's exit status proves nothing: with an unreachable repository, apt 2.6.1 prints `W: Failed to fetch …` and
+    /// returns 0, and then answers from old lists. What counts is whether apt said that it read the repository that
+    /// offers the package.
     pub(crate) async fn candidates(&self) -> Result<(Policy, BTreeMap<String, Policy>), Problem> {
         let update = include_str!("refresh.sh");
         let script = |lists: &str| {
@@ -208,8 +210,8 @@ impl Agw {
         Ok("in order".to_owned())
     }
 
-    /// Whether an upgrade can write where it has to: apt's cache, dpkg's database with our backup, and wherever packages are unpacked, for
-    /// which there is a better answer once they are there. Returns how much is free.
+    /// Whether an upgrade can write where it has to: apt's cache, dpkg's database with our backup, and wherever
+    /// packages are unpacked, for which there is a better answer once they are there. Returns how much is free.
     pub(super) async fn can_write(&self, step: Step) -> Result<String, Problem> {
         let script = format!(
             "{PLACES}{}place {LEAST_ROOM_MB} {FOLDER}\nplace {LEAST_ROOM_MB} /var/lib\nplace 10 /tmp\n\
@@ -224,7 +226,8 @@ impl Agw {
         format!("set -- {packages}\n{}", host_state::BEFORE)
     }
 
-    /// Refuses a host on which the upgrade would fail, whatever the release. A held package is in the way only where it is to change.
+    /// Refuses a host on which the upgrade would fail, whatever the release. A held package is in the way only where it
+    /// is to change.
     fn has_no_obstacle(&self, facts: Vec<Fact>, target: &Target, found: &AgwFound) -> Result<(), Problem> {
         let is_changed = |name: &str| {
             self.wanted(target)
@@ -272,8 +275,8 @@ impl Agw {
         self.ground.must_root(step, &way_back, self.config.prepare_timeout, no_way_back).await.map(drop)
     }
 
-    /// What `prepare` does on the host: asks apt what it would do, downloads it, checks that there is room for it, then saves
-    /// what a rollback needs.
+    /// What `prepare` does on the host: asks apt what it would do, downloads it, checks that there is room for it, then
+    /// saves what a rollback needs.
     fn prepare_scripts(&self, target: &Target, found: &AgwFound) -> [String; 4] {
         let install = self.install(target);
         let simulate = format!(
@@ -299,8 +302,8 @@ impl Agw {
         script.replace("CACHE", FOLDER).replace("BACKUP", BACKUP).replace("STATE", STATE)
     }
 
-    /// Keeps the packages that the switch replaces (from apt's cache, from the repository, or made from what is installed), their
-    /// conffiles, and what else it overwrites.
+    /// Keeps the packages that the switch replaces (from apt's cache, from the repository, or made from what is
+    /// installed), their conffiles, and what else it overwrites.
     fn way_back_script(&self, found: &AgwFound) -> String {
         let mut script = format!(
             "{ENVIRONMENT}set -eu\numask 077\ncd {BACKUP}/packages\n{}\n: > ../ours\n",
@@ -388,7 +391,8 @@ impl Agw {
         self.is_healthy(now, before, lost)
     }
 
-    /// Whether every unit is up that the config requires or that was up before, and none that the release brings is still starting.
+    /// Whether every unit is up that the config requires or that was up before, and none that the release brings is
+    /// still starting.
     fn is_healthy(&self, now: &AgwFound, before: &AgwFound, lost: &BTreeSet<String>) -> Result<(), Lack> {
         let is_new = |name: &String| !before.health.units.contains_key(name);
         let starting = now.starting.iter().filter(|name| is_new(name)).cloned();
@@ -419,8 +423,8 @@ impl Agw {
         self.config.units.iter().map(|unit| unit_name(unit)).collect()
     }
 
-    /// Whether it is again what it was; what was down before may be down now. Of a package that was not whole it cannot be
-    /// known.
+    /// Whether it is again what it was; what was down before may be down now. Of a package that was not whole it cannot
+    /// be known.
     pub(super) fn is_as_before(&self, now: &AgwFound, before: &AgwFound) -> Result<(), Lack> {
         if let Some(name) = before.broken.first() {
             return Err(format!("`{name}` was not properly installed before").into());
@@ -479,7 +483,8 @@ impl From<AgwFound> for Found {
     }
 }
 
-/// Whose fault it is that apt or dpkg failed, by what they said, where the release has these packages and what apt brings for it.
+/// Whose fault it is that apt or dpkg failed, by what they said, where the release has these packages and what apt
+/// brings for it.
 fn class_for(said: &str, packages: &[&str]) -> Class {
     let brought = packages_of_install(said);
     let own = |name: &str| packages.contains(&name) || brought.contains(&name);
@@ -563,8 +568,8 @@ pub(super) struct Reading {
 
 /// Whether apt has read the repositories (`origins`) that offer the packages.
 ///
-/// A complaint that names no address (`E: Could not get lock /var/lib/apt/lists/lock`) is about all of them. And silence is
-/// not success: each has to be named in a line `Hit:` or `Get:`.
+/// A complaint that names no address (`E: Could not get lock /var/lib/apt/lists/lock`) is about all of them. And
+/// silence is not success: each has to be named in a line `Hit:` or `Get:`.
 pub(super) fn judge(said: &str, origins: &[&str]) -> Reading {
     let is_of = |line: &str, origin: &str| line.split_whitespace().any(|word| is_below(word, origin));
     let (ours, mut others): (Vec<String>, Vec<String>) = apt_failures(said).into_iter().partition(|line| {
@@ -600,16 +605,16 @@ fn is_below(address: &str, origin: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Scripts of the site that apt runs after it has read the lists, `APT::Update::Post-Invoke` and the like: what they do says nothing of the
-/// lists (apt 1.6 to 2.6.1).
+/// Scripts of the site that apt runs after it has read the lists, `APT::Update::Post-Invoke` and the like: what they do
+/// says nothing of the lists (apt 1.6 to 2.6.1).
 const HOOKS: [&str; 2] = ["E: Problem executing scripts APT::Update::", "E: Sub-process returned an error code"];
 
 fn hook_failures(said: &str) -> impl Iterator<Item = String> {
     said.lines().filter(|line| line.starts_with(HOOKS[0])).map(str::to_owned)
 }
 
-/// What apt could not read: the lines that begin `Err:`, `E:` or `W: Failed to fetch`, each with what explains it: apt writes that below
-/// `Err:`, indented.
+/// What apt could not read: the lines that begin `Err:`, `E:` or `W: Failed to fetch`, each with what explains it: apt
+/// writes that below `Err:`, indented.
 ///
 /// `E: Some index files failed to download.` only counts up what the lines before it have said.
 pub(super) fn apt_failures(said: &str) -> Vec<String> {

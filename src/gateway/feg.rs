@@ -228,7 +228,8 @@ impl Feg {
         Trouble::RegistryWillNotSay { reference }.on(&self.ground.name).because(why)
     }
 
-    /// Whether a compose program that is there reads the files in use and works with the engine: which one an upgrade would take.
+    /// Whether a compose program that is there reads the files in use and works with the engine: which one an upgrade
+    /// would take.
     pub(crate) async fn compose_reads(&self) -> Result<String, Problem> {
         let script = format!(
             "{}{}{}",
@@ -250,8 +251,8 @@ impl Feg {
         self.ground.can_write(step, &format!("{}{}", self.preamble(), self.places_script())).await
     }
 
-    /// What asks for it, behind [`Feg::preamble`]: the files of compose, what compose programs unpack themselves to, the backup, the images,
-    /// and the cron files that are set aside.
+    /// What asks for it, behind [`Feg::preamble`]: the files of compose, what compose programs unpack themselves to,
+    /// the backup, the images, and the cron files that are set aside.
     fn places_script(&self) -> String {
         let mut script = format!(
             "{PLACES}place 5 \"$PWD\"\nplace 50 \"${{TMPDIR:-/tmp}}\"\nplace 5 {STATE}\n\
@@ -263,7 +264,8 @@ impl Feg {
         script
     }
 
-    /// The login that this gateway's Docker client keeps for the registry. It passes through our memory, and is redacted.
+    /// The login that this gateway's Docker client keeps for the registry. It passes through our memory, and is
+    /// redacted.
     pub(crate) async fn login(&self, found: &FegFound) -> Result<Option<Login>, Problem> {
         let text = self
             .ground
@@ -315,8 +317,8 @@ impl Feg {
         )
     }
 
-    /// The engine's journal and what the containers print, one after the other; where they are followed all at once, each line after
-    /// its container's name.
+    /// The engine's journal and what the containers print, one after the other; where they are followed all at once,
+    /// each line after its container's name.
     pub(super) fn log_script(&self, window: &Window) -> String {
         let (of_journal, of_containers) = (window.of_journal(), window.of_containers());
         let journal = format!("journalctl -q --no-pager -o short-iso {of_journal} -u 'docker*' 2>&1");
@@ -347,7 +349,8 @@ impl Container {
         }
     }
 
-    /// Whether it is one of these images, whatever stands before the name (a registry and perhaps more): that may have changed since.
+    /// Whether it is one of these images, whatever stands before the name (a registry and perhaps more): that may have
+    /// changed since.
     pub(super) fn is_of(&self, images: &[String]) -> bool {
         let (name, _) = self.named();
         let name = name.split('@').next().unwrap_or_default();
@@ -396,16 +399,16 @@ pub(super) fn parse_containers<'a>(lines: impl Iterator<Item = &'a str>) -> (BTr
     (containers, Health::of(units))
 }
 
-/// Whose fault it is that a switch has failed, by what compose and the engine have said: the release's only where they name one of its services
-/// or programs, and the host has no trouble of its own.
+/// Whose fault it is that a switch has failed, by what compose and the engine have said: the release's only where they
+/// name one of its services or programs, and the host has no trouble of its own.
 pub(super) fn activation_class(said: &str) -> Class {
     let said = compose::without_warnings(said).join("\n").to_lowercase();
     let has = |signs: &[&str]| said.lines().any(|line| signs.iter().any(|sign| line.contains(sign)));
     if has(SURROUNDINGS) || !has(OF_THE_RELEASE) { Class::Testbed } else { Class::Upgrade }
 }
 
-/// What compose 1.29.2 and 2.26.1, Docker 20.10 to 29 and our own scripts say of the host and of those who are at work there besides us; in
-/// small letters. `tests/fixtures/switch` has recorded outputs.
+/// What compose 1.29.2 and 2.26.1, Docker 20.10 to 29 and our own scripts say of the host and of those who are at work
+/// there besides us; in small letters. `tests/fixtures/switch` has recorded outputs.
 const SURROUNDINGS: &[&str] = &[
     "no space left on device",
     "read-only file system",
@@ -421,7 +424,8 @@ const SURROUNDINGS: &[&str] = &[
     "context deadline exceeded",
     "the docker engine was started anew",
     "somebody else has written .env",
-    // What compose has just made, or `prepare` has pulled, is gone again: somebody else is at work here. No release does that.
+    // What compose has just made, or `prepare` has pulled, is gone again: somebody else is at work here. No release
+    // does that.
     "no such container",
     "no such image",
     "is already in use by container",
@@ -433,7 +437,8 @@ const SURROUNDINGS: &[&str] = &[
     "minimum supported api version",
 ];
 
-/// What they say of a service of the release, or of what its image starts. Not `ERROR: for magmad`: 1.29.2 begins so whatever has failed.
+/// What they say of a service of the release, or of what its image starts. Not `ERROR: for magmad`: 1.29.2 begins so
+/// whatever has failed.
 const OF_THE_RELEASE: &[&str] = &[
     // 1.29.2: `ERROR: for magmad  Container "bb94ea95fe0f" is unhealthy.`
     // 2.26.1: `dependency failed to start: container td-agent-bit is unhealthy`
@@ -447,7 +452,8 @@ const OF_THE_RELEASE: &[&str] = &[
     "service '",
     // 2.26.1: `service "magmad" depends on undefined service`
     "service \"",
-    // 1.29.2: `in "./docker-compose.yml", line 2, column 3`; 2.26.1: `validating /x/docker-compose.yml: …`, and without a name `yaml: line 1: …`
+    // 1.29.2: `in "./docker-compose.yml", line 2, column 3`; 2.26.1: `validating /x/docker-compose.yml: …`, and without
+    // a name `yaml: line 1: …`
     "docker-compose.yml",
     "yaml: ",
 ];

@@ -1,4 +1,5 @@
-//! What foreign programs print, and what it means: one table for each program, with the source and version of each text.
+//! What foreign programs print, and what it means: one table for each program, with the source and version of each
+//! text.
 //!
 //! A text is never the only evidence. What is not in a table is the testbed's fault: a release is blamed only where a
 //! program names one of its own packages, scripts or dependencies.
@@ -55,8 +56,8 @@ impl Meaning {
 pub(super) struct Message {
     /// Where the text comes from: the program and its version.
     source: &'static str,
-    /// What a line contains, in this order and in any letter case. What stands between the first two names something: a package,
-    /// an image, a service.
+    /// What a line contains, in this order and in any letter case. What stands between the first two names something: a
+    /// package, an image, a service.
     parts: &'static [&'static str],
     meaning: Meaning,
 }
@@ -180,8 +181,8 @@ pub(super) fn seen_in(said: &str, tables: &[&[Message]]) -> Vec<Seen> {
     seen
 }
 
-/// Whose fault it is: the release's only where a message about it names one of its `own`, or nothing at all, and no message is about
-/// the host.
+/// Whose fault it is: the release's only where a message about it names one of its `own`, or nothing at all, and no
+/// message is about the host.
 pub(super) fn class_of(seen: &[Seen], own: &dyn Fn(&str) -> bool) -> Class {
     let is_of_host = seen.iter().any(|seen| seen.meaning.is_of_host());
     let is_of_release = seen.iter().any(|seen| !seen.meaning.is_of_host() && (seen.name.is_empty() || own(&seen.name)));

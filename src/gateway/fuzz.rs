@@ -15,8 +15,8 @@ use crate::release::{Release, Wanted, compare_versions, parse_policy};
 /// More words than these are not compared with each other: all with all is slow.
 const MOST_WORDS: usize = 8;
 
-/// The property of versions: nothing is on offer, read, installed, up or there unless it was said so, and versions have an order
-/// that is dpkg's.
+/// The property of versions: nothing is on offer, read, installed, up or there unless it was said so, and versions have
+/// an order that is dpkg's.
 pub fn versions(bytes: &[u8]) {
     let mut input = Unstructured::new(bytes);
     let Ok(property) = choose(&mut input) else { return };
@@ -255,8 +255,8 @@ fn compare_parts(mut a: &[u8], mut b: &[u8]) -> Ordering {
         let (digits, rest) = part.split_at(length);
         *part = rest;
         let zeros = digits.iter().take_while(|&&byte| byte == b'0').count();
-        // To dpkg a number that is not there is 0 (`1.` is `1.0`); to debversion 0.5.5 it is less. Magma's versions have both
-        // or neither.
+        // To dpkg a number that is not there is 0 (`1.` is `1.0`); to debversion 0.5.5 it is less. Magma's versions
+        // have both or neither.
         (length > 0, length - zeros, digits[zeros..].to_vec())
     };
     while !a.is_empty() || !b.is_empty() {

@@ -1,4 +1,5 @@
-//! A gateway's host as the gateway stands on it: commands and jobs, what they print as events, and patience with the way there.
+//! A gateway's host as the gateway stands on it: commands and jobs, what they print as events, and patience with the
+//! way there.
 
 use std::time::Duration;
 
@@ -114,7 +115,8 @@ impl Ground {
         Err(Trouble::Unanswered { what }.on(&self.name).because(why))
     }
 
-    /// Asks whether an upgrade can write where it has to, by a script that calls [`host_state::PLACES`]. Returns how much is free there.
+    /// Asks whether an upgrade can write where it has to, by a script that calls [`host_state::PLACES`]. Returns how
+    /// much is free there.
     pub(super) async fn can_write(&self, step: Step, script: &str) -> Result<String, Problem> {
         let text = self.ask_root(step, "read the free disk space", script).await?;
         self.refuse(&parse_facts(&text))?;
@@ -129,8 +131,8 @@ impl Ground {
         Err(Trouble::NotUpgradable.on(&self.name).because(causes.join("\n")).hint(hint))
     }
 
-    /// Makes the gateway this run's (commands of earlier runs that are still on their way do nothing from now on) and, in the same
-    /// breath, has it answer `questions`. Where it is only looked at, it only answers.
+    /// Makes the gateway this run's (commands of earlier runs that are still on their way do nothing from now on) and,
+    /// in the same breath, has it answer `questions`. Where it is only looked at, it only answers.
     pub(super) async fn claim(&self, step: Step, questions: &str) -> Result<Output, Problem> {
         let script = format!(
             "set -e\numask 077\nmkdir -p {STATE}\nprintf '%s\\n' {} > {RUN}.new\nsync {RUN}.new\nmv {RUN}.new {RUN}\nset +e\n\
@@ -141,9 +143,9 @@ impl Ground {
         self.send(if self.is_only_looked_at() { questions } else { &script }, MINUTE).await
     }
 
-    /// The script, with nothing done where another run has the gateway by now. What was sent by a run that has died may come
-    /// long after it, because TCP goes on without the process and delivers when the next run's tunnel is up: a night in the lab
-    /// lost what it had laid ready to the last word of the one before.
+    /// The script, with nothing done where another run has the gateway by now. What was sent by a run that has died may
+    /// come long after it, because TCP goes on without the process and delivers when the next run's tunnel is up: a
+    /// night in the lab lost what it had laid ready to the last word of the one before.
     fn fenced(&self, script: &str) -> String {
         match &self.run {
             Some(run) => fence(run) + script,
@@ -151,8 +153,8 @@ impl Ground {
         }
     }
 
-    /// The same for a script that changes something, whenever it is sent: it waits for the one before it, which may have been left at
-    /// work by a connection that was lost.
+    /// The same for a script that changes something, whenever it is sent: it waits for the one before it, which may
+    /// have been left at work by a connection that was lost.
     fn in_turn(&self, script: &str, patience: Duration) -> String {
         guard(&patience.as_secs().to_string()) + &self.fenced(&(self.turns.next() + script))
     }
@@ -172,8 +174,8 @@ impl Ground {
         self.send_each(|| self.in_turn(script, deadline), deadline).await
     }
 
-    /// The same, for what can be looked at without a change: where the gateway is only looked at, `aside` is run in its place, which
-    /// makes the same in a folder of its own and throws it away again.
+    /// The same, for what can be looked at without a change: where the gateway is only looked at, `aside` is run in its
+    /// place, which makes the same in a folder of its own and throws it away again.
     pub(super) async fn change_or_lay_aside(
         &self,
         step: Step,
@@ -199,7 +201,8 @@ impl Ground {
         self.taken(output)
     }
 
-    /// Runs a script as root that changes something, and what it prints are events as it comes; of its errors, when it has ended.
+    /// Runs a script as root that changes something, and what it prints are events as it comes; of its errors, when it
+    /// has ended.
     async fn send_and_hear(&self, step: Step, script: &str, deadline: Duration) -> Result<Output, Problem> {
         let work = || async {
             let mut said = Said::new(self.events.redactor());
@@ -225,7 +228,8 @@ impl Ground {
         Ok(output)
     }
 
-    /// Runs a script as root that changes something and has to succeed; what it says are events, and the problem when it fails.
+    /// Runs a script as root that changes something and has to succeed; what it says are events, and the problem when
+    /// it fails.
     pub(super) async fn must_root(
         &self,
         step: Step,
@@ -312,7 +316,8 @@ impl Ground {
         }
     }
 
-    /// Says what of the host explains that a step failed, by the state in which it is now. Says nothing where it does not answer.
+    /// Says what of the host explains that a step failed, by the state in which it is now. Says nothing where it does
+    /// not answer.
     pub(super) async fn explanations(&self, step: Step, within: Duration) -> Vec<Fact> {
         let script = format!("since={}\n{}", within.as_secs(), host_state::AFTER);
         self.commanded(step, &script);

@@ -1,7 +1,8 @@
-//! What a gateway's host says of its own state: before an upgrade, what would make any upgrade fail; after one that failed, what
-//! explains it. Knows no release.
+//! What a gateway's host says of its own state: before an upgrade, what would make any upgrade fail; after one that
+//! failed, what explains it. Knows no release.
 
-/// The shell function `place`, which says whether an upgrade can write to a folder. Scripts of both kinds of gateway call it.
+/// The shell function `place`, which says whether an upgrade can write to a folder. Scripts of both kinds of gateway
+/// call it.
 pub(super) const PLACES: &str = include_str!("places.sh");
 /// The script that asks before; the names of the release's packages are its arguments.
 pub(super) const BEFORE: &str = include_str!("state_before.sh");
@@ -114,7 +115,8 @@ mod tests {
         );
     }
 
-    /// Runs [`PLACES`] on a host with a small `/tmp`, a `/var/opt` whose file system has no file left, and an `/opt` that is read-only.
+    /// Runs [`PLACES`] on a host with a small `/tmp`, a `/var/opt` whose file system has no file left, and an `/opt`
+    /// that is read-only.
     #[test]
     fn an_upgrade_needs_room_and_files_wherever_it_writes_and_no_read_only_mount() {
         use crate::gateway::feg::tests::in_folder;

@@ -1,6 +1,7 @@
 //! The gateways under test, of two kinds: what they run, and how they are prepared, switched, verified and restored.
 //!
-//! A gateway knows its own host and nothing of the others; that all of them end at one release is the business of `upgrade`.
+//! A gateway knows its own host and nothing of the others; that all of them end at one release is the business of
+//! `upgrade`.
 
 mod agw;
 mod feg;
@@ -48,7 +49,8 @@ const NEXT: &str = "/var/lib/teravm-ci/next";
 const QUIESCED: &str = "/var/lib/teravm-ci/quiesced";
 /// Says, while a switch is under way, what the gateway ran before.
 const INTENT: &str = "/var/lib/teravm-ci/intent.json";
-/// Says whose switch was the last that was closed with its release kept. Stays: the other gateways' may not be closed yet.
+/// Says whose switch was the last that was closed with its release kept. Stays: the other gateways' may not be closed
+/// yet.
 const KEPT: &str = "/var/lib/teravm-ci/kept";
 /// The run that has the gateway.
 const RUN: &str = "/var/lib/teravm-ci/run";
@@ -56,8 +58,10 @@ const RUN: &str = "/var/lib/teravm-ci/run";
 const TURN: &str = "/var/lib/teravm-ci/turn";
 /// Locked by the command that changes something.
 const GUARD: &str = "/var/lib/teravm-ci/guard";
-/// What of a host is another one after each boot. A container that is started anew has the kernel's number of before, and another first process.
-const BOOT: &str = "echo \"$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)/$(sed 's/.*) //' /proc/1/stat 2>/dev/null | cut -d ' ' -f 20)\"";
+/// What of a host is another one after each boot. A container that is started anew has the kernel's number of before,
+/// and another first process.
+const BOOT: &str = "echo \"$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)/\
+    $(sed 's/.*) //' /proc/1/stat 2>/dev/null | cut -d ' ' -f 20)\"";
 /// Which run could not bring the gateway back, and why: two lines.
 const NOT_RESTORED: &str = "/var/lib/teravm-ci/not_restored";
 
@@ -170,8 +174,8 @@ pub(crate) enum Gateway {
 }
 
 impl Gateway {
-    /// A gateway that `run` has, once it has [taken it over](Gateway::take_over). Without one it is only looked at: each step reads what it can,
-    /// and what would change the gateway is said and not done.
+    /// A gateway that `run` has, once it has [taken it over](Gateway::take_over). Without one it is only looked at:
+    /// each step reads what it can, and what would change the gateway is said and not done.
     pub(crate) fn new(planned: &PlannedHost, lab: &Lab, host: Host, events: &Events, run: Option<&str>) -> Gateway {
         let ground = Ground::new(&planned.name, host, events, run);
         match planned.role {
@@ -279,8 +283,9 @@ impl Gateway {
         Ok(Prepared::Ready)
     }
 
-    /// Whether a gateway that runs the release already also stays up: one look does not tell a service that crashes again and
-    /// again. Shorter than `verify`, so that a night without an upgrade is quick, and counted from when it was `seen`.
+    /// Whether a gateway that runs the release already also stays up: one look does not tell a service that crashes
+    /// again and again. Shorter than `verify`, so that a night without an upgrade is quick, and counted from when it
+    /// was `seen`.
     async fn is_steady(
         &self,
         found: &Found,
@@ -317,8 +322,8 @@ impl Gateway {
         }
     }
 
-    /// Looks a second time at what a gateway runs before it is switched. What does not even stay up now is not held against the
-    /// release, nor against the way back.
+    /// Looks a second time at what a gateway runs before it is switched. What does not even stay up now is not held
+    /// against the release, nor against the way back.
     pub(crate) async fn look_again(&self, found: &Found) -> Result<Found, Problem> {
         let mut found = found.clone();
         found.look_again(&self.found(Step::Prepare).await?);
@@ -377,7 +382,8 @@ impl Gateway {
         problem
     }
 
-    /// Asks until everything is as it shall be and nothing has started anew for `verify.stable`, or the deadline has passed.
+    /// Asks until everything is as it shall be and nothing has started anew for `verify.stable`, or the deadline has
+    /// passed.
     pub(crate) async fn verify(
         &self,
         target: &Target,
@@ -506,7 +512,8 @@ impl Gateway {
             if let Err(problem) =
                 ground.job(step, &format!("{run}-restore"), &script, deadline, |_, _| Class::Mixed).await
             {
-                // What breaks one direction often breaks both, and apt and dpkg undo by themselves what they could not finish.
+                // What breaks one direction often breaks both, and apt and dpkg undo by themselves what they could not
+                // finish.
                 let Some(difference) = self.difference(step, before, verify).await else {
                     ground.warn(step, format!("{}; everything is as it was all the same", problem.line()));
                     return Ok(());
@@ -544,7 +551,8 @@ impl Gateway {
         }
     }
 
-    /// In what the gateway differs from what it was before the switch; none where it is the same, files included, and stays up.
+    /// In what the gateway differs from what it was before the switch; none where it is the same, files included, and
+    /// stays up.
     async fn difference(&self, step: Step, before: &Found, verify: &Verify) -> Option<String> {
         let script = match (self, before) {
             (Gateway::Agw(_), _) => Agw::as_before_script(),
@@ -580,8 +588,9 @@ impl Gateway {
         mixed
     }
 
-    /// Puts back what was set aside, and takes the intent record away: the switch is over, one way or the other. Where its release
-    /// is kept on every gateway, that is `kept_by` this run, and the first gateway to know it has decided for all.
+    /// Puts back what was set aside, and takes the intent record away: the switch is over, one way or the other. Where
+    /// its release is kept on every gateway, that is `kept_by` this run, and the first gateway to know it has decided
+    /// for all.
     pub(crate) async fn finish(&self, step: Step, kept_by: Option<&str>) -> Result<(), Problem> {
         let mut script = "set -e\n".to_owned();
         if let Some(run) = kept_by {
@@ -612,7 +621,8 @@ impl Gateway {
         Ok(())
     }
 
-    /// Takes away what `prepare` laid ready where it has found that the release is there already: no image has another name.
+    /// Takes away what `prepare` laid ready where it has found that the release is there already: no image has another
+    /// name.
     pub(crate) async fn keep(&self) {
         match self {
             Gateway::Agw(_) => {}
@@ -620,8 +630,8 @@ impl Gateway {
         }
     }
 
-    /// Takes away what `prepare` laid ready, on a gateway that is not switched: images that were pulled no longer have the
-    /// names of those in use.
+    /// Takes away what `prepare` laid ready, on a gateway that is not switched: images that were pulled no longer have
+    /// the names of those in use.
     pub(crate) async fn clear(&self, before: &Found) {
         let mut script = format!("rm -rf {NEXT}\n");
         if let (Gateway::Feg(feg), Found::Feg(before)) = (self, before) {
@@ -690,8 +700,8 @@ impl Gateway {
         Ok(Left { intent, not_restored, kept: kept.trim().to_owned(), found: self.parse_found(found) })
     }
 
-    /// Ends the switch that an earlier run has left here: closes it where its release `is_kept`, and else goes back to what ran
-    /// before it. Where that is not known, nothing is done. Returns what runs then.
+    /// Ends the switch that an earlier run has left here: closes it where its release `is_kept`, and else goes back to
+    /// what ran before it. Where that is not known, nothing is done. Returns what runs then.
     pub(crate) async fn recover(
         &self,
         left: Left,
@@ -817,8 +827,8 @@ impl Gateway {
         Ok(if rivals.is_empty() { "none".to_owned() } else { rivals.join(", ") })
     }
 
-    /// The journals of the last `since` seconds by the gateway's own clock, and what the switch did to its conffiles: file name and
-    /// script.
+    /// The journals of the last `since` seconds by the gateway's own clock, and what the switch did to its conffiles:
+    /// file name and script.
     pub(crate) fn traces(&self, found: &Found, since: &str) -> Vec<(&'static str, String)> {
         match (self, found) {
             (Gateway::Agw(agw), _) => {
@@ -880,8 +890,9 @@ fn how_it_was_left(intent: &Intent, not_restored: Option<&str>) -> String {
     }
 }
 
-/// A restore has at least this long, however short `activate_timeout` is: one that is cut off leaves the gateways mixed, and nothing is gained by
-/// that. It reinstalls packages that are on the host, or starts containers whose images are: seconds as a rule, minutes on a slow disk.
+/// A restore has at least this long, however short `activate_timeout` is: one that is cut off leaves the gateways
+/// mixed, and nothing is gained by that. It reinstalls packages that are on the host, or starts containers whose images
+/// are: seconds as a rule, minutes on a slow disk.
 const LEAST_RESTORE: Duration = Duration::from_secs(600);
 const MINUTE: Duration = Duration::from_secs(60);
 const FIVE_MINUTES: Duration = Duration::from_secs(300);

@@ -1,5 +1,5 @@
-//! Asks a Docker registry whether a tag exists: through a gateway's own Docker engine, so that the question goes the very way
-//! that the pull will go (its network, its certificates, its insecure registries).
+//! Asks a Docker registry whether a tag exists: through a gateway's own Docker engine, so that the question goes the
+//! very way that the pull will go (its network, its certificates, its insecure registries).
 //!
 //! `docker manifest inspect` will not do: it answers `no such manifest` also when the registry fails.
 
@@ -89,8 +89,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What the way to the host and back may add to that.
 const TRAVEL: Duration = Duration::from_secs(15);
 
-/// Asks for an image reference, `registry/name:tag`, over `command`, which joins its standard streams to the engine's socket (`docker system
-/// dial-stdio`, Docker 18.09 and later). The outer error is the host's, the inner one the engine's.
+/// Asks for an image reference, `registry/name:tag`, over `command`, which joins its standard streams to the engine's
+/// socket (`docker system dial-stdio`, Docker 18.09 and later). The outer error is the host's, the inner one the
+/// engine's.
 pub(crate) async fn ask(
     host: &Host,
     command: &str,
@@ -151,13 +152,15 @@ fn message(body: &str) -> String {
 /// The most of an answer that is told.
 const MOST_TOLD: usize = 500;
 
-/// Reads the engine's answer to `GET /distribution/{reference}/json`. What registries say is in `tests/fixtures/registry/answers.tsv`.
+/// Reads the engine's answer to `GET /distribution/{reference}/json`. What registries say is in
+/// `tests/fixtures/registry/answers.tsv`.
 pub(super) fn read(status: u16, body: &str, reference: &str) -> Answer {
     if status == 200 {
         return Answer::There;
     }
     let said = message(body);
-    // The engine gives the status of the registry's code, and 500 where that code is none of the distribution specification's.
+    // The engine gives the status of the registry's code, and 500 where that code is none of the distribution
+    // specification's.
     if matches!(status, 404 | 500) && is_missing(&said, reference) {
         return Answer::Missing;
     }
@@ -174,9 +177,10 @@ pub(super) fn read(status: u16, body: &str, reference: &str) -> Answer {
 
 /// Whether the registry says, through the engine, that it does not have a tag.
 ///
-/// The engine prints an error of a registry as its code in lower case, a colon, and the registry's message (`errcode.Error` of
-/// distribution/distribution v2.8). So the code `MANIFEST_UNKNOWN` decides. Some registries have codes of their own for a tag that is missing
-/// (Harbor `NOT_FOUND`, Quay `TAG_EXPIRED`), of which the engine makes `unknown`: then the message has to name the tag and say that it is not found.
+/// The engine prints an error of a registry as its code in lower case, a colon, and the registry's message
+/// (`errcode.Error` of distribution/distribution v2.8). So the code `MANIFEST_UNKNOWN` decides. Some registries have
+/// codes of their own for a tag that is missing (Harbor `NOT_FOUND`, Quay `TAG_EXPIRED`), of which the engine makes
+/// `unknown`: then the message has to name the tag and say that it is not found.
 pub(super) fn is_missing(said: &str, reference: &str) -> bool {
     let said = said.to_lowercase();
     let parts: Vec<&str> = said.lines().flat_map(|line| line.split(": ")).map(str::trim).collect();
@@ -194,7 +198,8 @@ pub(super) fn is_missing(said: &str, reference: &str) -> bool {
 /// The distribution specification's codes of a registry that does not say what it has, as the engine prints them.
 const REFUSALS: [&str; 3] = ["unauthorized", "denied", "toomanyrequests"];
 
-/// Whether a sentence, or its part behind a comma, begins with an artifact, manifest or tag of this name and says that it is not found.
+/// Whether a sentence, or its part behind a comma, begins with an artifact, manifest or tag of this name and says that
+/// it is not found.
 fn says_not_found(sentence: &str, tag: &str) -> bool {
     sentence.split(", ").any(|part| {
         let words = part.split_whitespace().map(|word| word.trim_matches(|char: char| !char.is_alphanumeric()));

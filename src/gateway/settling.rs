@@ -1,4 +1,5 @@
-//! Whether a gateway has settled: a value that is shown what it ran at one moment after the other. Knows no clock of its own.
+//! Whether a gateway has settled: a value that is shown what it ran at one moment after the other. Knows no clock of
+//! its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -34,8 +35,8 @@ impl Watched {
     }
 }
 
-/// Looks at a gateway that settle the question whether it is as it shall be: `fine` is content, and none of the `watched` units has
-/// started anew, for `verify.stable`.
+/// Looks at a gateway that settle the question whether it is as it shall be: `fine` is content, and none of the
+/// `watched` units has started anew, for `verify.stable`.
 pub(super) struct Settling<'a> {
     pub(super) verify: Verify,
     fine: &'a Content<'a>,

@@ -1,5 +1,5 @@
-//! What can go wrong on a gateway, as an operator reads it: what, on which host, and what to try next. Why is said by whoever found
-//! it out: in the words of the gateway's own programs, as a rule.
+//! What can go wrong on a gateway, as an operator reads it: what, on which host, and what to try next. Why is said by
+//! whoever found it out: in the words of the gateway's own programs, as a rule.
 
 use super::{BACKUP, INTENT};
 use crate::event::{Class, Problem, Step};

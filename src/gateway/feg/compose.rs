@@ -1,7 +1,8 @@
 //! Which compose program a FEG is upgraded with: asked on the host, decided here.
 //!
-//! docker-compose 1.29 (Python) and compose v2 (Go) do not read the same files: of a key `<<:` that stands twice in one mapping 1.29.2 takes
-//! both, and 2.26.1 says `mapping key "<<" already defined`. Magma's files of 1.6.1 and 1.8.0 have it.
+//! docker-compose 1.29 (Python) and compose v2 (Go) do not read the same files: of a key `<<:` that stands twice in one
+//! mapping 1.29.2 takes both, and 2.26.1 says `mapping key "<<" already defined`. Magma's files of 1.6.1 and 1.8.0 have
+//! it.
 
 use std::fmt::Write as _;
 
@@ -34,8 +35,8 @@ impl Reply {
         self.status == 0
     }
 
-    /// The names of the variables that are missing, by compose's own warning. Both 1.29.2 and 2.26.1 write `The "X" variable is not set`,
-    /// the first without quotes and the second with a backslash before each.
+    /// The names of the variables that are missing, by compose's own warning. Both 1.29.2 and 2.26.1 write `The "X"
+    /// variable is not set`, the first without quotes and the second with a backslash before each.
     fn unset(&self) -> impl Iterator<Item = &str> {
         self.said.lines().filter_map(|line| {
             let (before, _) = line.split_once(" variable is not set")?;
@@ -85,7 +86,8 @@ impl Composes {
         composes
     }
 
-    /// Chooses the program that reads the files in use and those of the release; `configured` allows no other, where it is not empty.
+    /// Chooses the program that reads the files in use and those of the release; `configured` allows no other, where it
+    /// is not empty.
     pub(super) fn choose(&self, configured: &str) -> Result<&Asked, Refusal> {
         let is_allowed = |asked: &&Asked| configured.is_empty() || asked.program == configured;
         let allowed: Vec<&Asked> = self.asked.iter().filter(is_allowed).collect();
@@ -130,11 +132,12 @@ impl Composes {
     }
 }
 
-/// docker-compose 1.29 reads `ContainerConfig` of an image when it replaces a container; engines from 25 on no longer have it
-/// (docker/compose issue 11742).
+/// docker-compose 1.29 reads `ContainerConfig` of an image when it replaces a container; engines from 25 on no longer
+/// have it (docker/compose issue 11742).
 const LEAST_ENGINE_WITHOUT_CONTAINER_CONFIG: u32 = 25;
 
-/// What one generation of compose refuses and the other reads: where only one is there, it is not known whose fault it is.
+/// What one generation of compose refuses and the other reads: where only one is there, it is not known whose fault it
+/// is.
 const OF_ONE_GENERATION: &[(&str, &str)] = &[
     // 2.26.1 of a key `<<:` that stands twice in one mapping, as in Magma's compose files of 1.6.1 and 1.8.0.
     ("mapping key \"<<\" already defined", "docker-compose 1.29 reads such a file"),
@@ -149,7 +152,8 @@ impl Asked {
         if self.version.is_empty() { self.program.clone() } else { format!("{} {}", self.program, self.version) }
     }
 
-    /// The variables that the files of the release need, `.env` does not set, and the files in use do not need: what is new with this release.
+    /// The variables that the files of the release need, `.env` does not set, and the files in use do not need: what is
+    /// new with this release.
     pub(super) fn newly_unset(&self) -> Vec<String> {
         let before: Vec<&str> = self.in_use.unset().collect();
         let mut new: Vec<String> =
@@ -219,7 +223,8 @@ impl Refusal {
     }
 }
 
-/// Whether a program that has just read the files in use fails at those of the release for another reason than what stands in them.
+/// Whether a program that has just read the files in use fails at those of the release for another reason than what
+/// stands in them.
 fn is_of_surroundings(why: &str) -> bool {
     let why = why.to_lowercase();
     [
@@ -239,7 +244,8 @@ mod tests {
 
     const MERGED_TWICE: &str = "yaml: unmarshal errors:\n|   line 9: mapping key \"<<\" already defined at line 8";
 
-    /// One program: its name and version, whether it reaches the engine, what it says of the files in use and of those of the release.
+    /// One program: its name and version, whether it reaches the engine, what it says of the files in use and of those
+    /// of the release.
     fn program(name: &str, version: &str, engine: &str, in_use: &str, release: &str) -> String {
         let reply = |question: &str, said: &str| {
             let status = i32::from(!said.is_empty() && !said.contains("not set"));

@@ -24,7 +24,8 @@ const NOT_SEEN: i32 = 5;
 const IN_USE: &str = "== these files are in use";
 
 impl Feg {
-    /// Checks the compose file and pulls the images. Touches no service. Where the release is what runs here, returns what runs now.
+    /// Checks the compose file and pulls the images. Touches no service. Where the release is what runs here, returns
+    /// what runs now.
     pub(in crate::gateway) async fn lay_ready(
         &self,
         target: &Target,
@@ -51,8 +52,8 @@ impl Feg {
         Ok(is_there.then_some(now))
     }
 
-    /// Lays the compose file and the `.env` of the release beside those in use, and has compose check them, while the images are pulled;
-    /// then looks at what runs here, if these are the files of it.
+    /// Lays the compose file and the `.env` of the release beside those in use, and has compose check them, while the
+    /// images are pulled; then looks at what runs here, if these are the files of it.
     async fn stage(&self, target: &Target, found: &FegFound, tag: &str) -> Result<Output, Problem> {
         let step = Step::Prepare;
         let name = &self.ground.name;
@@ -94,8 +95,8 @@ impl Feg {
         }
     }
 
-    /// Says what must run and what runs now, where what was laid ready are the very files in use. In a shell of its own, whose end
-    /// is not taken for one of compose.
+    /// Says what must run and what runs now, where what was laid ready are the very files in use. In a shell of its
+    /// own, whose end is not taken for one of compose.
     fn look_script(&self, found: &FegFound, tag: &str) -> String {
         format!(
             "(\ncmp -s docker-compose.yml {NEXT}/docker-compose.yml && cmp -s .env {NEXT}/.env || exit 0\necho '{IN_USE}'\n\
@@ -150,8 +151,8 @@ impl Feg {
         )
     }
 
-    /// Keeps `.env`, the compose file, and a name of our own for every image in use, so that no prune of dangling images takes it;
-    /// and where each came from, for one that is taken nevertheless.
+    /// Keeps `.env`, the compose file, and a name of our own for every image in use, so that no prune of dangling
+    /// images takes it; and where each came from, for one that is taken nevertheless.
     pub(in crate::gateway) async fn secure_way_back(&self, found: &FegFound) -> Result<(), Problem> {
         let script = self.way_back_script(found);
         self.ground

@@ -34,8 +34,8 @@ impl Feg {
         )
     }
 
-    /// Sets aside what would fight us, waits until what it has started is over, and keeps it where [`Self::resume_script`] finds it. For scripts under `set -e`, which
-    /// does not hear of what fails before an `&&`.
+    /// Sets aside what would fight us, waits until what it has started is over, and keeps it where
+    /// [`Self::resume_script`] finds it. For scripts under `set -e`, which does not hear of what fails before an `&&`.
     fn quiesce(&self) -> String {
         let mut script = format!("mkdir -p {QUIESCED}\n");
         for file in &self.config.quiesce {
@@ -53,8 +53,8 @@ impl Feg {
         include_str!("resume.sh").replace("QUIESCED", QUIESCED)
     }
 
-    /// What says whether the files and the tags of the images are as they were before the switch: a tag that means another image
-    /// comes into use with the next `compose up`.
+    /// What says whether the files and the tags of the images are as they were before the switch: a tag that means
+    /// another image comes into use with the next `compose up`.
     pub(in crate::gateway) fn as_before_script(&self, found: &FegFound) -> String {
         let mut script = format!(
             "{}for file in .env docker-compose.yml; do cmp \"$file\" \"{BACKUP}/$file\" 2>&1; done\n",
@@ -73,8 +73,8 @@ impl Feg {
         script
     }
 
-    /// What brings the gateway back to `found`, from what was kept: what ran runs, what was there and did not run is there again
-    /// and does not, what was not there is gone.
+    /// What brings the gateway back to `found`, from what was kept: what ran runs, what was there and did not run is
+    /// there again and does not, what was not there is gone.
     pub(in crate::gateway) fn restore_script(&self, found: &FegFound) -> String {
         // What is not healthy yet, or crashes and is started again, was meant to run.
         let is_started = |service: &str| {
@@ -105,7 +105,8 @@ impl Feg {
         )
     }
 
-    /// Has compose bring back the tag that ran, whatever `.env` says: somebody may have written another there that never ran.
+    /// Has compose bring back the tag that ran, whatever `.env` says: somebody may have written another there that
+    /// never ran.
     fn tag_that_ran(&self, found: &FegFound) -> String {
         match self.tags(found).into_iter().collect::<Vec<_>>()[..] {
             [tag] => format!("export IMAGE_VERSION={}\n", quote(tag)),

@@ -476,8 +476,8 @@ fn the_colon_of_a_port_begins_no_tag() {
     assert_eq!(named("gateway_go"), "gateway_go latest");
 }
 
-/// Runs the script with a Docker client that knows the containers of three services. Their health is as Docker 28.2.2 has it: `ExitCode`
-/// and `Output` of the last five checks, the oldest first.
+/// Runs the script with a Docker client that knows the containers of three services. Their health is as Docker 28.2.2
+/// has it: `ExitCode` and `Output` of the last five checks, the oldest first.
 #[test]
 fn what_is_not_healthy_is_named_with_what_its_health_check_said() {
     let said = |services: &[&str]| {
@@ -584,7 +584,8 @@ fn the_way_back_has_another_compose_and_then_the_containers_own_record() {
     assert_eq!(said("false"), "v2 up -d magmad\nv2 has failed, trying v1\nv1 up -d magmad\nfrom the record\nback\n");
 }
 
-/// What else was said to fail, with the programs that print it, and whose fault each is: other versions, and what a lab does not show.
+/// What else was said to fail, with the programs that print it, and whose fault each is: other versions, and what a lab
+/// does not show.
 const FAILED_SWITCHES: &[(&str, Class)] = &[
     // docker-compose 1.29.2 with Docker 20.10 and runc 1.0
     (

@@ -61,14 +61,15 @@ impl Feg {
         self.is_healthy(now, before, &expected.services)
     }
 
-    /// Whether every service is up that the config requires, that was up before and still exists, or that the release brings.
+    /// Whether every service is up that the config requires, that was up before and still exists, or that the release
+    /// brings.
     fn is_healthy(&self, now: &FegFound, before: &FegFound, brought: &BTreeSet<String>) -> Result<(), Lack> {
         let still_there = before.health.running().filter(|service| brought.is_empty() || brought.contains(*service));
         now.health.has(self.config.services.iter().cloned().chain(still_there.map(str::to_owned)))
     }
 
-    /// What somebody else has done to the gateway since the switch: a release that crashes keeps its containers, and it does not
-    /// write `.env`.
+    /// What somebody else has done to the gateway since the switch: a release that crashes keeps its containers, and it
+    /// does not write `.env`.
     pub(in crate::gateway) fn is_meddled_with(now: &FegFound, expected: &FegExpected) -> Option<String> {
         let FegExpected { tag, switched, .. } = expected;
         if now.tag != *tag {
@@ -116,8 +117,8 @@ impl FegExpected {
         FegExpected { tag: tag.to_owned(), images, services, switched }
     }
 
-    /// Whether every service has a container, and those of the release, by the names of its `images`, run them. A site may have others
-    /// beside them; what was of the release before is none of these.
+    /// Whether every service has a container, and those of the release, by the names of its `images`, run them. A site
+    /// may have others beside them; what was of the release before is none of these.
     pub(super) fn is_what_runs(&self, now: &FegFound, before: &FegFound, images: &[String]) -> Result<(), String> {
         if self.services.is_empty() {
             return Err("compose knows no service".to_owned());
