@@ -91,6 +91,29 @@ fn rendered(console: &[u8], outcome: &Outcome) -> String {
 }
 
 #[test]
+fn a_suite_names_the_cases_that_passed_without_traffic_where_nothing_limits_that() {
+    let notes = |text: &str, max_packet_loss| {
+        let file = tempfile::tempfile().expect("a temporary file");
+        let mut console = Console::saved(&file, Rules { max_packet_loss, ..Rules::default() });
+        console.push(text.as_bytes(), Duration::ZERO, |_| ());
+        console.finish(End::Offline, Duration::ZERO, |_| ()).notes
+    };
+    let told =
+        |names: &str| format!("passed with every packet lost or none sent, and no `max_packet_loss` is set: {names}");
+    let text = fs::read_to_string(format!("{FIXTURES}/no-packets-sent.txt")).expect("a fixture");
+    assert_eq!(notes(&text, None), [format!("1 case {}", told("tc_attach"))]);
+    // With a limit it does not pass, and says why itself.
+    assert_eq!(notes(&text, Some(1.0)), [""; 0]);
+    let failed = text.replace("VERDICT_PASS", "VERDICT_FAIL");
+    assert_eq!(notes(&failed, None), [""; 0]);
+    let seven: String = (0..7).map(|number| text.replace("tc_attach", &format!("tc_{number}"))).collect();
+    assert_eq!(
+        notes(&seven, None).last(),
+        Some(&format!("7 cases {}", told("tc_0, tc_1, tc_2, tc_3, tc_4 and 2 more")))
+    );
+}
+
+#[test]
 fn every_console_comes_to_what_is_written_beside_it() {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(FIXTURES);

@@ -168,5 +168,10 @@ fn check_looks_for_what_a_run_of_the_setup_would_do() {
     check().with("setups.lab.suites", r#"["s6a"]"#).run().exits(0);
     check().run().exits(3).says("of-another-setup.ntl` is not on NG40");
     // The newest package has no images, and nothing older may be taken.
-    teravm("check").with("release.max_behind", "1m").run().exits(3).says("no complete release is younger than 1m");
+    teravm("check")
+        .with("release.max_behind", "1m")
+        .run()
+        .exits(3)
+        .says("no complete release is younger than 1m")
+        .says("the newest complete release is 1.9.1-1668500000-5d2e8f90, built 1d1h before 1.9.1-1668590000-77c0ffee");
 }
