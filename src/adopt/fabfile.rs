@@ -14,8 +14,8 @@ struct Users {
     ng40: Option<String>,
 }
 
-/// Turns the Fabric script's `fabfile_teravm_conf.json` into a configuration: both shapes of `feg`, a text and a list; what is not used
-/// stays as a comment.
+/// Turns the Fabric script's `fabfile_teravm_conf.json` into a configuration: both shapes of `feg`, a text and a list;
+/// what is not used stays as a comment.
 pub(crate) fn from_fabfile(text: &str) -> Result<String, AdoptError> {
     let value: Value = serde_json::from_str(text).map_err(|source| AdoptError::NoJson { source })?;
     let Value::Object(top) = value else { return Err(AdoptError::NoObject) };

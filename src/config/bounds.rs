@@ -16,8 +16,8 @@ pub(super) const MOST_DEPTH: usize = 32;
 /// `%TAG` and `%YAML`, which a config does not need: each is compared with those before it.
 const MOST_DIRECTIVES: usize = 16;
 
-/// Open brackets times the bytes behind them that the YAML reader gets to see where only it knows how deep they are nested: a
-/// second's work.
+/// Open brackets times the bytes behind them that the YAML reader gets to see where only it knows how deep they are
+/// nested: a second's work.
 const MOST_WORK: usize = 100_000_000;
 
 /// What goes beyond a limit, and where.

@@ -1,4 +1,5 @@
-//! What must hold for any JUnit file and any `run.json` that somebody imports: what a file does not show to have passed has not.
+//! What must hold for any JUnit file and any `run.json` that somebody imports: what a file does not show to have passed
+//! has not.
 
 use std::fmt::Write as _;
 

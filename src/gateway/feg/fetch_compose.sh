@@ -1,5 +1,5 @@
-# fetch_compose URL: the compose file of a release, to NEXT. What is asked for by https never comes by http, wherever the server
-# sends us to. wget follows any redirect or none.
+# fetch_compose URL: the compose file of a release, to NEXT. What is asked for by https never comes by http, wherever
+# the server sends us to. wget follows any redirect or none.
 fetch_compose() {
     case $1 in
         https://*) schemes='=https' redirects=0 ;;
