@@ -11,7 +11,8 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::{self, Global};
 use crate::crash::Crash;
 use crate::error;
-use crate::event::Problem;
+use crate::event::{Class, Problem, Step};
+use crate::gate::CameTo;
 use crate::history::Nights;
 use crate::report::text::{visible, visible_json};
 use crate::report::{Color, Format, Options, Verbosity};
@@ -96,7 +97,7 @@ pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
 /// What [`print_json`] prints.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<String> {
     let mut value = serde_json::to_value(value).context("the result cannot be written as JSON")?;
-    redact_texts(&mut value, &Redactor::process());
+    redact_texts(&mut value, "", &Redactor::process());
     let text = serde_json::to_string_pretty(&value).context("the result cannot be written as JSON")?;
     Ok(visible_json(&(text + "\n")))
 }
@@ -112,15 +113,30 @@ fn harmless(text: &str) -> String {
     Redactor::process().text(text).split('\t').map(visible).collect::<Vec<_>>().join("\t")
 }
 
-/// Redacts every text of a document, but not its keys, and not what is one word of our own, like `passed`: a user name that
-/// happens to be such a word must not change what the document says.
-fn redact_texts(value: &mut Value, redactor: &Redactor) {
+/// Redacts every text of a document, but not its keys, and not what under such a key can only be a word of our own: a user
+/// name that happens to be `passed` must not change what the document says.
+fn redact_texts(value: &mut Value, key: &str, redactor: &Redactor) {
     match value {
-        Value::String(text) if text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') => {}
+        Value::String(text) if is_own_word(key, text) => {}
         Value::String(text) => *text = redactor.text(text),
-        Value::Array(values) => values.iter_mut().for_each(|value| redact_texts(value, redactor)),
-        Value::Object(fields) => fields.values_mut().for_each(|value| redact_texts(value, redactor)),
+        Value::Array(values) => values.iter_mut().for_each(|value| redact_texts(value, key, redactor)),
+        Value::Object(fields) => fields.iter_mut().for_each(|(key, value)| redact_texts(value, key, redactor)),
         _ => {}
+    }
+}
+
+/// Whether a text is the name of a variant: of a run's status, a step, the answer of the gate, a row of `check`.
+fn is_own_word(key: &str, text: &str) -> bool {
+    match key {
+        "status" => Status::named(text).is_some(),
+        "judged" => ["passed", "failed", "error"].contains(&text),
+        "came_to" => CameTo::named(text).is_some(),
+        "step" => serde_json::from_value::<Step>(text.into()).is_ok(),
+        "class" => serde_json::from_value::<Class>(text.into()).is_ok(),
+        "about" => text == "night",
+        "verdict" => ["yes", "no", "unknown"].contains(&text),
+        "state" => ["ok", "failed", "skipped"].contains(&text),
+        _ => false,
     }
 }
 
@@ -161,4 +177,36 @@ pub(crate) fn usage(error: &clap::Error) -> u8 {
         remark(&plain);
     }
     u8::try_from(error.exit_code()).unwrap_or(Status::Usage.code())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::secret::Secret;
+
+    #[test]
+    fn a_secret_of_one_small_word_is_taken_out_and_our_own_words_stay() {
+        let redactor = Redactor::default();
+        ["passed", "nightly", "failed", "activate", "unknown"]
+            .iter()
+            .for_each(|word| redactor.learn(&Secret::new(*word)));
+        let mut document = json!({
+            "status": "passed",
+            "reasons": [{"about": {"step": {"step": "activate", "host": "nightly"}}, "text": "nightly failed"}],
+            "suites": [{"suite": "nightly", "verdict": "passed", "cases": [{"came_to": "failed", "judged": "failed"}]}],
+            "answer": {"verdict": "unknown", "why": ["nightly", "passed"]},
+            "status_of_nobody": "passed",
+        });
+        redact_texts(&mut document, "", &redactor);
+        let expected = json!({
+            "status": "passed",
+            "reasons": [{"about": {"step": {"step": "activate", "host": "***"}}, "text": "*** ***"}],
+            "suites": [{"suite": "***", "verdict": "***", "cases": [{"came_to": "failed", "judged": "failed"}]}],
+            "answer": {"verdict": "unknown", "why": ["***", "***"]},
+            "status_of_nobody": "***",
+        });
+        assert_eq!(document, expected);
+    }
 }
