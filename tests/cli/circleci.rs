@@ -228,3 +228,51 @@ fn nothing_that_is_piped_ends_its_writer_early() {
         assert_eq!(early, [""; 0], "{path}");
     }
 }
+
+/// The commands of all steps of this name, wherever they stand.
+fn commands_of(value: &Value, step: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Mapping(fields) => {
+            if value["name"].as_str() == Some(step) {
+                found.extend(value["command"].as_str().map(str::to_owned));
+            }
+            fields.values().for_each(|value| commands_of(value, step, found));
+        }
+        Value::Sequence(values) => values.iter().for_each(|value| commands_of(value, step, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn nothing_in_a_report_calls_anybody_in_slack() {
+    let mut commands = Vec::new();
+    for path in [".circleci/config.yml", ".circleci/orb.yml"] {
+        commands_of(&yaml(&read(path)), "Prepare the message for Slack", &mut commands);
+    }
+    assert_eq!(commands.len(), 2);
+    let hostile = "# FAILED\n\n`<!channel>` <@U024BE7LH> <http://evil|here> & \"q\" \\ \u{1b}[1m\n";
+    // Cut in the midst of a character.
+    let long = format!("{hostile}x{}\n<!-- written by teravm-ci -->\n", "ö".repeat(3000));
+    let short = format!("{hostile}<!-- written by teravm-ci -->\n");
+    let clean = "# FAILED\n\n`&lt;!channel&gt;` &lt;@U024BE7LH&gt; &lt;http://evil|here&gt; &amp; \"q\"  [1m";
+    for command in commands {
+        for (summary, expected) in [(&short, clean.to_owned()), (&long, format!("{clean}\nx"))] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let at = |name: &str| folder.path().join(name);
+            fs::create_dir(at("results")).expect("an empty folder");
+            fs::write(at("results/summary.md"), summary).expect("room");
+            let command = command.replace("/tmp/", &format!("{}/", folder.path().display()));
+            let told = format!("{command}\n. \"$BASH_ENV\"\nprintf %s \"$TERAVM_SUMMARY\"");
+            let output = std::process::Command::new("bash")
+                .args(["-eo", "pipefail", "-c", &told])
+                .current_dir(folder.path())
+                .env("BASH_ENV", at("env"))
+                .output()
+                .expect("bash is there");
+            let text = String::from_utf8(output.stdout).expect("text");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            assert!(text.starts_with(&expected) && text.len() <= 2800, "{text}");
+            assert!(summary == &long || text == expected, "{text}");
+        }
+    }
+}
