@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
@@ -404,4 +405,25 @@ fn the_table_of_the_rooms_is_that_of_the_code() {
         .map(|(room, uses)| format!("| `{room}` | ... | {} |\n", uses.iter().cloned().collect::<Vec<_>>().join(" ")));
     assert_eq!(right.collect::<String>(), "", "docs/carrying-on.md: these rows are not so");
     assert_eq!(told.len(), rooms.len(), "a room is told of that is not there");
+}
+
+#[test]
+fn every_fuzzer_has_a_planted_bug_that_fits_the_code() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut targets = 0;
+    for target in fs::read_dir(root.join("tests/fuzz/targets")).expect("a folder").flatten() {
+        let name = target.path().with_extension("patch");
+        let path = root.join("tests/fuzz/planted").join(name.file_name().expect("a name"));
+        let patch = fs::read_to_string(&path).unwrap_or_else(|_| panic!("{} is not there", path.display()));
+        let file = patch.lines().find_map(|line| line.strip_prefix("--- a/")).expect("it names a file");
+        let code = fs::read_to_string(root.join(file)).expect("the file is there");
+        let hunks = patch.split("\n@@ ").skip(1);
+        for hunk in hunks {
+            let before = |line: &str| line.strip_prefix([' ', '-']).map(|line| format!("{line}\n"));
+            let before: String = hunk.lines().skip(1).filter_map(before).collect();
+            assert_eq!(code.matches(&before).count(), 1, "{}: {file} has not this once:\n{before}", path.display());
+        }
+        targets += 1;
+    }
+    assert!(targets > 5, "{targets}");
 }
