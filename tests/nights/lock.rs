@@ -26,6 +26,10 @@ fn hold(seconds: u32) {
     );
 }
 
+/// A lease by whoever has the account there, to be seen on somebody's terminal.
+const HOSTILE: &str = "{\"run\":\"x\\u001b]0;PWNED\\u0007\",\"who\":\"\\u001b[2J\\u001b]52;c;cm0=\\u0007ci@node\\u202e\\u009b1m\",\
+                       \"url\":\"https://ci.example/7\",\"since\":1}";
+
 fn free() {
     lab::on("ng40", "rm -f /home/ng40/.teravm-ci/lock");
 }
@@ -37,6 +41,11 @@ fn a_testbed_that_is_held_is_left_alone() {
         .exits(0)
         .says("lab: held by jdoe@laptop (run 20260101T000000-0001, https://ci.example/7) for 10m");
     teravm("test").run().exits(3).says("held by jdoe@laptop").says("for 10m");
+    lab::write_on("ng40", "/home/ng40/.teravm-ci/lock", HOSTILE);
+    let told = teravm("lock status").at_a_terminal("").run().exits(0).says("ci@node");
+    let does_something = |char: &char| char.is_control() && !matches!(*char, '\n' | '\r') || *char == '\u{202e}';
+    let done: String = told.stdout.chars().chain(told.stderr.chars()).filter(does_something).collect();
+    assert_eq!(done, "", "{told}");
     free();
     teravm("lock").run().exits(0).says("lab: free");
 }
