@@ -247,7 +247,7 @@ impl Story {
                     _ => return,
                 };
                 self.switched.push(gateway.clone());
-                let from = from.unwrap_or_else(|| "nothing that is whole".to_owned());
+                let from = from.unwrap_or_else(|| "nothing that is whole".into());
                 let others: Vec<String> = outcome.others(&packages).map(|package| format!(", {package}")).collect();
                 let text = format!("it ran {from}, and runs {to} then{}", others.concat());
                 (Step::Verify, Some(gateway), Said::Note(text))

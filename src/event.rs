@@ -5,6 +5,7 @@
 //! and never change their meaning.
 
 mod case;
+mod case_name;
 mod channel;
 mod gateway;
 mod problem;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 pub(crate) use case::{Case, Judgement, SuiteEnd, is_nameless};
+pub(crate) use case_name::{CaseName, CaseNames};
 pub(crate) use channel::{Events, Inbox, Stage, apart, caught, channel};
 pub(crate) use gateway::{GatewayOutcome, PackageChange};
 pub(crate) use problem::{BUG, Class, Problem};
@@ -92,22 +94,22 @@ pub(crate) enum EventKind {
     },
     /// A release newer than the chosen one was not taken.
     ReleasePassedOver {
-        version: String,
+        version: RedactedText,
         reason: RedactedText,
         #[serde(with = "seconds")]
         age: Duration,
     },
     ReleaseResolved {
         /// What was asked for: `latest`, a commit or a version.
-        wanted: String,
-        version: String,
+        wanted: RedactedText,
+        version: RedactedText,
         /// The tag of the FEG images; none when no FEG is upgraded.
-        tag: Option<String>,
+        tag: Option<RedactedText>,
     },
     /// What a gateway ran before the night touched it.
     GatewayFound {
         gateway: String,
-        runs: Option<String>,
+        runs: Option<RedactedText>,
     },
     GatewayFinished {
         gateway: String,
@@ -132,7 +134,7 @@ pub(crate) enum EventKind {
     CaseStarted {
         suite: String,
         number: u64,
-        case: String,
+        case: CaseName,
     },
     CaseFinished {
         suite: String,
@@ -215,7 +217,7 @@ pub(crate) struct Night {
     /// The address of the CI build, where there is one.
     pub url: Option<RedactedText>,
     /// What was asked for, when gateways are upgraded.
-    pub wanted: Option<String>,
+    pub wanted: Option<RedactedText>,
     pub gateways: Vec<String>,
     pub suites: Vec<PlannedSuite>,
     /// The steps of this night, in order.

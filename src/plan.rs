@@ -412,7 +412,7 @@ impl Plan {
             command: self.command.to_owned(),
             setup: Some(self.lab.setup.clone()),
             url: self.url.as_ref().map(Into::into),
-            wanted: self.upgrade.as_ref().map(|upgrade| upgrade.wanted.to_string()),
+            wanted: self.upgrade.as_ref().map(|upgrade| upgrade.wanted.to_string().into()),
             gateways: self.gateways().iter().map(|host| host.name.clone()).collect(),
             suites: self
                 .suites

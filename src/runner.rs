@@ -218,7 +218,7 @@ impl Night<'_> {
         let switched = match &self.plan.upgrade {
             None => {
                 for (gateway, found) in gateways.iter().zip(&found) {
-                    let runs = gateway.release_of(found);
+                    let runs = gateway.release_of(found).map(Into::into);
                     self.events.say(EventKind::GatewayFound { gateway: gateway.name().to_owned(), runs });
                 }
                 Switched { is_well: true, unchanged: Vec::new() }
@@ -259,7 +259,7 @@ impl Night<'_> {
             gateways.iter().zip(found).filter(|(gateway, _)| gateway.is_meant(upgrade)).collect();
         // What the others run is tested too.
         for (gateway, found) in gateways.iter().zip(found).filter(|(gateway, _)| !gateway.is_meant(upgrade)) {
-            let runs = gateway.release_of(found);
+            let runs = gateway.release_of(found).map(Into::into);
             self.events.say(EventKind::GatewayFound { gateway: gateway.name().to_owned(), runs });
         }
         let stage = self.events.start(Step::Resolve, None);
@@ -267,7 +267,7 @@ impl Night<'_> {
             self.stop.or(event::caught(resolve(gateways, found, upgrade, self.events))).await.and_then(|target| target);
         let Ok(target) = stage.end(target, |target| format!("{} for every gateway", target.release)) else {
             for (gateway, found) in &meant {
-                let runs = gateway.release_of(found);
+                let runs = gateway.release_of(found).map(Into::into);
                 self.events.say(EventKind::GatewayFound { gateway: gateway.name().to_owned(), runs });
             }
             return Switched::default();

@@ -5,6 +5,7 @@
 
 mod escape;
 mod form;
+mod offset;
 mod search;
 mod text;
 
@@ -27,6 +28,7 @@ use crate::limit;
 pub(crate) use text::RedactedText;
 
 use form::forms;
+use offset::Offsets;
 use search::Search;
 
 /// What stands where a secret stood.
@@ -368,7 +370,7 @@ impl Redactor {
 
     /// A filter for bytes that come in pieces.
     pub(crate) fn stream(&self) -> RedactedStream {
-        RedactedStream { redactor: self.clone(), held: Vec::new(), seen: 0 }
+        RedactedStream { redactor: self.clone(), held: Vec::new(), seen: 0, gone: 0, offsets: Offsets::default() }
     }
 
     fn known(&self) -> RwLockReadGuard<'_, Known> {
@@ -420,6 +422,9 @@ pub(crate) struct RedactedStream {
     held: Vec<u8>,
     /// So many of the bytes that are held have been passed on.
     seen: usize,
+    /// So many bytes came before those that are held.
+    gone: u64,
+    offsets: Offsets,
 }
 
 /// How much may be seen of a secret that is broken over lines.
@@ -449,12 +454,24 @@ impl RedactedStream {
         self.pass_on(self.held.len(), &found)
     }
 
+    /// Where in what is passed on the byte is that came at this place.
+    pub(crate) fn passed_on(&self, place: u64) -> u64 {
+        self.offsets.after(place)
+    }
+
     /// Lets go what is held, up to here, and returns what of it has not been seen, without these parts.
     fn pass_on(&mut self, end: usize, parts: &[Range<usize>]) -> Vec<u8> {
         let from = self.seen.min(end);
         let parts: Vec<_> = parts.iter().map(|part| part.start.max(from) - from..part.end - from).collect();
         let clean = masked(&self.held[from..end], &parts);
+        let start = self.gone + from as u64;
+        for part in &parts {
+            let line_ends = self.held[from..end][part.clone()].iter().filter(|byte| is_line_end(**byte)).count();
+            let place = start + part.start as u64..start + part.end as u64;
+            self.offsets.replaced(&place, (MASK.len() + line_ends) as u64);
+        }
         self.held.drain(..end);
+        self.gone += end as u64;
         self.seen -= from;
         clean
     }

@@ -96,9 +96,9 @@ pub(crate) async fn resolve(
     };
     let tag = asked.first().map(|asked| asked.feg.tag_of(&chosen));
     events.say(EventKind::ReleaseResolved {
-        wanted: upgrade.wanted.to_string(),
-        version: chosen.version().to_owned(),
-        tag: tag.clone(),
+        wanted: upgrade.wanted.to_string().into(),
+        version: chosen.version().into(),
+        tag: tag.clone().map(Into::into),
     });
     let newer = releases.iter().filter(|other| other.newer_by(&chosen) > Duration::ZERO);
     let newer_tags = asked.first().map(|asked| newer.map(|other| asked.feg.tag_of(other)).collect());
@@ -153,7 +153,7 @@ async fn newest_complete(
             None => {
                 for (older, reason) in passed_over {
                     events.say(EventKind::ReleasePassedOver {
-                        version: older.version().to_owned(),
+                        version: older.version().into(),
                         reason: reason.into(),
                         age: older.age(),
                     });
@@ -354,7 +354,8 @@ impl<'g> Switch<'_, 'g> {
                 |(gateway, _)| gateway.name(),
                 |&(gateway, before)| async move {
                     let runs = gateway.release_of(before);
-                    self.events.say(EventKind::GatewayFound { gateway: gateway.name().to_owned(), runs: runs.clone() });
+                    let name = gateway.name().to_owned();
+                    self.events.say(EventKind::GatewayFound { gateway: name, runs: runs.clone().map(Into::into) });
                     let prepare = gateway.prepare(&self.target, before, self.seen, self.verify, self.stop);
                     let prepared = self.stop.or(prepare).await??;
                     let before = match prepared {
@@ -374,7 +375,7 @@ impl<'g> Switch<'_, 'g> {
         let (ready, unchanged): (Vec<Leg>, Vec<Leg>) =
             legs.into_iter().partition(|leg| leg.prepared == Prepared::Ready);
         for leg in &unchanged {
-            self.is(leg, GatewayOutcome::Unchanged { at: self.reached(leg) });
+            self.is(leg, GatewayOutcome::Unchanged { at: self.reached(leg).into() });
         }
         let is_well = self.switch(is_ready, &ready).await;
         Switched { is_well, unchanged: unchanged.iter().map(|leg| leg.gateway).collect() }
@@ -389,7 +390,7 @@ impl<'g> Switch<'_, 'g> {
             // Also where it failed in the midst of it.
             join_all(self.gateways.iter().map(|(gateway, before)| gateway.clear(before))).await;
             for leg in ready {
-                self.is(leg, GatewayOutcome::Unchanged { at: leg.runs.clone().unwrap_or_default() });
+                self.is(leg, GatewayOutcome::Unchanged { at: leg.runs.clone().unwrap_or_default().into() });
             }
             return false;
         }
@@ -471,7 +472,7 @@ impl<'g> Switch<'_, 'g> {
             .await;
         for (leg, restored) in legs.iter().zip(restored) {
             if restored.is_ok() {
-                self.is(leg, GatewayOutcome::Restored { to: leg.runs.clone().unwrap_or_default() });
+                self.is(leg, GatewayOutcome::Restored { to: leg.runs.clone().unwrap_or_default().into() });
                 continue;
             }
             let (runs, packages) = match caught(leg.gateway.found(Step::Restore)).await {
@@ -530,8 +531,8 @@ impl<'g> Switch<'_, 'g> {
             (_, None) => false,
         };
         match from {
-            Some(from) if is_older => GatewayOutcome::Downgraded { from, to },
-            from => GatewayOutcome::Upgraded { from, to },
+            Some(from) if is_older => GatewayOutcome::Downgraded { from: from.into(), to: to.into() },
+            from => GatewayOutcome::Upgraded { from: from.map(Into::into), to: to.into() },
         }
     }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Problem;
 use super::seconds;
+use super::{CaseName, Problem};
 use crate::secret::RedactedText;
 
 /// A test case as NG40 and our rules have judged it.
@@ -14,11 +14,11 @@ pub(crate) struct Case {
     /// NG40's own number of the case in its list, or our count where it gives none.
     pub number: u64,
     /// The name, with ` #2`, ` #3` for repeats in a list; `(suite)` for what concerns the whole list.
-    pub name: String,
+    pub name: CaseName,
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub params: RedactedText,
     /// NG40's own word, `PASS`, `FAIL` or another; none when it gave no verdict.
-    pub verdict: Option<String>,
+    pub verdict: Option<RedactedText>,
     pub judgement: Judgement,
     #[serde(with = "seconds")]
     pub took: Duration,
@@ -35,10 +35,10 @@ pub(crate) struct Case {
 
 impl Case {
     /// A case that was started, or had to be, and of which no more is known.
-    pub(crate) fn unjudged(number: u64, name: &str, message: &str) -> Case {
+    pub(crate) fn unjudged(number: u64, name: impl Into<CaseName>, message: &str) -> Case {
         Case {
             number,
-            name: name.to_owned(),
+            name: name.into(),
             params: RedactedText::default(),
             verdict: None,
             judgement: Judgement::Error { message: message.into() },
@@ -51,12 +51,12 @@ impl Case {
 
     /// Whether it stands for a whole list, `(suite)`, and is not a case.
     pub(crate) fn is_whole_list(&self) -> bool {
-        self.name == "(suite)" || self.name.starts_with("(suite) #")
+        self.name.raw() == "(suite)" || self.name.raw().starts_with("(suite) #")
     }
 
     /// Whether it stands for a whole list, `(suite)`, or for a case whose name is not known, `(case 4 of 5)`.
     pub(crate) fn is_nameless(&self) -> bool {
-        is_nameless(&self.name)
+        is_nameless(self.name.raw())
     }
 }
 
@@ -84,7 +84,7 @@ pub(crate) enum Judgement {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SuiteEnd {
     /// NG40's list verdict, in its own word.
-    pub verdict: Option<String>,
+    pub verdict: Option<RedactedText>,
     pub planned: Option<u64>,
     /// Exit status of `ng40test`, or how else it ended, in words.
     pub exit: RedactedText,

@@ -9,9 +9,9 @@ use crate::secret::RedactedText;
 /// A package before and after the run; none where it is not installed, or its version is not known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PackageChange {
-    pub name: String,
-    pub from: Option<String>,
-    pub to: Option<String>,
+    pub name: RedactedText,
+    pub from: Option<RedactedText>,
+    pub to: Option<RedactedText>,
 }
 
 impl PackageChange {
@@ -22,7 +22,7 @@ impl PackageChange {
 
 impl fmt::Display for PackageChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "not installed".to_owned());
+        let version = |version: &Option<RedactedText>| version.clone().unwrap_or_else(|| "not installed".into());
         write!(f, "{} {} -> {}", self.name, version(&self.from), version(&self.to))
     }
 }
@@ -32,20 +32,20 @@ impl fmt::Display for PackageChange {
 #[serde(tag = "gateway_is", rename_all = "snake_case")]
 pub(crate) enum GatewayOutcome {
     Upgraded {
-        from: Option<String>,
-        to: String,
+        from: Option<RedactedText>,
+        to: RedactedText,
     },
     /// The release that was asked for is older than what it ran.
     Downgraded {
-        from: String,
-        to: String,
+        from: RedactedText,
+        to: RedactedText,
     },
     Unchanged {
-        at: String,
+        at: RedactedText,
     },
     /// It runs again what it ran before the night.
     Restored {
-        to: String,
+        to: RedactedText,
     },
     /// It is not known, or not one thing, what it runs.
     Mixed {

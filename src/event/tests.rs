@@ -8,9 +8,9 @@ use crate::secret::{Redactor, Secret};
 #[test]
 fn an_outcome_names_each_package_that_changed_once() {
     let change = |name: &str, from: Option<&str>, to: Option<&str>| PackageChange {
-        name: name.to_owned(),
-        from: from.map(str::to_owned),
-        to: to.map(str::to_owned),
+        name: name.into(),
+        from: from.map(Into::into),
+        to: to.map(Into::into),
     };
     let packages = [
         change("magma", Some("2"), Some("1")),
@@ -18,12 +18,12 @@ fn an_outcome_names_each_package_that_changed_once() {
         change("magma-dhcp-cli", Some("1"), Some("1")),
         change("magma-new", None, Some("1")),
     ];
-    let downgraded = GatewayOutcome::Downgraded { from: "2".to_owned(), to: "1".to_owned() };
+    let downgraded = GatewayOutcome::Downgraded { from: "2".into(), to: "1".into() };
     assert_eq!(
         downgraded.with_packages(&packages),
         "downgraded 2 -> 1 (magma-sctpd 2 -> 1, magma-new not installed -> 1)"
     );
-    let unchanged = GatewayOutcome::Unchanged { at: "1".to_owned() };
+    let unchanged = GatewayOutcome::Unchanged { at: "1".into() };
     assert_eq!(unchanged.with_packages(&packages[2..3]), "unchanged at 1");
 }
 
@@ -33,7 +33,7 @@ fn one_of_each_kind() -> Vec<EventKind> {
     let problem = || Problem::testbed("message").because("cause").hint("hint");
     let case = |judgement| Case {
         params: "params".into(),
-        verdict: Some("FAIL".to_owned()),
+        verdict: Some("FAIL".into()),
         judgement,
         details: "details".into(),
         console: "console".into(),
@@ -41,8 +41,8 @@ fn one_of_each_kind() -> Vec<EventKind> {
     };
     let finished =
         |outcome| EventKind::StepFinished { step: Step::Verify, host: host(), outcome, took: Duration::ZERO };
-    let version = || "1.9.0-1668000000-5d2e8f90".to_owned();
-    let packages = || vec![PackageChange { name: "magma".to_owned(), from: Some(version()), to: Some(version()) }];
+    let version = || RedactedText::from("1.9.0-1668000000-5d2e8f90");
+    let packages = || vec![PackageChange { name: "magma".into(), from: Some(version()), to: Some(version()) }];
     let gateway = |outcome| EventKind::GatewayFinished { gateway: "agw".to_owned(), outcome, packages: packages() };
     let known = KnownFailure {
         suite: "s6a".to_owned(),
@@ -57,7 +57,7 @@ fn one_of_each_kind() -> Vec<EventKind> {
         command: "run".to_owned(),
         setup: Some("lab".to_owned()),
         url: Some("https://ci/1".into()),
-        wanted: Some("latest".to_owned()),
+        wanted: Some("latest".into()),
         gateways: vec!["agw".to_owned()],
         suites: vec![PlannedSuite { suite: "s6a".to_owned(), list: "s6a.ntl".to_owned() }],
         steps: vec![Step::Connect],
@@ -81,7 +81,7 @@ fn one_of_each_kind() -> Vec<EventKind> {
         EventKind::ReleasePassedOver { .. } =>
             EventKind::ReleasePassedOver { version: version(), reason: "reason".into(), age: Duration::ZERO },
         EventKind::ReleaseResolved { .. } => EventKind::ReleaseResolved {
-            wanted: "latest".to_owned(), version: version(), tag: Some("5d2e8f90".to_owned()),
+            wanted: "latest".into(), version: version(), tag: Some("5d2e8f90".into()),
         },
         EventKind::GatewayFound { .. } => EventKind::GatewayFound { gateway: "agw".to_owned(), runs: Some(version()) },
         EventKind::GatewayFinished { .. } => gateway(GatewayOutcome::Mixed { runs: "runs".into() }),
@@ -90,7 +90,7 @@ fn one_of_each_kind() -> Vec<EventKind> {
         },
         EventKind::SuitePlanned { .. } => EventKind::SuitePlanned { suite: "s6a".to_owned(), cases: 1 },
         EventKind::CaseStarted { .. } =>
-            EventKind::CaseStarted { suite: "s6a".to_owned(), number: 1, case: "attach".to_owned() },
+            EventKind::CaseStarted { suite: "s6a".to_owned(), number: 1, case: "attach".into() },
         EventKind::CaseFinished { .. } => EventKind::CaseFinished {
             suite: "s6a".to_owned(), case: case(Judgement::Failed { message: "message".into() }),
         },
@@ -100,7 +100,7 @@ fn one_of_each_kind() -> Vec<EventKind> {
         EventKind::SuiteFinished { .. } => EventKind::SuiteFinished {
             suite: "s6a".to_owned(),
             end: SuiteEnd {
-                verdict: Some("FAIL".to_owned()),
+                verdict: Some("FAIL".into()),
                 planned: Some(1),
                 exit: "exit".into(),
                 took: Duration::ZERO,
@@ -134,25 +134,13 @@ fn one_of_each_kind() -> Vec<EventKind> {
 
 /// The texts that the program decides with, and that redaction therefore leaves as they are. All others are masked.
 const NAMES: &[&str] = &[
-    "case_explained/case/name",
-    "case_explained/case/verdict",
     "case_explained/suite",
-    "case_finished/case/name",
-    "case_finished/case/verdict",
     "case_finished/suite",
-    "case_started/case",
     "case_started/suite",
     "collected/host",
     "commanded/host",
     "gateway_finished/gateway",
-    "gateway_finished/outcome/at",
-    "gateway_finished/outcome/from",
-    "gateway_finished/outcome/to",
-    "gateway_finished/packages/0/from",
-    "gateway_finished/packages/0/name",
-    "gateway_finished/packages/0/to",
     "gateway_found/gateway",
-    "gateway_found/runs",
     "night_started/command",
     "night_started/gate/known_failures/0/case",
     "night_started/gate/known_failures/0/suite",
@@ -163,16 +151,10 @@ const NAMES: &[&str] = &[
     "night_started/suites/0/list",
     "night_started/suites/0/suite",
     "night_started/tag",
-    "night_started/wanted",
     "noted/host",
     "output/host",
-    "release_passed_over/version",
-    "release_resolved/tag",
-    "release_resolved/version",
-    "release_resolved/wanted",
     "step_finished/host",
     "step_started/host",
-    "suite_finished/end/verdict",
     "suite_finished/suite",
     "suite_planned/suite",
     "suite_started/host",

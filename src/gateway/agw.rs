@@ -17,6 +17,7 @@ use crate::config::{self, Conffiles};
 use crate::event::{Class, PackageChange, Problem, Step};
 use crate::release::{Policy, parse_policy};
 use crate::remote::quote;
+use crate::secret::RedactedText;
 
 /// What apt needs to know to run without a person, and to wait for whoever has dpkg's lock (apt 1.9.11 and later).
 const APT: &str = "apt-get -y -q -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120";
@@ -169,9 +170,9 @@ impl Agw {
     /// Each package before, and as it is `now` by name and version; what is not among these stays as it was.
     pub(super) fn package_changes(&self, before: &AgwFound, now: &[(String, String)]) -> Vec<PackageChange> {
         let changes = self.packages().into_iter().map(|name| {
-            let from = before.packages.get(name).cloned();
-            let to = now.iter().find(|(other, _)| other == name).map(|(_, version)| version.clone());
-            PackageChange { name: name.to_owned(), to: to.or_else(|| from.clone()), from }
+            let from = before.packages.get(name).map(RedactedText::from);
+            let to = now.iter().find(|(other, _)| other == name).map(|(_, version)| version.into());
+            PackageChange { name: name.into(), to: to.or_else(|| from.clone()), from }
         });
         changes.filter(|change| change.from.is_some() || change.to.is_some()).collect()
     }

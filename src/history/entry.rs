@@ -138,7 +138,7 @@ impl Entry {
             status: summary.status(),
             started: summary.started?,
             ended: summary.ended,
-            wanted: night.wanted.clone(),
+            wanted: night.wanted.clone().map(String::from),
             release: summary.tested(),
             strangers: Some(summary.strangers().join(", ")).filter(|strangers| !strangers.is_empty()),
             upgrade_ms: summary.upgrade_took().map(millis),
@@ -155,7 +155,7 @@ impl PastGateway {
     fn of(run: &GatewayRun) -> PastGateway {
         PastGateway {
             gateway: run.gateway.clone(),
-            before: run.before.clone(),
+            before: run.before.clone().map(String::from),
             after: run.after().map(str::to_owned),
             outcome: run.told(),
         }
@@ -179,7 +179,7 @@ impl PastSuite {
             suite: run.suite.clone(),
             list: run.list.clone(),
             host: run.host.clone(),
-            verdict: end.and_then(|end| end.verdict.clone()),
+            verdict: end.and_then(|end| end.verdict.clone()).map(String::from),
             planned: run.planned,
             took_ms: end.map(|end| millis(end.took)),
             problem: end.and_then(|end| end.problem.as_ref()).map(crate::event::Problem::line),
@@ -208,11 +208,11 @@ impl PastCase {
             Judgement::Error { message } => (Judged::Error, Some(message.to_string())),
         };
         PastCase {
-            case: case.name.clone(),
+            case: case.name.shown().to_owned(),
             attempt: number as u64,
             came_to: None,
             judged,
-            verdict: case.verdict.clone(),
+            verdict: case.verdict.clone().map(String::from),
             took_ms: millis(case.took),
             message,
         }

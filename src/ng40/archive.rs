@@ -58,7 +58,7 @@ pub(super) struct Target<'a> {
 /// A file that was unpacked.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unpacked {
-    /// Its bare name on the tester.
+    /// Its bare name as the tester has it: compared with the names of cases, and shown nowhere.
     pub(super) name: String,
     pub(super) path: PathBuf,
 }
@@ -214,7 +214,7 @@ impl Unpacking<'_> {
         self.spare -= count.saturating_sub(size);
         self.contents.bytes += count;
         self.contents.not_redacted += usize::from(!is_text);
-        self.contents.files.push(Unpacked { name: self.safe(path), path: place });
+        self.contents.files.push(Unpacked { name: bare_name(path), path: place });
         Ok(())
     }
 
@@ -255,6 +255,10 @@ fn read_path(entry: &mut impl Read) -> Vec<u8> {
 /// The path as it is compared: `tar` takes away what leads to the root, or adds the folder that it begins in.
 fn bare(path: &[u8]) -> &[u8] {
     path.strip_prefix(b"./").unwrap_or(path)
+}
+
+fn bare_name(path: &[u8]) -> String {
+    String::from_utf8_lossy(path.rsplit(|&byte| byte == b'/').next().unwrap_or_default()).into_owned()
 }
 
 /// A file's bare name as it is harmless on a terminal, in a page, and in every file system: letters, digits and few

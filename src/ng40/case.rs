@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::parser::Direction;
+use crate::secret::Redactor;
 use crate::verdict::Verdict;
 
 /// How many `verification fail:` lines of one case are kept; the others are counted.
@@ -329,10 +330,15 @@ impl fmt::Display for Table {
     }
 }
 
-/// Returns the text, or as much of it as fits into so many bytes.
+/// Returns the text, or as much of it as fits into so many bytes; then without secrets, because a half of one would not be
+/// known as one any more.
 pub(super) fn shortened(text: &str, bytes: usize) -> String {
     if text.len() <= bytes {
         return text.to_owned();
+    }
+    let text = &Redactor::process().text(text);
+    if text.len() <= bytes {
+        return text.clone();
     }
     let end = (0..=bytes).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     format!("{}...", &text[..end])

@@ -219,5 +219,11 @@ fn keep<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, rules: Rules, end: End) 
     let outcome = console.finish(end, Duration::ZERO, &mut hear);
     let mut kept = Vec::new();
     file.rewind().and_then(|()| file.read_to_end(&mut kept)).expect("it is open");
-    Kept { file: kept, cases, verdict: outcome.verdict, planned: outcome.planned, notes: outcome.notes }
+    Kept {
+        file: kept,
+        cases,
+        verdict: outcome.verdict.map(String::from),
+        planned: outcome.planned,
+        notes: outcome.notes,
+    }
 }

@@ -690,7 +690,7 @@ impl List {
     fn remember(&mut self, bytes: &[u8]) {
         if bytes.iter().any(|byte| *byte > b' ') {
             self.last_line.clear();
-            self.last_line.extend_from_slice(&bytes[..bytes.len().min(4 * MAX_LAST_LINE)]);
+            self.last_line.extend_from_slice(bytes);
         }
     }
 

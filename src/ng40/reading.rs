@@ -1,5 +1,5 @@
-//! A console on its way in: to the file without secrets, through the parser, and out as cases. Used live and for saved
-//! consoles alike.
+//! A console on its way in: through the parser as it came, to the file without secrets, and out as cases. Used live and
+//! for saved consoles alike.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
@@ -12,7 +12,7 @@ use super::case::{self, Case};
 use super::list::{Occurrence, Reading};
 use super::outcome::{self, End, Rules};
 use crate::config::{ExitStatusRule, Suite};
-use crate::event::{self, Judgement};
+use crate::event::{self, CaseName, CaseNames, Judgement};
 use crate::limit::HeadTailFile;
 use crate::secret::{RedactedStream, RedactedText, Redactor};
 
@@ -28,6 +28,9 @@ const KEPT: (u64, u64) = (64 * 1024 * 1024, 4 * 1024 * 1024);
 /// How much the excerpts of all cases of a console have together, in bytes; a case beyond that has none.
 const MOST_EXCERPTS: u64 = 16 * 1024 * 1024;
 
+/// So far beyond a cut is looked for the rest of a secret, in bytes.
+const EDGE: u64 = 4096;
+
 /// So often news of a case that had finished are told at once; then the last of them when the console ends.
 const MOST_REVISIONS: u32 = 16;
 
@@ -37,7 +40,7 @@ pub(crate) enum Heard {
     Planned(u64),
     Started {
         number: u64,
-        case: String,
+        case: CaseName,
     },
     Finished(event::Case),
     /// More is known of a case that had finished.
@@ -49,10 +52,10 @@ pub(crate) enum Heard {
 /// What a whole console comes to, beside what was heard.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    pub(crate) verdict: Option<String>,
+    pub(crate) verdict: Option<RedactedText>,
     pub(crate) planned: Option<u64>,
     pub(crate) notes: Vec<String>,
-    /// What did not pass, by name.
+    /// What did not pass, by the names that NG40 has printed.
     pub(crate) not_passed: Vec<String>,
     /// The cases that failed, for whoever can explain them.
     pub(crate) failed: Vec<Failed>,
@@ -91,6 +94,7 @@ pub(crate) struct Console {
     /// Bytes that were kept.
     kept: u64,
     is_broken: bool,
+    names: CaseNames,
     count: u64,
     numbers: HashMap<String, u64>,
     /// The cases that have an excerpt, and what is left for others.
@@ -134,6 +138,12 @@ impl Console {
         Console { excerpts_left: excerpts, ..console }
     }
 
+    /// The same, read by these rules, with a file that holds none of these secrets.
+    #[cfg(test)]
+    pub(crate) fn knowing(self, redactor: &Redactor, rules: Rules) -> Console {
+        Console { stream: redactor.stream(), reading: Some(Reading::new(rules)), ..self }
+    }
+
     /// A console that stands in `file` already.
     pub(crate) fn saved(file: &File, rules: Rules) -> Console {
         Console::with(file.try_clone().ok().map(Kept::Saved), rules, &Redactor::default())
@@ -147,6 +157,7 @@ impl Console {
             raw: 0,
             kept: 0,
             is_broken: false,
+            names: CaseNames::default(),
             count: 0,
             numbers: HashMap::new(),
             with_excerpt: HashSet::new(),
@@ -170,15 +181,12 @@ impl Console {
     pub(crate) fn push(&mut self, bytes: &[u8], at: Duration, mut hear: impl FnMut(Heard)) -> Vec<u8> {
         self.raw += bytes.len() as u64;
         let clean = self.stream.push(bytes);
-        self.take(&clean, Some(at), &mut hear);
-        clean
-    }
-
-    fn take(&mut self, clean: &[u8], at: Option<Duration>, hear: &mut dyn FnMut(Heard)) {
-        self.keep(clean, hear);
+        self.keep(&clean, &mut hear);
+        // A mask in the place of a verdict, of a name or of lost packets would change what they come to.
         let mut reading = self.reading.take().expect("a console is finished once");
-        reading.push(clean, at, |occurrence| self.tell(occurrence, hear));
+        reading.push(bytes, Some(at), |occurrence| self.tell(occurrence, &mut hear));
         self.reading = Some(reading);
+        clean
     }
 
     fn keep(&mut self, clean: &[u8], hear: &mut dyn FnMut(Heard)) {
@@ -202,7 +210,7 @@ impl Console {
     /// Ends the console: what is open is closed, and what concerns the whole list is told as a case of its own.
     pub(crate) fn finish(mut self, end: End, at: Duration, mut hear: impl FnMut(Heard)) -> Outcome {
         let rest = self.stream.finish();
-        self.take(&rest, Some(at), &mut hear);
+        self.keep(&rest, &mut hear);
         let reading = self.reading.take().expect("a console is finished once");
         let mut outcome = reading.finish(end, Some(at), |occurrence| self.tell(occurrence, &mut hear));
         for case in std::mem::take(&mut self.revisions).into_values() {
@@ -212,13 +220,13 @@ impl Console {
             let messages: Vec<&str> = outcome.problems.iter().map(|problem| problem.message.as_str()).collect();
             hear(Heard::Finished(event::Case {
                 number: 0,
-                name: outcome::SUITE.to_owned(),
+                name: CaseName::own(outcome::SUITE),
                 params: RedactedText::default(),
-                verdict: outcome.verdict.token().map(str::to_owned),
+                verdict: outcome.verdict.token().map(RedactedText::from),
                 judgement: Judgement::Error { message: messages.join("; ").into() },
                 took: Duration::ZERO,
                 details: messages.join("\n").into(),
-                console: self.excerpt(&(0..self.kept), MOST).into(),
+                console: self.excerpt(&(0..self.raw), MOST).into(),
                 is_missing: false,
             }));
         }
@@ -240,7 +248,7 @@ impl Console {
         let not_passed = bad.chain(whole).collect();
         Outcome {
             not_passed,
-            verdict: outcome.verdict.token().map(str::to_owned),
+            verdict: outcome.verdict.token().map(RedactedText::from),
             planned: outcome.planned.map(u64::from),
             notes: outcome.notes,
             failed,
@@ -251,7 +259,7 @@ impl Console {
         match occurrence {
             Occurrence::Planned(cases) => hear(Heard::Planned(u64::from(cases))),
             Occurrence::CaseStarted(case) => {
-                hear(Heard::Started { number: self.number(&case), case: case.full_name() });
+                hear(Heard::Started { number: self.number(&case), case: self.names.give(&case.full_name()) });
             }
             Occurrence::CaseFinished(case) => {
                 self.number(&case);
@@ -289,9 +297,9 @@ impl Console {
         let console = case.console.as_ref().map(|range| self.excerpt_of(case, range, most)).unwrap_or_default();
         event::Case {
             number: self.numbers.get(&case.full_name()).copied().unwrap_or_default(),
-            name: case.full_name(),
+            name: self.names.give(&case.full_name()),
             params: case.params.as_deref().unwrap_or_default().into(),
-            verdict: case.verdict.token().map(str::to_owned),
+            verdict: case.verdict.token().map(RedactedText::from),
             judgement,
             took: case.took.unwrap_or_default(),
             details: case.details().into(),
@@ -314,9 +322,14 @@ impl Console {
         self.excerpt(range, most)
     }
 
-    /// A part of the console as it was kept: all of it, or its head and its tail.
+    /// A part of the console, by its place in what came: as it was kept, all of it or its head and its tail. The last
+    /// letters that may be the beginning of a secret are not there yet.
     fn excerpt(&self, range: &Range<u64>, (head, tail): (u64, u64)) -> String {
         let Some(file) = &self.file else { return String::new() };
+        let range = &match file {
+            Kept::Written(_) => self.stream.passed_on(range.start)..self.stream.passed_on(range.end),
+            Kept::Saved(_) => range.clone(),
+        };
         let length = range.end.saturating_sub(range.start);
         if let Kept::Written(kept) = file
             && kept.is_shortened()
@@ -335,10 +348,17 @@ impl Console {
             return read(file, range.start, length);
         }
         let left_out = length - head - tail;
+        // A saved console has its secrets: they are taken out before it is cut, so that no half of one stays.
+        let clean = |from: u64, to: u64| Redactor::process().text(&read(file, from, to - from));
+        let (first, last) = (
+            clean(range.start, range.end.min(range.start + head + EDGE)),
+            clean(range.start.max(range.end - tail - EDGE), range.end),
+        );
+        let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         format!(
             "{}\n[{left_out} bytes left out; the whole console is beside the reports]\n{}",
-            read(file, range.start, head),
-            read(file, range.end - tail, tail)
+            &first[..first.floor_char_boundary(size(head))],
+            &last[last.ceil_char_boundary(last.len().saturating_sub(size(tail)))..]
         )
     }
 }

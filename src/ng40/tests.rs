@@ -15,6 +15,7 @@ use super::outcome::{End, ExitStatus, Outcome, ProblemKind, Rules};
 use super::parser::{Said, parse_line};
 use super::reading::{self, Console, Heard};
 use crate::event;
+use crate::secret::{Redactor, Secret};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/ng40");
 
@@ -407,7 +408,7 @@ fn a_case_that_has_passed_carries_less_of_its_console_than_one_that_has_not() {
     let mut hear = |heard| {
         if let Heard::Finished(case) = heard {
             let has_ends = ["first of", "last of"].iter().all(|end| case.console.contains(end));
-            carried.push((case.name, case.console.len() / 1024, has_ends));
+            carried.push((case.name.shown().to_owned(), case.console.len() / 1024, has_ends));
         }
     };
     console.push(text.as_bytes(), Duration::ZERO, &mut hear);
@@ -479,5 +480,98 @@ fn news_of_one_case_that_do_not_end_are_told_a_few_times_and_then_the_last() {
     );
     let (cases, _, _) = heard_with((u64::MAX / 4, 1000), u64::MAX, &text);
     assert!(cases.len() <= 20, "{} times", cases.len());
-    assert!(cases.len() > 2 && cases.last().is_some_and(|case| case.name == "a"), "{cases:?}");
+    assert!(cases.len() > 2 && cases.last().is_some_and(|case| case.name.raw() == "a"), "{cases:?}");
+}
+
+/// What a console comes to where this is a secret, and its file.
+fn heard_knowing(secret: &str, text: &str) -> (Vec<event::Case>, reading::Outcome, String) {
+    let mut file = tempfile::tempfile().expect("a temporary file");
+    let redactor = Redactor::default();
+    redactor.learn(&Secret::new(secret));
+    let rules = Rules { max_packet_loss: Some(1.0), ..Rules::default() };
+    let console = Console::keeping(file.try_clone().expect("it is open"), (u64::MAX / 4, 1000), u64::MAX);
+    let mut console = console.knowing(&redactor, rules);
+    let mut cases = Vec::new();
+    let mut hear = |heard| {
+        if let Heard::Finished(case) = heard {
+            cases.push(case);
+        }
+    };
+    text.as_bytes().chunks(7).for_each(|piece| drop(console.push(piece, Duration::ZERO, &mut hear)));
+    let outcome = console.finish(End::Exited(0), Duration::ZERO, &mut hear);
+    let mut kept = String::new();
+    std::io::Seek::rewind(&mut file).and_then(|()| std::io::Read::read_to_string(&mut file, &mut kept)).expect("text");
+    (cases, outcome, kept)
+}
+
+#[test]
+fn whatever_of_a_console_is_a_secret_it_comes_to_the_same() {
+    let text = "**** TOTAL number of test cases:3\n\
+                Run test case (1) on facebook: attach_01()\n\
+                DL Loss= AS_PktTx-S1uPktRx=     620(pkts); 12.50(%)\n\
+                Verdict(attach_01) = VERDICT_PASS\n\
+                Run test case (2) on facebook: attach_02()\nVerdict(attach_02) = VERDICT_FAIL\n\
+                Testlist verdict = VERDICT_FAIL\n";
+    let comes_to = |(cases, outcome, _): (Vec<event::Case>, reading::Outcome, String)| {
+        let of_case = |case: event::Case| (case.name.raw().to_owned(), case.verdict, case.judgement);
+        let cases = cases.into_iter().map(of_case).collect::<Vec<_>>();
+        (cases, outcome.verdict, outcome.planned, outcome.not_passed)
+    };
+    let plain = comes_to(heard_knowing("none of all this", text));
+    assert_eq!(plain.3, ["attach_01", "attach_02", "(case 3 of 3)"]);
+    // A word of NG40, a name, a part of one, and what tells of the packets that were lost.
+    for secret in ["VERDICT_FAIL", "attach_02", "attach", "TOTAL number", "Loss= AS_PktTx", "Verdict(", "facebook"] {
+        let heard = heard_knowing(secret, text);
+        assert!(!heard.2.contains(secret) && heard.2.contains("***"), "{secret}: {}", heard.2);
+        let second = heard.0.iter().find(|case| case.name.raw() == "attach_02").expect("it has a verdict");
+        let clean = text.replace(secret, "***");
+        let begin = clean.find("Run test case (2)").expect("it is there");
+        let end = clean.find("Testlist").expect("it is there");
+        assert_eq!(second.console.as_str(), &clean[begin..end], "{secret}");
+        assert_eq!(comes_to(heard), plain, "{secret}");
+    }
+}
+
+#[test]
+fn a_text_that_is_cut_keeps_no_half_of_a_secret() {
+    const SECRET: &str = "a_secret_that_a_limit_would_cut";
+    Redactor::process().learn(&Secret::new(SECRET));
+    for before in 960..1000 {
+        let clause = format!("{} {SECRET}", "x".repeat(before));
+        let text = format!(
+            "Run test case (1) on facebook: a({})\nverification fail: {clause}\nVerdict(a) = VERDICT_FAIL\n",
+            "p".repeat(3100) + &clause
+        );
+        let (cases, _, _) = heard_with((u64::MAX / 4, 1000), u64::MAX, &text);
+        let told = format!("{} {:?} {}", cases[0].params, cases[0].judgement, cases[0].details);
+        assert!(!told.contains("a_sec"), "{before}: {told}");
+    }
+}
+
+#[test]
+fn an_excerpt_of_a_saved_console_keeps_no_half_of_a_secret() {
+    const SECRET: &str = "a_secret_that_an_excerpt_would_cut";
+    Redactor::process().learn(&Secret::new(SECRET));
+    let begin = "Run test case (1) on facebook: a()\n";
+    let end = "Verdict(a) = VERDICT_FAIL\n";
+    for moved in (0..SECRET.len()).step_by(5) {
+        // It stands across the end of the head, and across the beginning of the tail.
+        let head = "x".repeat(16 * 1024 - begin.len() - moved);
+        let tail = "y".repeat(48 * 1024 - end.len() - moved);
+        let text = format!("{begin}{head}{SECRET}\n{}\n{SECRET}{tail}\n{end}", "z".repeat(50_000));
+        let mut file = tempfile::tempfile().expect("a temporary file");
+        std::io::Write::write_all(&mut file, text.as_bytes()).expect("it has room");
+        let mut console = Console::saved(&file, Rules::default());
+        let mut told = String::new();
+        let mut hear = |heard| {
+            if let Heard::Finished(case) = heard {
+                told.push_str(&case.console);
+            }
+        };
+        console.push(text.as_bytes(), Duration::ZERO, &mut hear);
+        console.finish(End::Offline, Duration::ZERO, &mut hear);
+        assert!(told.contains("bytes left out"), "{moved}");
+        let halves = [&SECRET[..4], &SECRET[SECRET.len() - 4..]];
+        assert!(!halves.iter().any(|half| told.contains(half)), "{moved}: {told}");
+    }
 }

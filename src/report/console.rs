@@ -364,7 +364,7 @@ fn case_line(at: OffsetDateTime, suite: &str, case: &Case, summary: &Summary) ->
     let number = planned.map(|planned| format!(" {}/{planned}", case.number)).unwrap_or_default();
     let (mark, message) = match &case.judgement {
         Judgement::Passed => (Mark::Done, None),
-        Judgement::Failed { message } if summary.is_known(suite, &case.name) => (Mark::Warning, Some(message)),
+        Judgement::Failed { message } if summary.is_known(suite, case.name.raw()) => (Mark::Warning, Some(message)),
         Judgement::Failed { message } => (Mark::Failed, Some(message)),
         Judgement::Error { message } => (Mark::Error, Some(message)),
     };

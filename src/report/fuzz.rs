@@ -428,7 +428,7 @@ impl Teller<'_> {
     fn case(&mut self) -> Result<Case> {
         Ok(Case {
             number: self.0.int_in_range(0..=3)?,
-            name: self.name(&["gx_gy_combined_04", "(suite)"])?,
+            name: self.name(&["gx_gy_combined_04", "(suite)"])?.into(),
             params: self.text()?,
             verdict: self.maybe()?,
             judgement: match self.0.int_in_range(0..=2)? {

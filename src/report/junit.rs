@@ -75,14 +75,19 @@ fn test_suite(suite: &JudgedSuite<'_>, summary: &Summary, reasons: &[Reason]) ->
     let mut names = Names::default();
     let standings = suite.standings();
     for standing in &standings {
-        tests.add_testcase(placed(test_case(&names.give(&standing.case.name), standing), suite));
+        tests.add_testcase(placed(test_case(&names.give(standing.case.name.shown()), standing), suite));
     }
     for open in &suite.open {
-        let error =
-            error_case(&names.give(&open.case), Duration::ZERO, "NO_VERDICT", "no verdict yet", "no verdict yet");
+        let error = error_case(
+            &names.give(open.case.shown()),
+            Duration::ZERO,
+            "NO_VERDICT",
+            "no verdict yet",
+            "no verdict yet",
+        );
         tests.add_testcase(placed(error, suite));
     }
-    let is_told = standings.iter().any(|standing| standing.case.name == SUITE && standing.is_red);
+    let is_told = standings.iter().any(|standing| standing.case.name.raw() == SUITE && standing.is_red);
     if let Some((kind, message)) = whole(suite, &standings, reasons).filter(|_| !is_told) {
         let problem = suite.end.as_ref().and_then(|end| end.problem.as_ref());
         let text = problem.map_or_else(|| message.clone(), Problem::text);

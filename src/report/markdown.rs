@@ -7,6 +7,7 @@ use super::text::{LONGEST_LINE, age, bytes, count, date, one_line, took, visible
 use crate::event::{GatewayOutcome, Level, StepOutcome};
 use crate::gate::CameTo;
 use crate::results::console_name;
+use crate::secret::RedactedText;
 use crate::summary::{Counts, Standing, Status, SuiteRun, Summary, head_and_tail};
 
 /// How many cases are told of in full; the others stand in `junit.xml`.
@@ -143,7 +144,7 @@ fn morning(page: &mut Page, summary: &Summary) {
             let sign = if standing.is_red { if since.is_new { "🆕" } else { "❌" } } else { "🔕" };
             let commits =
                 since.commits.as_ref().map(|link| format!(" ([commits](<{}>))", link.replace(['<', '>', '\n'], "")));
-            let name = format!("{}: {}", plain(&suite.suite), code(&standing.case.name));
+            let name = format!("{}: {}", plain(&suite.suite), code(standing.case.name.shown()));
             lines.push((
                 !standing.is_red,
                 !since.is_new,
@@ -200,7 +201,8 @@ fn gateways(page: &mut Page, summary: &Summary) {
             (None, Some(before)) => format!("not switched, at {}", code(before)),
             (None, None) => "not switched".to_owned(),
         };
-        let version = |version: &Option<String>| version.as_deref().map_or_else(|| "not installed".to_owned(), code);
+        let version =
+            |version: &Option<RedactedText>| version.as_deref().map_or_else(|| "not installed".to_owned(), code);
         let others: Vec<String> = gateway
             .outcome
             .iter()
@@ -302,7 +304,7 @@ fn tell(page: &mut Page, standing: &Standing<'_>) {
         Some(verdict) => format!("`VERDICT_{}`", visible(verdict).replace('`', "'")),
         None => "no verdict".to_owned(),
     };
-    page.line(format!("- **{}** ({apart}{verdict}, {})", code(&case.name), took(case.took)));
+    page.line(format!("- **{}** ({apart}{verdict}, {})", code(case.name.shown()), took(case.took)));
     for attempt in standing.story() {
         page.line(format!("  - {}", prose(&one_line(&attempt, LONGEST_LINE))));
     }

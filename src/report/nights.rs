@@ -15,6 +15,7 @@ use crate::event::{
 };
 use crate::gate::Gate;
 use crate::history::Nights;
+use crate::secret::RedactedText;
 use crate::summary::Summary;
 
 pub(crate) const OLD: &str = "1.8.0-1655110000-3f7c21ab";
@@ -120,7 +121,7 @@ impl Story {
             command: command.to_owned(),
             setup: Some("setup_1".to_owned()),
             url: Some("https://circleci.com/gh/magma/lab/4711".into()),
-            wanted: (!gateways.is_empty()).then(|| "latest".to_owned()),
+            wanted: (!gateways.is_empty()).then(|| "latest".into()),
             gateways: gateways.iter().map(|&gateway| gateway.to_owned()).collect(),
             suites: suites
                 .iter()
@@ -210,7 +211,7 @@ impl Story {
     }
 
     pub(crate) fn case_begins(&mut self, suite: &str, number: u64, case: &str) -> &mut Self {
-        self.say(EventKind::CaseStarted { suite: suite.to_owned(), number, case: case.to_owned() })
+        self.say(EventKind::CaseStarted { suite: suite.to_owned(), number, case: case.into() })
     }
 
     pub(crate) fn case(
@@ -224,9 +225,9 @@ impl Story {
         self.case_begins(suite, number, name).after(61_500);
         let case = Case {
             number,
-            name: name.to_owned(),
+            name: name.into(),
             params: "$balance=300, $pktsize=500".into(),
-            verdict: verdict.map(str::to_owned),
+            verdict: verdict.map(Into::into),
             judgement,
             took: Duration::from_millis(61_500),
             details: "".into(),
@@ -242,7 +243,7 @@ impl Story {
 
     pub(crate) fn suite_ends(&mut self, suite: &str, verdict: Option<&str>, problem: Option<Problem>) -> &mut Self {
         let end = SuiteEnd {
-            verdict: verdict.map(str::to_owned),
+            verdict: verdict.map(Into::into),
             planned: None,
             exit: "exit status 0".into(),
             took: Duration::from_millis(192_400),
@@ -254,7 +255,7 @@ impl Story {
 
     pub(crate) fn found(&mut self, gateways: &[&str]) -> &mut Self {
         for &gateway in gateways {
-            self.say(EventKind::GatewayFound { gateway: gateway.to_owned(), runs: Some(OLD.to_owned()) });
+            self.say(EventKind::GatewayFound { gateway: gateway.to_owned(), runs: Some(OLD.into()) });
         }
         self
     }
@@ -277,14 +278,14 @@ impl Story {
     pub(crate) fn resolves(&mut self) -> &mut Self {
         self.start(Step::Resolve, None).after(9_000);
         self.say(EventKind::ReleasePassedOver {
-            version: NEWER.to_owned(),
+            version: NEWER.into(),
             reason: "the registry has no `gateway_python:77c0ffee`".into(),
             age: Duration::from_secs(5 * 3600 + 120),
         });
         self.say(EventKind::ReleaseResolved {
-            wanted: "latest".to_owned(),
-            version: NEW.to_owned(),
-            tag: Some("5d2e8f90".to_owned()),
+            wanted: "latest".into(),
+            version: NEW.into(),
+            tag: Some("5d2e8f90".into()),
         });
         self.end(Step::Resolve, None, 200, StepOutcome::Done { text: format!("release {NEW}").into() })
     }
@@ -306,7 +307,7 @@ const ALL: [&str; 3] = ["agw", "feg1", "feg2"];
 /// Everything goes well; one gateway was at the release already.
 pub(crate) fn green() -> Story {
     let mut story = Story::new();
-    let to = || NEW.to_owned();
+    let to = || RedactedText::from(NEW);
     story.begins("run", &ALL, &["gxgy"]).connects().found(&ALL).resolves();
     story.on_each(Step::Prepare, &ALL, 58_000, "2 packages, 41.3 MB");
     story.on_each(Step::Activate, &["agw", "feg1"], 42_000, "switched");
@@ -315,16 +316,16 @@ pub(crate) fn green() -> Story {
     story.end(Step::Activate, Some("feg2"), 0, StepOutcome::Skipped { reason: reason.into() });
     story.on_each(Step::Verify, &ALL, 31_000, "healthy for 30 s");
     let change = |name: &str, from: &str, to: &str| PackageChange {
-        name: name.to_owned(),
-        from: Some(from.to_owned()),
-        to: Some(to.to_owned()),
+        name: name.into(),
+        from: Some(from.into()),
+        to: Some(to.into()),
     };
     story.say(EventKind::GatewayFinished {
         gateway: "agw".to_owned(),
-        outcome: GatewayOutcome::Upgraded { from: Some(OLD.to_owned()), to: to() },
+        outcome: GatewayOutcome::Upgraded { from: Some(OLD.into()), to: to() },
         packages: vec![change("magma", OLD, NEW), change("magma-sctpd", OLD, "1.9.1-1668400000-4b1d00d5")],
     });
-    story.gateway("feg1", GatewayOutcome::Upgraded { from: Some(OLD.to_owned()), to: to() });
+    story.gateway("feg1", GatewayOutcome::Upgraded { from: Some(OLD.into()), to: to() });
     story.gateway("feg2", GatewayOutcome::Unchanged { at: to() });
     story.start(Step::Test, None).suite("gxgy", 2);
     story.passes("gxgy", 1, "gx_gy_combined_05_capacity").passes("gxgy", 2, "gx_gy_combined_06");
@@ -371,7 +372,7 @@ pub(crate) fn restored() -> Story {
     story.end(Step::Verify, Some("agw"), 4_000, StepOutcome::Failed(problem));
     story.on_each(Step::Restore, &gateways, 35_000, "runs what it ran");
     for gateway in gateways {
-        story.gateway(gateway, GatewayOutcome::Restored { to: OLD.to_owned() });
+        story.gateway(gateway, GatewayOutcome::Restored { to: OLD.into() });
     }
     let reason = "the upgrade failed".to_owned();
     story.end(Step::Test, None, 0, StepOutcome::Skipped { reason: reason.into() }).gives_back();
@@ -428,7 +429,7 @@ pub(crate) fn morning() -> Story {
     });
     let suites = [("gxgy".to_owned(), suite)].into();
     story.say(EventKind::Remembered(Memory { previous: Some(past(9, OLD)), suites, ..Memory::default() }));
-    story.connects().gateway("agw", GatewayOutcome::Upgraded { from: Some(OLD.to_owned()), to: NEW.to_owned() });
+    story.connects().gateway("agw", GatewayOutcome::Upgraded { from: Some(OLD.into()), to: NEW.into() });
     let first = ["attach", "handover", "capacity", "roaming", "paging", "detach"];
     let verdicts = |failed: &[&str]| first.map(|name| (name, if failed.contains(&name) { "FAIL" } else { "PASS" }));
     story.start(Step::Test, None);

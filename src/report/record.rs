@@ -139,7 +139,7 @@ fn outcomes(summary: &Summary) -> Vec<Outcome> {
     let of_suite = |suite: JudgedSuite<'_>| {
         let outcome = |standing: Standing<'_>| Outcome {
             suite: suite.suite.clone(),
-            case: standing.case.name.clone(),
+            case: standing.case.name.shown().to_owned(),
             came_to: standing.came_to,
             attempts: standing.attempts.len(),
             is_red: standing.is_red,

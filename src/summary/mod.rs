@@ -32,8 +32,8 @@ use status::status_of;
 use suite::new_suite;
 
 use crate::event::{
-    Case, Class, Event, EventKind, GatewayOutcome, Judgement, Level, Night, PackageChange, Problem, Step, StepOutcome,
-    SuiteEnd, seconds,
+    Case, CaseName, Class, Event, EventKind, GatewayOutcome, Judgement, Level, Night, PackageChange, Problem, Step,
+    StepOutcome, SuiteEnd, seconds,
 };
 use crate::gate::Required;
 use crate::memory::Memory;
@@ -72,15 +72,15 @@ pub(crate) struct Summary {
 /// What was asked for, and what that came to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ReleaseTaken {
-    pub wanted: String,
-    pub version: String,
-    pub tag: Option<String>,
+    pub wanted: RedactedText,
+    pub version: RedactedText,
+    pub tag: Option<RedactedText>,
 }
 
 /// A release that is newer than the one taken.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct PassedOver {
-    pub version: String,
+    pub version: RedactedText,
     pub reason: RedactedText,
     #[serde(with = "seconds")]
     pub age: Duration,
@@ -90,7 +90,7 @@ pub(crate) struct PassedOver {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct GatewayRun {
     pub gateway: String,
-    pub before: Option<String>,
+    pub before: Option<RedactedText>,
     pub outcome: Option<GatewayOutcome>,
     /// The packages of the release, before and after.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -241,7 +241,7 @@ impl Summary {
                 self.finish_case(suite, case);
                 let cases = &mut self.suite(suite).cases;
                 let last = cases.len() - 1;
-                if let Some(place) = cases[..last].iter().position(|known| known.name == case.name) {
+                if let Some(place) = cases[..last].iter().position(|known| known.name.raw() == case.name.raw()) {
                     cases.swap_remove(place);
                 }
             }
@@ -334,6 +334,9 @@ impl Summary {
     /// Says of each case that must be there and is not that it is not known.
     fn say_missing(&mut self, suite: &str, end: &SuiteEnd) {
         let Some(night) = self.night.as_ref().filter(|_| end.problem.is_none()) else { return };
+        // A name of the configuration is NG40's own, and one of the history is what was shown of it.
+        let name_of: fn(&CaseName) -> &str =
+            if night.gate.required == Required::Baseline { CaseName::shown } else { CaseName::raw };
         let required: Vec<String> = match &night.gate.required {
             Required::None => return,
             Required::Named(named) => named.get(suite).into_iter().flatten().cloned().collect(),
@@ -345,11 +348,15 @@ impl Summary {
         };
         let run = self.suite(suite);
         for name in required {
-            let is_there =
-                run.cases.iter().any(|case| case.name == name) || run.open.iter().any(|open| open.case == name);
+            let is_there = run
+                .cases
+                .iter()
+                .map(|case| &case.name)
+                .chain(run.open.iter().map(|open| &open.case))
+                .any(|known| name_of(known) == name);
             if !is_there {
                 let why = "it must be there (`gate.required`) and was not run";
-                run.cases.push(Case { is_missing: true, ..Case::unjudged(0, &name, why) });
+                run.cases.push(Case { is_missing: true, ..Case::unjudged(0, name, why) });
             }
         }
     }
@@ -524,7 +531,7 @@ impl Summary {
         case.details.edit(|details| keep(details, taken, room));
         case.console.edit(|console| keep(console, taken, room));
         let run = self.suite(suite);
-        let is_it = |open: &OpenCase| open.number == case.number && open.case == case.name;
+        let is_it = |open: &OpenCase| open.number == case.number && open.case.raw() == case.name.raw();
         let open = run.open.iter().position(is_it);
         if let Some(open) = open.or_else(|| run.open.iter().position(|open| open.number == case.number)) {
             run.open.remove(open);

@@ -86,18 +86,18 @@ mod tests {
         story.begins("run", &both, &[]).resolves().found(&["agw"]);
         assert_eq!(switched(&story), None);
         // By its name it is there.
-        story.say(EventKind::GatewayFound { gateway: "feg1".to_owned(), runs: Some("5d2e8f90".to_owned()) });
+        story.say(EventKind::GatewayFound { gateway: "feg1".to_owned(), runs: Some("5d2e8f90".into()) });
         assert_eq!(switched(&story), None);
         story.start(Step::Activate, Some("feg1"));
         assert_eq!(switched(&story).as_deref(), Some("agw, feg1"));
-        story.gateway("feg1", GatewayOutcome::Unchanged { at: "5d2e8f90".to_owned() });
+        story.gateway("feg1", GatewayOutcome::Unchanged { at: "5d2e8f90".into() });
         assert_eq!(switched(&story).as_deref(), Some("agw, feg1"));
         assert_eq!(switched(&restored()).as_deref(), Some("agw, feg1"));
 
         let mut story = Story::new();
         story.begins("run", &["agw"], &[]).resolves();
-        story.say(EventKind::GatewayFound { gateway: "agw".to_owned(), runs: Some(NEW.to_owned()) });
-        story.gateway("agw", GatewayOutcome::Unchanged { at: NEW.to_owned() });
+        story.say(EventKind::GatewayFound { gateway: "agw".to_owned(), runs: Some(NEW.into()) });
+        story.gateway("agw", GatewayOutcome::Unchanged { at: NEW.into() });
         assert_eq!(switched(&story).as_deref(), Some(""));
 
         let mut story = Story::new();

@@ -68,7 +68,7 @@ impl Summary {
             let standings = suite.standings();
             let name = |case: &str| (suite.suite.clone(), case.to_owned());
             for standing in &standings {
-                let case = &standing.case.name;
+                let case = standing.case.name.shown();
                 let before = suite.remembered(case).and_then(|case| case.before);
                 if standing.came_to == CameTo::Passed && matches!(before, Some(CameTo::Failed | CameTo::Known)) {
                     changes.fixed.push(name(case));
@@ -80,13 +80,13 @@ impl Summary {
                     changes.obsolete.push(name(case));
                 }
                 if let Some(usual) = standing.slower_than {
-                    changes.slower.push((suite.suite.clone(), Some(case.clone()), slower(standing.took(), usual)));
+                    changes.slower.push((suite.suite.clone(), Some(case.to_owned()), slower(standing.took(), usual)));
                 }
             }
             if let Some((text, _)) = suite.slower() {
                 changes.slower.push((suite.suite.clone(), None, text));
             }
-            let is_there = |case: &str| standings.iter().any(|standing| standing.case.name == case);
+            let is_there = |case: &str| standings.iter().any(|standing| standing.case.name.shown() == case);
             if !standings.is_empty() {
                 let was_run = |before| matches!(before, Some(CameTo::Passed | CameTo::Flaky | CameTo::Failed));
                 let before = suite.remembered_cases().filter(|(_, case)| was_run(case.before));
@@ -104,7 +104,7 @@ impl Summary {
             return None;
         }
         let night = self.night.as_ref()?;
-        let remembered = suite.remembered(&standing.case.name);
+        let remembered = suite.remembered(standing.case.name.shown());
         let good = remembered.and_then(|case| case.last_good.clone());
         // A night that could not tell is no night in which it failed.
         let before = remembered.and_then(|case| match standing.came_to {

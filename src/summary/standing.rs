@@ -85,9 +85,9 @@ impl<'a> Judge<'a> {
         for (number, attempt) in (1..).zip(attempts) {
             let mut repeats: HashMap<&str, usize> = HashMap::new();
             for case in attempt.cases {
-                let repeat = repeats.entry(&case.name).or_default();
+                let repeat = repeats.entry(case.name.raw()).or_default();
                 *repeat += 1;
-                let place = *places.entry((&case.name, *repeat)).or_insert_with(|| {
+                let place = *places.entry((case.name.raw(), *repeat)).or_insert_with(|| {
                     heard.push(Vec::new());
                     heard.len() - 1
                 });
@@ -119,7 +119,7 @@ impl<'a> Judge<'a> {
             Judgement::Passed => None,
             Judgement::Failed { message } | Judgement::Error { message } => Some(message.to_string()),
         });
-        let (known, lapsed) = self.known(&last.name);
+        let (known, lapsed) = self.known(last.name.raw());
         let is_flake_red = self.gate.is_some_and(|gate| gate.flaky == Flaky::Fail);
         let mut standing = Standing {
             case: shown.unwrap_or(last),
@@ -158,7 +158,7 @@ impl<'a> Judge<'a> {
             _ => {}
         }
         if came_to.is_good()
-            && let Some((usual, exceeded)) = self.slower(standing.took(), &last.name)
+            && let Some((usual, exceeded)) = self.slower(standing.took(), last.name.shown())
         {
             standing.slower_than = Some(usual);
             if exceeded == Exceeded::Fail {

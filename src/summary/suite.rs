@@ -5,7 +5,7 @@ use time::{Date, OffsetDateTime};
 
 use super::standing::{Judge, Standing, slower};
 use super::{About, Reason, Status};
-use crate::event::{Case, Judgement, SuiteEnd};
+use crate::event::{Case, CaseName, Judgement, SuiteEnd};
 use crate::gate::{CameTo, Exceeded, Gate, Required};
 use crate::memory::{CaseMemory, Memory};
 
@@ -43,7 +43,7 @@ pub(crate) struct EarlierAttempt {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct OpenCase {
     pub number: u64,
-    pub case: String,
+    pub case: CaseName,
     #[serde(with = "crate::moment::rfc3339")]
     pub started: OffsetDateTime,
 }
@@ -125,7 +125,7 @@ impl SuiteRun {
     pub(super) fn begin_again(&mut self) {
         let mut cases = std::mem::take(&mut self.cases);
         for open in self.open.drain(..) {
-            cases.push(Case::unjudged(open.number, &open.case, "it was started and has no verdict"));
+            cases.push(Case::unjudged(open.number, open.case, "it was started and has no verdict"));
         }
         let (planned, end) = (self.planned.take(), self.end.take());
         self.earlier.push(EarlierAttempt { started: self.started, planned, cases, end });
@@ -265,7 +265,7 @@ fn told(standings: &[Standing<'_>], of: usize, what: &str, is_meant: impl Fn(&St
         standings.iter().filter(|standing| is_meant(standing)).partition(|standing| standing.case.is_whole_list());
     let mut parts = Vec::new();
     if !meant.is_empty() {
-        let names: Vec<&str> = meant.iter().take(SHOWN).map(|standing| standing.case.name.as_str()).collect();
+        let names: Vec<&str> = meant.iter().take(SHOWN).map(|standing| standing.case.name.shown()).collect();
         let more = match meant.len() - names.len() {
             0 => String::new(),
             more => format!(" and {more} more"),

@@ -71,7 +71,7 @@ fn a_panic_is_an_internal_error_wherever_it_was_caught_and_mixed_where_a_switch_
     open.say(EventKind::NightEnded);
     assert_eq!(codes(&open), [5, 70]);
     for gateway in ["agw", "feg1"] {
-        restored.gateway(gateway, GatewayOutcome::Restored { to: OLD.to_owned() });
+        restored.gateway(gateway, GatewayOutcome::Restored { to: OLD.into() });
     }
     restored.say(EventKind::NightEnded);
     assert_eq!(codes(&restored), [70]);
@@ -234,7 +234,7 @@ fn a_step_that_began_and_did_not_end_is_inconclusive() {
 #[test]
 fn a_gateway_of_which_nothing_is_heard_is_inconclusive_and_mixed_once_its_switch_began() {
     let mut story = upgrading();
-    story.gateway("feg1", GatewayOutcome::Unchanged { at: NEW.to_owned() }).say(EventKind::NightEnded);
+    story.gateway("feg1", GatewayOutcome::Unchanged { at: NEW.into() }).say(EventKind::NightEnded);
     assert_eq!(texts(&story), ["`agw`: nothing is known of its upgrade"]);
     story.fails(Step::Activate, Some("agw"), 1, Problem::testbed("the host is down"));
     assert_eq!(codes(&story), [5, 3]);
@@ -253,7 +253,7 @@ fn a_mixed_gateway_comes_before_everything_else() {
 fn a_gateway_that_was_brought_back_without_a_word_of_why_is_a_failed_upgrade() {
     let mut story = upgrading();
     for gateway in ["agw", "feg1"] {
-        story.gateway(gateway, GatewayOutcome::Restored { to: OLD.to_owned() });
+        story.gateway(gateway, GatewayOutcome::Restored { to: OLD.into() });
     }
     story.say(EventKind::NightEnded);
     assert_eq!(codes(&story), [4]);
@@ -281,7 +281,7 @@ fn a_case_that_was_started_and_has_no_verdict_is_never_a_pass() {
 #[test]
 fn a_deadline_that_passes_when_all_is_done_has_cut_nothing_off() {
     let mut story = tested();
-    story.say(EventKind::GatewayFound { gateway: "agw".to_owned(), runs: Some(OLD.to_owned()) });
+    story.say(EventKind::GatewayFound { gateway: "agw".to_owned(), runs: Some(OLD.into()) });
     story.say(EventKind::DeadlinePassed { deadline: Duration::from_secs(9_900) }).say(EventKind::NightEnded);
     assert_eq!(texts(&story), [""; 0]);
 }
@@ -305,7 +305,7 @@ fn the_consoles_of_very_many_cases_take_a_limited_room_and_every_case_keeps_its_
         };
         let case = Case {
             number,
-            name: "case".to_owned(),
+            name: "case".into(),
             params: "".into(),
             verdict: None,
             judgement,

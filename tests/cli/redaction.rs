@@ -57,6 +57,29 @@ fn what_a_stored_record_holds_does_nothing_to_a_terminal() {
     assert_eq!(printed.chars().filter(does_something).collect::<String>(), "", "{printed:?}");
 }
 
+#[test]
+fn cases_whose_names_hold_secrets_are_judged_each_for_itself_and_shown_without_them() {
+    let console = "**** TOTAL number of test cases:3\n\
+                   Run test case (1) on facebook: attach_nightly()\nVerdict(attach_nightly) = VERDICT_FAIL\n\
+                   Run test case (2) on facebook: attach_hunter2hunter2()\n\
+                   Verdict(attach_hunter2hunter2) = VERDICT_PASS\n\
+                   Run test case (3) on facebook: detach()\nVerdict(detach) = VERDICT_hunter2hunter2\n\
+                   Testlist verdict = VERDICT_FAIL\n";
+    let desk = Desk::with_lab().file("attach.log", console);
+    let imported = desk.run("history import attach.log");
+    assert_eq!(imported.code, "0", "{imported}");
+    let run = imported.stdout.split_whitespace().next().expect("a name").to_owned();
+    let shown = desk.run(&format!("history show {run} --format json"));
+    assert!(!shown.stdout.contains("hunter2") && !shown.stdout.contains("nightly"), "{shown}");
+    let night: serde_json::Value = serde_json::from_str(&shown.stdout).expect("JSON");
+    let cases = night["suites"][0]["cases"].as_array().expect("cases");
+    let told: Vec<String> =
+        cases.iter().map(|case| format!("{} {} {}", case["case"], case["came_to"], case["verdict"])).collect();
+    let expected =
+        [r#""attach_***" "failed" "FAIL""#, r#""attach_*** (2)" "passed" "PASS""#, r#""detach" "error" "***""#];
+    assert_eq!(told, expected);
+}
+
 /// The files that may write to standard output and standard error: the one door, and the reporters' own stream.
 const DOORS: &[&str] = &["src/terminal.rs", "src/report/console/stream.rs", "src/build.rs"];
 

@@ -18,7 +18,7 @@ fn tested_by(gate: Gate, hour: u8, attempts: &[&[(&str, &str)]]) -> Entry {
     story
         .begins("run", &["agw"], &["s6a"])
         .obeys(gate)
-        .gateway("agw", crate::event::GatewayOutcome::Unchanged { at: NEW.to_owned() });
+        .gateway("agw", crate::event::GatewayOutcome::Unchanged { at: NEW.into() });
     for cases in attempts {
         story.attempt("s6a", cases);
     }

@@ -134,15 +134,15 @@ async fn steps_are_told_apart_by_what_was_switched(place: &Place) {
     let mut keep = async |runs: &str, prepare: u64| {
         let mut story = Story::new();
         story.begins("upgrade", &["agw"], &[]).step(Step::Connect, 8_000, "").resolves();
-        story.say(EventKind::GatewayFound { gateway: "agw".to_owned(), runs: Some(runs.to_owned()) });
+        story.say(EventKind::GatewayFound { gateway: "agw".to_owned(), runs: Some(runs.into()) });
         let done = StepOutcome::Done { text: "".into() };
         story.start(Step::Prepare, Some("agw")).end(Step::Prepare, Some("agw"), prepare, done);
-        let to = NEW.to_owned();
+        let to = NEW.into();
         story.gateway(
             "agw",
             match runs == NEW {
                 true => GatewayOutcome::Unchanged { at: to },
-                false => GatewayOutcome::Upgraded { from: Some(runs.to_owned()), to },
+                false => GatewayOutcome::Upgraded { from: Some(runs.into()), to },
             },
         );
         story.fails(Step::Collect, None, 60_000, Problem::testbed("too late")).say(EventKind::NightEnded);

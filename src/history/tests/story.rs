@@ -98,7 +98,7 @@ async fn heard(store: &Store, night: usize) -> Summary {
         story.say(EventKind::NightEnded);
         return story.summary();
     }
-    story.gateway("agw", GatewayOutcome::Upgraded { from: None, to: release(night) });
+    story.gateway("agw", GatewayOutcome::Upgraded { from: None, to: release(night).into() });
     for attempt in 1..=2 {
         story.attempt(SUITE, &cases(night, attempt));
         if cases(night, attempt).iter().all(|(_, verdict)| *verdict == "PASS") {

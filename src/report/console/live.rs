@@ -177,7 +177,7 @@ mod tests {
         ");
         // It runs the release by its name, and may have to be made whole.
         story.end(Step::Connect, None, 4_000, StepOutcome::Done { text: "".into() });
-        story.say(EventKind::GatewayFound { gateway: "agw".to_owned(), runs: Some(NEW.to_owned()) }).resolves();
+        story.say(EventKind::GatewayFound { gateway: "agw".to_owned(), runs: Some(NEW.into()) }).resolves();
         story.start(Step::Prepare, Some("agw"));
         insta::assert_snapshot!(screen(&story, 3, (16, 120), true), @r"
         23:05:08  ok    connect    every host answers
@@ -187,7 +187,7 @@ mod tests {
           16 s so far, then usually 6 m 40 s of tests
         ");
         story.end(Step::Prepare, Some("agw"), 4_000, StepOutcome::Done { text: "runs the release already".into() });
-        story.gateway("agw", GatewayOutcome::Unchanged { at: NEW.to_owned() });
+        story.gateway("agw", GatewayOutcome::Unchanged { at: NEW.into() });
         insta::assert_snapshot!(screen(&story, 0, (16, 120), true), @r"
         23:05:08  ok    connect    every host answers
 

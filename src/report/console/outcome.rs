@@ -105,7 +105,8 @@ impl Screen {
                 Some(verdict) => format!("VERDICT_{}", one_line(verdict, LONGEST_LINE)),
                 None => "no verdict".to_owned(),
             };
-            let name = format!("{} / {}", one_line(&suite.suite, LONGEST_LINE), one_line(&case.name, LONGEST_LINE));
+            let name =
+                format!("{} / {}", one_line(&suite.suite, LONGEST_LINE), one_line(case.name.shown(), LONGEST_LINE));
             self.line("");
             let also = match standing.came_to {
                 CameTo::Flaky | CameTo::Known => format!("  {}", standing.came_to),

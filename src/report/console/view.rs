@@ -179,9 +179,9 @@ impl View<'_> {
         let mut rows = vec![format!("  {}  {}", self.paint.bold(&name), parts.join("  "))];
         let indent = " ".repeat(name.chars().count() + 4);
         if let Some(open) = open {
-            let usual = memory.and_then(|memory| memory.cases.get(&open.case)).and_then(|case| case.usual);
+            let usual = memory.and_then(|memory| memory.cases.get(open.case.shown())).and_then(|case| case.usual);
             let mut row =
-                format!("{indent}{}  {}", one_line(&open.case, LONGEST_LINE), ticking(self.since(open.started)));
+                format!("{indent}{}  {}", one_line(open.case.shown(), LONGEST_LINE), ticking(self.since(open.started)));
             row.extend(usual.map(|usual| self.paint.dim(&format!("  usually {}", took(usual)))));
             rows.push(row);
         }

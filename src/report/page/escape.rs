@@ -3,6 +3,8 @@
 use std::fmt;
 
 use super::super::text::{LONGEST_LINE, one_line, visible, visible_json};
+use crate::event::CaseName;
+use crate::secret::RedactedText;
 
 /// HTML that this program wrote.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -77,6 +79,18 @@ impl Show for str {
 impl Show for String {
     fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_str().show(f)
+    }
+}
+
+impl Show for RedactedText {
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().show(f)
+    }
+}
+
+impl Show for CaseName {
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shown().show(f)
     }
 }
 

@@ -72,7 +72,7 @@ fn tell(
     in_full: bool,
 ) {
     let case = standing.case;
-    head(page, anchor, standing.came_to, &case.name);
+    head(page, anchor, standing.came_to, case.name.shown());
     let verdict = match &case.verdict {
         Some(verdict) => format!("VERDICT_{verdict}"),
         None => "no verdict".to_owned(),

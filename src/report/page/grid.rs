@@ -137,7 +137,7 @@ impl Grid {
             let is_whole = suite.status().is_verdict();
             grid.suites[place].took[tonight] = suite.end.as_ref().map(|end| (end.took, is_whole));
             for standing in suite.standings() {
-                grid.put(&suite.suite, &standing.case.name, tonight, standing.came_to, standing.took());
+                grid.put(&suite.suite, standing.case.name.shown(), tonight, standing.came_to, standing.took());
             }
         }
         grid

@@ -104,7 +104,7 @@ fn find(summary: &Summary, suite: &JudgedSuite<'_>, standing: &Standing<'_>, anc
         word(state),
         sign(state)
     );
-    let (suite, case) = (one_line(&suite.suite, LONGEST_LINE), one_line(&standing.case.name, LONGEST_LINE));
+    let (suite, case) = (one_line(&suite.suite, LONGEST_LINE), one_line(standing.case.name.shown(), LONGEST_LINE));
     html!(line, "<span class=\"suite\">{}</span> <a href=\"#{}\"><code>{}</code></a>", suite, anchor, case);
     let mut about = Html::default();
     line_of_since(&mut about, since.as_ref());

@@ -8,6 +8,7 @@ use super::super::text::{LONGEST_LINE, age, bytes, clock, count, one_line, took}
 use super::escape::{Html, file, html, prose};
 use super::failures::{block, console};
 use crate::event::{GatewayOutcome, Level, StepOutcome};
+use crate::secret::RedactedText;
 use crate::summary::{StepRun, Summary};
 
 /// How many notes and files are listed.
@@ -107,7 +108,7 @@ pub(super) fn gateways(page: &mut Html, summary: &Summary) {
                 done
             );
             for package in gateway.outcome.iter().flat_map(|outcome| outcome.others(&gateway.packages)) {
-                let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "—".to_owned());
+                let version = |version: &Option<RedactedText>| version.clone().unwrap_or_else(|| "—".into());
                 html!(
                     page,
                     "<tr><th scope=\"row\">{} {}</th><td><code>{}</code></td><td><code>{}</code></td><td>package</td></tr>\n",

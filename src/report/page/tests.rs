@@ -146,7 +146,7 @@ fn full() -> Story {
     story.note(Step::Activate, Some("agw"), Level::Info, "conffile `/etc/magma/mme.yml` was replaced:\n-old\n+new");
     story.on_each(Step::Verify, &all, 31_000, "healthy for 30 s");
     for gateway in all {
-        story.gateway(gateway, GatewayOutcome::Upgraded { from: Some(OLD.to_owned()), to: NEW.to_owned() });
+        story.gateway(gateway, GatewayOutcome::Upgraded { from: Some(OLD.into()), to: NEW.into() });
     }
     story.start(Step::Test, None).suite("gxgy", 12);
     for number in [1, 2] {
@@ -156,9 +156,9 @@ fn full() -> Story {
      ((received_Attach_Rej_=69) == 0)  => False";
     let failed = |number: u64, name: &str, message: &str| Case {
         number,
-        name: name.to_owned(),
+        name: name.into(),
         params: "$balance=300, $pktsize=500".into(),
-        verdict: Some("FAIL".to_owned()),
+        verdict: Some("FAIL".into()),
         judgement: Judgement::Failed { message: message.into() },
         took: Duration::from_millis(61_500),
         details: [

@@ -9,6 +9,7 @@ use crate::event::EventKind;
 use crate::gate::{CameTo, Exceeded, Flaky, Gate, KnownFailure, MaxDuration, Required};
 use crate::memory::{CaseMemory, Memory, Past, SuiteMemory};
 use crate::report::nights::{NEW, OLD, Story};
+use crate::secret::{Redactor, Secret};
 
 /// A night with one suite, run as often as there are attempts.
 fn night(gate: Gate, attempts: &[&[(&str, &str)]]) -> Story {
@@ -32,7 +33,7 @@ fn comes_to(story: &Story) -> (Vec<(String, CameTo)>, Status) {
     let summary = story.summary();
     let suite = summary.judged_suite("gxgy").expect("it was planned");
     let standings = suite.standings().into_iter();
-    (standings.map(|standing| (standing.case.name.clone(), standing.came_to)).collect(), summary.status())
+    (standings.map(|standing| (standing.case.name.shown().to_owned(), standing.came_to)).collect(), summary.status())
 }
 
 fn texts(story: &Story) -> Vec<String> {
@@ -146,10 +147,10 @@ fn what_is_tested_is_what_the_access_gateway_runs_and_the_others_are_heard() {
         let mut story = Story::new();
         story.begins("run", &["feg1"], &["gxgy"]);
         for (gateway, runs) in [("agw", Some(agw)), ("feg2", feg)] {
-            story.say(EventKind::GatewayFound { gateway: gateway.to_owned(), runs: runs.map(str::to_owned) });
+            story.say(EventKind::GatewayFound { gateway: gateway.to_owned(), runs: runs.map(Into::into) });
         }
-        story.say(EventKind::ReleaseResolved { wanted: "latest".to_owned(), version: NEW.to_owned(), tag: None });
-        story.gateway("feg1", crate::event::GatewayOutcome::Upgraded { from: None, to: "5d2e8f90".to_owned() });
+        story.say(EventKind::ReleaseResolved { wanted: "latest".into(), version: NEW.into(), tag: None });
+        story.gateway("feg1", crate::event::GatewayOutcome::Upgraded { from: None, to: "5d2e8f90".into() });
         story.attempt("gxgy", PASSES).say(EventKind::NightEnded);
         let summary = story.summary();
         assert_eq!(summary.status(), Status::Passed, "one that is not switched has no outcome");
@@ -171,13 +172,13 @@ fn a_tag_that_many_releases_have_tells_what_is_tested_only_where_the_night_has_b
         let mut story = Story::new();
         story.begins("run", &[], &["gxgy"]).tagged(template);
         for (gateway, runs) in [("agw", NEW), ("feg1", runs)] {
-            story.say(EventKind::GatewayFound { gateway: gateway.to_owned(), runs: Some(runs.to_owned()) });
+            story.say(EventKind::GatewayFound { gateway: gateway.to_owned(), runs: Some(runs.into()) });
         }
         if agw {
-            story.gateway("agw", Unchanged { at: NEW.to_owned() });
+            story.gateway("agw", Unchanged { at: NEW.into() });
         }
         if feg {
-            story.gateway("feg1", Upgraded { from: None, to: runs.to_owned() });
+            story.gateway("feg1", Upgraded { from: None, to: runs.into() });
         }
         story.attempt("gxgy", PASSES).say(EventKind::NightEnded);
         story.summary().strangers()
@@ -229,7 +230,7 @@ fn remembering(gate: Gate, case: CaseMemory, cases: &[(&str, &str)]) -> Story {
         Memory { previous: Some(past("r1", OLD)), suites: [("gxgy".to_owned(), suite)].into(), ..Memory::default() };
     let mut story = Story::new();
     story.begins("run", &["agw"], &["gxgy"]).obeys(gate).say(EventKind::Remembered(memory));
-    story.gateway("agw", crate::event::GatewayOutcome::Unchanged { at: NEW.to_owned() });
+    story.gateway("agw", crate::event::GatewayOutcome::Unchanged { at: NEW.into() });
     story.attempt("gxgy", cases).say(EventKind::NightEnded);
     story
 }
@@ -295,4 +296,43 @@ fn what_is_fixed_and_what_is_missing_is_told() {
     let b = || vec![("gxgy".to_owned(), "b".to_owned())];
     assert_eq!(remembering(Gate::default(), before.clone(), PASSES).summary().changes().fixed, b());
     assert_eq!(remembering(Gate::default(), before, &[("a", "PASS")]).summary().changes().missing, b());
+}
+
+#[test]
+fn a_secret_in_the_name_of_a_case_makes_no_other_failure_a_known_one_and_no_known_one_new() {
+    Redactor::process().learn(&Secret::new("gate_user"));
+    let failed: &[(&str, &str)] = &[("gate_user_01", "FAIL"), ("attach_01", "FAIL")];
+    let until = date!(2099 - 01 - 01);
+    // These are about `***_01`, which is what is shown, and not about the name.
+    for pattern in ["[*]*_01", "???_01"] {
+        let expected = named(&[("***_01", CameTo::Failed), ("attach_01", CameTo::Failed)]);
+        assert_eq!(comes_to(&night(known(pattern, until), &[failed])), (expected, Status::TestsFailed), "{pattern}");
+    }
+    let expected = named(&[("***_01", CameTo::Known), ("attach_01", CameTo::Failed)]);
+    assert_eq!(comes_to(&night(known("g*_01", until), &[failed])), (expected, Status::TestsFailed));
+}
+
+#[test]
+fn a_case_that_must_be_there_is_known_by_its_name_and_not_by_what_is_shown_of_it() {
+    Redactor::process().learn(&Secret::new("gate_required"));
+    let passed: &[(&str, &str)] = &[("gate_required_01", "PASS")];
+    let required = |name: &str| Gate {
+        required: Required::Named([("gxgy".to_owned(), [name.to_owned()].into())].into()),
+        ..Gate::default()
+    };
+    assert_eq!(comes_to(&night(required("gate_required_01"), &[passed])).1, Status::Passed);
+    assert_eq!(comes_to(&night(required("***_01"), &[passed])).1, Status::Inconclusive);
+}
+
+#[test]
+fn attempts_at_two_cases_that_only_secrets_tell_apart_are_not_taken_for_attempts_at_one() {
+    ["gate_first", "gate_second"].iter().for_each(|secret| Redactor::process().learn(&Secret::new(*secret)));
+    // The first fails twice, in another order.
+    let attempts: [&[(&str, &str)]; 2] = [
+        &[("attach_gate_first", "FAIL"), ("attach_gate_second", "PASS")],
+        &[("attach_gate_second", "PASS"), ("attach_gate_first", "FAIL")],
+    ];
+    let (cases, status) = comes_to(&night(Gate::default(), &attempts));
+    assert_eq!(cases, named(&[("attach_***", CameTo::Failed), ("attach_***", CameTo::Passed)]));
+    assert_eq!(status, Status::TestsFailed);
 }
