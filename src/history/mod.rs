@@ -7,6 +7,7 @@ pub(crate) mod fuzz;
 mod import;
 mod junit;
 mod past;
+mod redacted;
 mod rows;
 mod ship;
 mod shown;
@@ -139,8 +140,9 @@ impl Place {
             say_out_of_time(&store).await?;
             let nights = store.nights(setup, SHOWN).await?;
             let memory = store.recall(setup, suites, &nights).await?;
+            say_unreadable(&store);
             store.close().await;
-            Ok((memory, nights))
+            Ok((memory.redacted(), nights.redacted()))
         });
         let problem = |error: HistoryError| {
             Problem::testbed(
@@ -208,7 +210,9 @@ async fn answer(config: &Config, global: &Global, args: &HistoryArgs) -> anyhow:
             let listed = async {
                 let store = place.open().await?;
                 say_out_of_time(&store).await?;
-                store.list(&filter).await
+                let nights = store.list(&filter).await;
+                say_unreadable(&store);
+                nights
             };
             let nights = place.in_time(listed).await?;
             match args.format {
@@ -239,7 +243,7 @@ async fn answer(config: &Config, global: &Global, args: &HistoryArgs) -> anyhow:
         }
         HistoryAction::Import(args) => {
             // All are read before one is written.
-            let entries = import::read(config, global, args)?;
+            let entries: Vec<Entry> = import::read(config, global, args)?.into_iter().map(Entry::redacted).collect();
             let place = place()?;
             let store = place.open().await?;
             for entry in &entries {
@@ -258,7 +262,8 @@ async fn answer(config: &Config, global: &Global, args: &HistoryArgs) -> anyhow:
                     Some(last) => store.night(&last.run).await?,
                     None => None,
                 };
-                Ok::<_, HistoryError>((nights, last))
+                say_unreadable(&store);
+                Ok::<_, HistoryError>((nights.redacted(), last.map(Entry::redacted)))
             };
             let (nights, last) = place.in_time(asked).await?;
             let page = page::of_history(setup, &nights, last.as_ref());
@@ -315,6 +320,13 @@ async fn say_out_of_time(store: &Store) -> Result<(), HistoryError> {
     Ok(())
 }
 
+/// Warns of rows that were left out because they could not be read.
+fn say_unreadable(store: &Store) {
+    if let Some(text) = store.unreadable() {
+        remark(&format!("warning: {text}\n"));
+    }
+}
+
 /// The night that a name means.
 async fn found(store: &Store, config: &Config, global: &Global, name: &str) -> anyhow::Result<Entry> {
     let run = match name {
@@ -362,7 +374,9 @@ fn meant(config: &Config, global: &Global) -> Option<String> {
 
 /// The nights of a setup or of all, the newest first.
 async fn nights(store: &Store, setup: Option<String>) -> Result<Vec<Line>, HistoryError> {
-    store.list(&Filter { setup, limit: usize::MAX, ..Filter::default() }).await
+    let nights = store.list(&Filter { setup, limit: usize::MAX, ..Filter::default() }).await;
+    say_unreadable(store);
+    nights
 }
 
 fn has_passed(night: &Line) -> bool {

@@ -68,8 +68,7 @@ impl Store {
         let chosen =
             format!("FROM night WHERE setup = $1 AND {TESTED} AND {IN_TIME} ORDER BY started DESC, run DESC LIMIT $2");
         let rows = self.of_setup(format!("SELECT {} {chosen}", Line::COLUMNS), setup, limit).await?;
-        let mut nights =
-            rows.iter().map(Line::read).collect::<sqlx::Result<Vec<_>>>().map_err(|error| self.unread(error))?;
+        let mut nights: Vec<Line> = self.readable(rows.iter().map(Line::read)).collect();
         nights.reverse();
         let places: HashMap<String, usize> = nights.iter().map(|night| night.run.clone()).zip(0..).collect();
         // A run that was kept since they were listed has no place among them.
@@ -87,8 +86,7 @@ impl Store {
                 took: row.try_get::<Option<i64>, _>(3)?.map(took),
             }))
         };
-        let suites = rows.iter().filter_map(|row| suite(row).transpose());
-        let suites = suites.collect::<sqlx::Result<Vec<_>>>().map_err(|error| self.unread(error))?;
+        let suites = self.readable(rows.iter().filter_map(|row| suite(row).transpose())).collect();
 
         let sql = format!(
             "SELECT run, suite, name, came_to, took, judged FROM night_case WHERE came_to IS NOT NULL AND run IN (SELECT run {chosen})"
@@ -105,8 +103,8 @@ impl Store {
                 judged: judged(&row.try_get::<String, _>(5)?)?,
             }))
         };
-        let cases = rows.iter().filter_map(|row| case(row).transpose());
-        let mut cases = cases.collect::<sqlx::Result<Vec<_>>>().map_err(|error| self.unread(error))?;
+        let cases = self.readable(rows.iter().filter_map(|row| case(row).transpose()));
+        let mut cases: Vec<Outcome> = cases.collect();
         cases.sort_by_key(|outcome| outcome.night);
         Ok(Nights { nights, suites, cases })
     }
@@ -146,7 +144,7 @@ impl Store {
         let rows = self.of_setup(sql, setup, STEPS).await?;
         let mut times: BTreeMap<(Step, String), Vec<Duration>> = BTreeMap::new();
         for row in rows.iter().rev() {
-            let past = read_step(row).map_err(|error| self.unread(error))?;
+            let Some(past) = self.readable(std::iter::once(read_step(row))).next() else { continue };
             times.entry((past.step, past.switched)).or_default().push(Duration::from_millis(past.took_ms));
         }
         let usual = |((step, switched), times)| Some(StepMemory { step, switched, usual: median(times)? });

@@ -1,5 +1,6 @@
 //! The database of the nights: SQLite in a file, or PostgreSQL, with one set of statements. Knows no night that is under way.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::any::{AnyPoolOptions, AnyRow};
@@ -33,6 +34,14 @@ pub(crate) struct Store {
     /// What it is called when it fails.
     name: String,
     kind: Kind,
+    unreadable: Mutex<Unreadable>,
+}
+
+/// The rows that could not be read: how many, and why the first one could not.
+#[derive(Debug, Default)]
+struct Unreadable {
+    count: usize,
+    why: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +73,7 @@ impl Store {
         let name = database.to_string();
         let failed = |source| HistoryError::Open { database: name.clone(), source };
         let pool = options.connect(url.as_str()).await.map_err(failed)?;
-        let store = Store { pool, name, kind };
+        let store = Store { pool, name, kind, unreadable: Mutex::default() };
         store.bring_up_to_date().await?;
         Ok(store)
     }
@@ -123,6 +132,28 @@ impl Store {
         HistoryError::Read { database: self.name.clone(), source }
     }
 
+    /// Of many rows those that can be read: one of a newer program, or one that somebody has changed, hides no other.
+    pub(super) fn readable<T>(&self, rows: impl Iterator<Item = sqlx::Result<T>>) -> impl Iterator<Item = T> {
+        rows.filter_map(|row| {
+            row.map_err(|error| {
+                let mut unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+                unreadable.count += 1;
+                if unreadable.count == 1 {
+                    unreadable.why = error.to_string();
+                }
+            })
+            .ok()
+        })
+    }
+
+    /// How many rows were left out since it was last asked, in words; none where all could be read.
+    pub(super) fn unreadable(&self) -> Option<String> {
+        let Unreadable { count, why } =
+            std::mem::take(&mut *self.unreadable.lock().unwrap_or_else(PoisonError::into_inner));
+        let rows = if count == 1 { "1 row".to_owned() } else { format!("{count} rows") };
+        (count > 0).then(|| format!("left out {rows} of the history that cannot be read: {why}"))
+    }
+
     async fn write(&self, entry: &Entry) -> sqlx::Result<Kept> {
         let mut change = self.begin().await?;
         if write_night(&mut change, entry).await?.rows_affected() == 0 {
@@ -174,7 +205,8 @@ impl Store {
             query = query.bind(value);
         }
         let rows = query.bind(since).bind(count(filter.limit)).fetch_all(&self.pool).await;
-        rows.and_then(|rows| rows.iter().map(Line::read).collect()).map_err(|error| self.unread(error))
+        let rows = rows.map_err(|error| self.unread(error))?;
+        Ok(self.readable(rows.iter().map(Line::read)).collect())
     }
 
     /// A night as it is kept, whole.

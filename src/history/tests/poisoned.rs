@@ -51,13 +51,14 @@ fn places(value: &Value, at: &str, all: &mut Vec<String>) {
 /// All that can be asked of a history.
 async fn everything_is_asked(place: &Place, is_readable: bool) {
     let store = open(place).await;
-    let listed = store.list(&Filter { limit: usize::MAX, ..Filter::default() }).await;
-    assert_eq!(listed.is_ok(), is_readable, "{:?}", listed.err());
-    let lines = listed.unwrap_or_default();
+    let lines =
+        store.list(&Filter { limit: usize::MAX, ..Filter::default() }).await.expect("what can be read is listed");
     drop((shown::list(&lines), terminal::json(&lines).expect("plain data")));
     let mut nights: Vec<Entry> = Vec::new();
     for line in &lines {
-        if let Some(night) = store.night(&line.run).await.expect("a listed run can be read") {
+        let night = store.night(&line.run).await;
+        assert_eq!(night.is_ok(), is_readable, "{:?}", night.err());
+        if let Ok(Some(night)) = night {
             drop((shown::night(&night), terminal::json(&night).expect("plain data")));
             nights.push(night);
         }
@@ -126,8 +127,8 @@ async fn every_record_that_is_imported_can_be_shown_compared_and_asked() {
 
 #[tokio::test]
 async fn rows_that_no_program_of_ours_has_written_cost_no_run() {
-    // What stands in a column, and whether runs can still be listed then.
-    let changes: [(&str, bool); 16] = [
+    // What stands in a column, and whether the runs that are listed then can be read whole.
+    let changes: [(&str, bool); 19] = [
         ("UPDATE night SET started = 9223372036854775807", true),
         ("UPDATE night SET started = -9223372036854775808, ended = -9223372036854775808", true),
         ("UPDATE night SET started = -99999999999999, ended = 999999999999999999", true),
@@ -142,7 +143,10 @@ async fn rows_that_no_program_of_ours_has_written_cost_no_run() {
         ("UPDATE night_step SET took = 9223372036854775807, switched = char(27)", true),
         ("DELETE FROM night_case", true),
         ("DELETE FROM night_suite", true),
-        ("UPDATE night SET status = 'fine'", false),
+        ("UPDATE night SET status = 'fine'", true),
+        ("UPDATE night_suite SET status = 'fine'", false),
+        ("UPDATE night_case SET judged = 'fine', came_to = 'fine'", false),
+        ("UPDATE night_step SET step = 'fine'", false),
         ("UPDATE night SET started = 'yesterday'", true),
     ];
     for (sql, is_readable) in changes {
@@ -160,4 +164,28 @@ async fn rows_that_no_program_of_ours_has_written_cost_no_run() {
         assert_eq!(store.keep(&night("4-next", &green())).await.expect(sql), Kept::New, "{sql}");
         store.close().await;
     }
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_hides_no_other_and_is_told_of() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let place = sqlite(folder.path());
+    let store = open(&place).await;
+    for (run, story) in [("1-green", green()), ("2-red", red()), ("3-morning", morning())] {
+        store.keep(&Entry { setup: Some(SETUP.to_owned()), ..night(run, &story) }).await.expect("it is kept");
+    }
+    let sql = "UPDATE night SET status = 'fine' WHERE run = '2-red'";
+    sqlx::raw_sql(sql).execute(&store.pool).await.expect(sql);
+    let lines = store.list(&Filter { limit: usize::MAX, ..Filter::default() }).await.expect("the others can be read");
+    let mut runs: Vec<&str> = lines.iter().map(|line| line.run.as_str()).collect();
+    runs.sort_unstable();
+    assert_eq!(runs, ["1-green", "3-morning"]);
+    let said = store.unreadable().expect("it is told of");
+    assert!(
+        said.starts_with("left out 1 row of the history that cannot be read: ") && said.contains("`fine`"),
+        "{said}"
+    );
+    assert_eq!(store.unreadable(), None, "and once");
+    let past = store.nights(SETUP, 100).await.expect("the others can be read");
+    assert_eq!(past.nights.len(), 2);
 }
