@@ -12,6 +12,7 @@ pub(crate) const TESTS: &[Test] = &[(
 /// How long the host prints; the program's own limits are reached in the first second.
 const SECONDS: &str = "8";
 
+#[expect(clippy::print_stdout, reason = "the table that was measured is for whoever reads the log of the tests")]
 fn a_switch_that_prints_without_end() {
     let bench = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bench/noisy");
     // The hosts' ports are their own: nobody else's tests are in the way.
