@@ -62,10 +62,9 @@ pub(super) fn prepare(results: &Path) -> Result<fs::File, ReportError> {
         return Err(ReportError::NoPlace { path: results.to_owned(), what });
     }
     let folder = fs::File::open(results).map_err(ReportError::read(results))?;
-    match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
-        Err(Errno::WOULDBLOCK) => return Err(ReportError::Occupied { path: results.to_owned() }),
-        // There are file systems without locks, on which two runs at once are not noticed.
-        Ok(()) | Err(_) => {}
+    // There are file systems without locks, on which two runs at once are not noticed.
+    if flock(&folder, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
+        return Err(ReportError::Occupied { path: results.to_owned() });
     }
     for path in decide(results)? {
         let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
