@@ -23,6 +23,8 @@ pub(crate) struct Entry {
     pub status: Status,
     #[serde(with = "crate::moment::rfc3339")]
     pub started: OffsetDateTime,
+    /// By how much that may be off, either way, in milliseconds.
+    pub unsure_ms: u64,
     #[serde(with = "crate::moment::rfc3339::option")]
     pub ended: Option<OffsetDateTime>,
     /// What was asked for, when gateways were upgraded.
@@ -137,6 +139,7 @@ impl Entry {
             url: night.url.clone().map(String::from),
             status: summary.status(),
             started: summary.started?,
+            unsure_ms: 0,
             ended: summary.ended,
             wanted: night.wanted.clone().map(String::from),
             release: summary.tested(),

@@ -429,7 +429,8 @@ fn joined(mut run: Entry, mut other: Entry) -> anyhow::Result<Entry> {
     run.suites.append(&mut other.suites);
     run.reasons.append(&mut other.reasons);
     let (started, suites) = (run.started.min(other.started), std::mem::take(&mut run.suites));
-    Ok(with_suites(Entry { started, command: "import".to_owned(), ..run }, suites))
+    let unsure_ms = run.unsure_ms.max(other.unsure_ms);
+    Ok(with_suites(Entry { started, unsure_ms, command: "import".to_owned(), ..run }, suites))
 }
 
 fn empty() -> Entry {
@@ -441,6 +442,7 @@ fn empty() -> Entry {
         url: None,
         status: Status::Inconclusive,
         started: OffsetDateTime::UNIX_EPOCH,
+        unsure_ms: 0,
         ended: None,
         wanted: None,
         release: None,

@@ -53,8 +53,8 @@ impl Line {
 pub(super) async fn write_night(change: &mut AnyConnection, entry: &Entry) -> sqlx::Result<AnyQueryResult> {
     let reasons = serde_json::to_string(&entry.reasons).expect("reasons are plain data");
     sqlx::query(
-        "INSERT INTO night (run, setup, command, program, url, status, started, ended, wanted, release, passed, failed, errors, flaky, known, reasons, upgrade, strangers) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT (run) DO NOTHING",
+        "INSERT INTO night (run, setup, command, program, url, status, started, ended, wanted, release, passed, failed, errors, flaky, known, reasons, upgrade, strangers, unsure) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT (run) DO NOTHING",
     )
     .bind(entry.run.clone())
     .bind(entry.setup.clone())
@@ -74,6 +74,7 @@ pub(super) async fn write_night(change: &mut AnyConnection, entry: &Entry) -> sq
     .bind(reasons)
     .bind(entry.upgrade_ms.map(number))
     .bind(entry.strangers.clone())
+    .bind(number(entry.unsure_ms))
     .execute(change)
     .await
 }
@@ -206,6 +207,7 @@ pub(super) fn read_night(
         url: night.try_get("url")?,
         status: status(night)?,
         started: started(night)?,
+        unsure_ms: unsigned(night, "unsure")?.unwrap_or(0),
         ended: night.try_get::<Option<i64>, _>("ended")?.and_then(time_of),
         wanted: night.try_get("wanted")?,
         release: night.try_get("release")?,

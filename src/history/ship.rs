@@ -1,5 +1,7 @@
 //! May a release ship? The nights that tested it answer, by the rules of today.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use sqlx::Row as _;
 use time::{Date, OffsetDateTime};
@@ -12,6 +14,9 @@ use crate::gate::{CameTo, Flaky, Gate, Required};
 use crate::memory::Past;
 use crate::release::{Release, Wanted};
 use crate::summary::{About, Reason, Status};
+
+/// The time zones of the world lie at most 14 hours from UTC.
+pub(super) const MOST_UNSURE: Duration = Duration::from_secs(14 * 3600);
 
 /// What is asked of a release.
 #[derive(Debug, Clone)]
@@ -105,7 +110,8 @@ impl Store {
         Ok(meant.max_by_key(Release::built).map(|release| release.version().to_owned()))
     }
 
-    /// Asks the newest nights of a release for a verdict on a suite; one that could not tell is passed over.
+    /// Asks the newest nights of a release for a verdict on a suite; one that could not tell is passed over. Of nights of
+    /// which it is not known which is the newest, the worst counts.
     async fn asked(&self, question: &Question, release: &str, setup: &str, suite: &str) -> Result<Asked, HistoryError> {
         let sql = format!(
             "SELECT {} FROM night WHERE release = $1 AND setup = $2 AND started >= $3 AND {IN_TIME} \
@@ -116,17 +122,28 @@ impl Store {
         let query = query.bind(millis(question.since)).bind(suite.to_owned());
         let rows = query.fetch_all(&self.pool).await.map_err(|error| self.unread(error))?;
         let mut untold = None;
+        let mut told: Option<(Asked, OffsetDateTime)> = None;
         for row in &rows {
             let line = Line::read(row).map_err(|error| self.unread(error))?;
+            if told.as_ref().is_some_and(|(_, earliest)| line.started + MOST_UNSURE < *earliest) {
+                break;
+            }
             let Some(night) = self.night(&line.run).await? else { continue };
             let Some(past) = night.suites.iter().find(|past| past.suite == suite) else { continue };
             let asked = judged(question, &night, past);
-            if asked.verdict != Ships::Unknown {
-                return Ok(asked);
+            let unsure = Duration::from_millis(night.unsure_ms).min(MOST_UNSURE);
+            match &told {
+                _ if asked.verdict == Ships::Unknown => _ = untold.get_or_insert(asked),
+                None => told = Some((asked, night.started - unsure)),
+                // Which of the two is the newer one is not known: the worse one counts.
+                Some((newest, earliest)) if night.started + unsure >= *earliest && asked.verdict > newest.verdict => {
+                    told = Some((asked, *earliest));
+                }
+                Some(_) => {}
             }
-            untold.get_or_insert(asked);
         }
-        Ok(untold.unwrap_or_else(|| Asked::unknown(setup, suite, "it has not been run on this release".to_owned())))
+        let asked = told.map(|(asked, _)| asked).or(untold);
+        Ok(asked.unwrap_or_else(|| Asked::unknown(setup, suite, "it has not been run on this release".to_owned())))
     }
 }
 
@@ -136,6 +153,12 @@ fn judged(question: &Question, night: &Entry, suite: &PastSuite) -> Asked {
     // What failed there may be the doing of a gateway that ran something else.
     if let Some(strangers) = &night.strangers {
         return Asked::says(night, suite, Ships::Unknown, vec![strangers.clone()]);
+    }
+    // Something in the program went wrong, and what it did not do or hear is not known.
+    if night.status == Status::InternalError {
+        let why = night.reasons.iter().find(|reason| reason.status == Status::InternalError);
+        let why = why.map_or_else(|| night.status.to_string(), |reason| reason.text.clone());
+        return Asked::says(night, suite, Ships::Unknown, vec![why]);
     }
     let (mut failed, mut unknown) = (Vec::new(), Vec::new());
     if let Required::Named(named) = &gate.required {

@@ -21,6 +21,7 @@ const SCHEMA: &[&str] = &[
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
     include_str!("schema/4.sql"),
+    include_str!("schema/5.sql"),
 ];
 /// The key under which PostgreSQL has one program after the other change the schema.
 const SCHEMA_LOCK: i64 = 0x7465_7261_766d;

@@ -102,6 +102,36 @@ pub(super) async fn holds(place: &Place) {
     let strict = question(Gate { flaky: Flaky::Fail, ..Gate::default() });
     assert_eq!(asked(&store, strict).await, (Ships::No, why(&["b (flaky)"])));
 
+    // Of two of one moment, and of two of which one has no time zone, it is not known which is the newer one.
+    let at = |setup: &str, entry: Entry, run: &str, unsure_ms| Entry {
+        setup: Some(setup.to_owned()),
+        run: format!("{setup}-{run}"),
+        unsure_ms,
+        ..entry
+    };
+    let (green, red) = ([("a", "PASS")], [("a", "FAIL")]);
+    for (setup, of_green, of_red, expected) in [
+        ("tie", (5, 0), (5, 0), Ships::No),
+        ("rerun", (6, 0), (5, 0), Ships::Yes),
+        ("local", (6, 14 * 3_600_000), (5, 0), Ships::No),
+        ("local-red", (6, 0), (5, 14 * 3_600_000), Ships::No),
+        ("long-ago", (20, 14 * 3_600_000), (5, 0), Ships::Yes),
+    ] {
+        for run in ["1", "2"] {
+            let entry = at(setup, tested(of_green.0, &[&green]), &format!("green-{run}"), of_green.1);
+            store.keep(&entry).await.expect("it is kept");
+            store.keep(&at(setup, tested(of_red.0, &[&red]), "red", of_red.1)).await.expect("it is kept");
+        }
+        let required = vec![(setup.to_owned(), vec!["s6a".to_owned()])];
+        assert_eq!(asked(&store, Question { required, ..plain() }).await.0, expected, "{setup}");
+    }
+    // A run in which the program itself went wrong has not been seen whole.
+    let broken = Entry { status: crate::summary::Status::InternalError, ..tested(9, &[&green]) };
+    store.keep(&at("broken", broken, "1", 0)).await.expect("it is kept");
+    let required = vec![("broken".to_owned(), vec!["s6a".to_owned()])];
+    let why_broken = crate::summary::Status::InternalError.to_string();
+    assert_eq!(asked(&store, Question { required, ..plain() }).await, (Ships::Unknown, why(&[&why_broken])));
+
     // Known and required are asked of the nights as of today.
     let named = |name: &str| Required::Named([("s6a".to_owned(), [name.to_owned()].into())].into());
     let whole = tested(7, &[&[("a", "PASS"), ("b", "PASS")]]);
