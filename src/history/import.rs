@@ -14,6 +14,7 @@ use time::{Duration, OffsetDateTime};
 use super::Entry;
 use super::entry::PastSuite;
 use super::junit;
+use super::ship::MOST_UNSURE;
 use crate::cli::{Global, ImportArgs};
 use crate::config::{Config, is_plain_name};
 use crate::error::Hint as _;
@@ -158,7 +159,10 @@ impl Said<'_> {
         let document = junit::read(text, states_time)
             .with_context(|| format!("`{}` cannot be read as JUnit XML", file.display()))?;
         let started = self.started(file, document.started)?;
-        Ok(with_suites(Entry { started, reasons: document.reasons, ..empty() }, document.suites))
+        let started = not_later_than_now(started);
+        let is_unsure = document.is_local && self.started.is_none();
+        let unsure_ms = if is_unsure { MOST_UNSURE.as_millis() as u64 } else { 0 };
+        Ok(with_suites(Entry { started, unsure_ms, reasons: document.reasons, ..empty() }, document.suites))
     }
 
     /// A `run.json`: judged again by what it records. Where it states something worse, it has not passed.
@@ -169,6 +173,7 @@ impl Said<'_> {
             entry.setup = Some(whose(self.config, self.global)?);
         }
         entry.release = entry.release.or_else(|| self.release.clone());
+        entry.started = not_later_than_now(entry.started);
         Ok(entry)
     }
 }
@@ -240,6 +245,11 @@ fn checked(time: OffsetDateTime) -> anyhow::Result<OffsetDateTime> {
         bail!("{} is not a time between 1970 and now", Display(time));
     }
     Ok(time.to_offset(time::UtcOffset::UTC))
+}
+
+/// No run is newer than its report: a clock was ahead, or it is a time of a zone in the east.
+fn not_later_than_now(time: OffsetDateTime) -> OffsetDateTime {
+    time.min(OffsetDateTime::now_utc())
 }
 
 /// A time in words, whatever its year.

@@ -22,7 +22,7 @@ use crate::summary::Reason;
 
 use group::{Group, Seen, Stated};
 use suite::{Case, Outcome, Suite, is_bad};
-use words::{NEUTRAL, NOT_RUN, attributes, cut, moment, value};
+use words::{NEUTRAL, NOT_RUN, attributes, cut, moment, said_by_property, value};
 
 /// How deep elements may be nested. Real documents have less than ten levels.
 const DEEPEST: usize = 64;
@@ -38,6 +38,8 @@ const MOST_PROBLEMS: usize = 10;
 pub(super) struct Document {
     /// The earliest `timestamp` of a suite.
     pub(super) started: Option<OffsetDateTime>,
+    /// Whether one of them has no time zone: many programs write the time of where they are.
+    pub(super) is_local: bool,
     pub(super) suites: Vec<PastSuite>,
     /// What keeps the suites from having passed.
     pub(super) reasons: Vec<Reason>,
@@ -96,6 +98,7 @@ struct Parser {
     /// The elements that are open, from the outside.
     open: Vec<Element>,
     started: Option<OffsetDateTime>,
+    is_local: bool,
     suites: Vec<Suite>,
     cases: usize,
 }
@@ -136,6 +139,16 @@ impl Parser {
                 Element::Case(Case::new(&attributes))
             }
             (_, true) => self.open_in_case(&name, &attributes),
+            ("property", false) => {
+                let group = self.open.iter_mut().rev().find_map(|element| match element {
+                    Element::Group(group) => Some(group),
+                    _ => None,
+                });
+                if let Some((group, (_, why))) = group.zip(said_by_property(&attributes)) {
+                    group.says(why);
+                }
+                Element::Other
+            }
             (_, false) if NEUTRAL.contains(&name.as_str()) || !self.is_around_suites() => Element::Other,
             (_, false) => match self.open.last_mut() {
                 // A mark of the suite as a whole: its set-up failed, or something that is not known here.
@@ -190,7 +203,9 @@ impl Parser {
         let place = self.suites.len();
         group.suite = Some(place);
         if let Some(began) = value(attributes, "timestamp").filter(|text| self.states_time && !text.trim().is_empty()) {
-            let began = moment(began.trim()).with_context(|| format!("the timestamp `{began}` is not a time"))?;
+            let (began, has_zone) =
+                moment(began.trim()).with_context(|| format!("the timestamp `{began}` is not a time"))?;
+            self.is_local |= !has_zone;
             self.started = Some(self.started.map_or(began, |earliest| earliest.min(began)));
         }
         if place >= MOST_SUITES {
@@ -214,6 +229,12 @@ impl Parser {
             "skipped" if is_known_failure => Outcome::Known,
             "flakyfailure" | "flakyerror" => Outcome::Flaky,
             _ if NOT_RUN.contains(&name) => Outcome::NotRun,
+            "property" => {
+                if let Some((outcome, why)) = said_by_property(attributes) {
+                    case.mark(outcome, Some(why));
+                }
+                return Element::Other;
+            }
             _ if is_direct && !NEUTRAL.contains(&name) => {
                 case.mark(Outcome::Error, Some(format!("it has the mark `<{name}>`, which is not known")));
                 return Element::Other;
@@ -275,12 +296,19 @@ impl Parser {
             let unseen = group.stated.tests.unwrap_or(0).saturating_sub(group.seen.cases);
             suite.past.planned = suite.past.planned.map(|planned| planned.saturating_add(unseen));
         }
+        group.seen.has_problems |= !group.problems.is_empty();
         // Of several suites it is not known which one is meant: each is in doubt.
         for suite in &mut self.suites[group.first..] {
             suite.problems.extend(group.problems.iter().cloned());
         }
         if let Some(Element::Group(around)) = self.open.last_mut() {
             around.seen.add(&group.seen);
+            // What is inside of a suite is the suite's own. What is beside it is not in doubt for that.
+            if let Some(suite) = around.suite.and_then(|place| self.suites.get_mut(place))
+                && !group.seen.is_green()
+            {
+                suite.problems.push("a suite inside of it did not pass".to_owned());
+            }
             // Nothing is in it: it is a mark of all that is around it.
             if group.suite.is_none() && !group.has_suites {
                 around.holds(&group.tag);
@@ -322,6 +350,7 @@ impl Parser {
             }
         }
         let reasons = suites.iter().flat_map(Suite::reasons).collect();
-        Ok(Document { started: self.started, reasons, suites: suites.into_iter().map(Suite::judged).collect() })
+        let suites = suites.into_iter().map(Suite::judged).collect();
+        Ok(Document { started: self.started, is_local: self.is_local, reasons, suites })
     }
 }

@@ -426,6 +426,29 @@ fn the_gate_never_says_yes_from_junit_that_does_not_show_it() {
 }
 
 #[test]
+fn a_report_whose_time_is_ahead_or_has_no_zone_hides_no_failure() {
+    let now = time::OffsetDateTime::now_utc();
+    let stamp = |hours: i64| {
+        (now + time::Duration::hours(hours)).date().to_string()
+            + &format!("T{:02}:00:00", (now + time::Duration::hours(hours)).hour())
+    };
+    for (ahead, behind) in [(20, 0), (0, -3)] {
+        let suite = |time: String, case: &str| {
+            format!(
+                "<testsuite name=\"s6a\" tests=\"1\" timestamp=\"{time}\"><testcase name=\"a\">{case}</testcase></testsuite>"
+            )
+        };
+        let desk = Desk::with_config(&BARE_LAB.replace("attach", "s6a"))
+            .file("green.xml", suite(stamp(ahead), ""))
+            .file("red.xml", suite(stamp(behind), "<failure/>"));
+        for file in ["green.xml", "red.xml"] {
+            assert_eq!(desk.run(&format!("history import {file} --release {NEW}")).code, "0");
+        }
+        assert_eq!(desk.run(&format!("gate {NEW}")).code, "1", "{ahead} {behind}");
+    }
+}
+
+#[test]
 fn a_file_in_another_encoding_is_named_and_a_byte_order_mark_is_read_over() {
     let utf16: Vec<u8> = "\u{feff}<testsuite name=\"s\"/>".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let latin = b"<testsuite name=\"s\"><testcase name=\"d\xe9tach\"/></testsuite>";

@@ -2,7 +2,8 @@
 
 use super::MOST_PROBLEMS;
 use super::suite::{Case, Outcome};
-use super::words::{COUNTS_OF_ERRORS, COUNTS_OF_FAILURES, COUNTS_OF_NOT_RUN, IN_A_WORD, count, ended, is_false, plain};
+use super::words::{COUNTS_OF_ERRORS, COUNTS_OF_FAILURES, COUNTS_OF_NOT_RUN, count, ended};
+use super::words::{is_false, is_in_a_word, is_no_pass, plain};
 
 /// What holds suites and cases.
 #[derive(Debug)]
@@ -49,6 +50,8 @@ pub(super) struct Seen {
     pub(super) failures: u64,
     pub(super) errors: u64,
     pub(super) not_run: u64,
+    /// Something is wrong with a suite, and not with a case of it.
+    pub(super) has_problems: bool,
 }
 
 impl Stated {
@@ -79,7 +82,7 @@ impl Stated {
                     stated.passed = Some(count);
                     continue;
                 }
-                _ if IN_A_WORD.contains(&plain.as_str()) => {
+                _ if is_in_a_word(&plain) => {
                     words.push((name.clone(), value.clone()));
                     continue;
                 }
@@ -88,7 +91,7 @@ impl Stated {
                     continue;
                 }
                 _ if has(&COUNTS_OF_NOT_RUN) => &mut stated.not_run,
-                _ if has(&COUNTS_OF_FAILURES) => &mut stated.failures,
+                _ if has(&COUNTS_OF_FAILURES) || is_no_pass(&plain) => &mut stated.failures,
                 _ if has(&COUNTS_OF_ERRORS) => &mut stated.errors,
                 _ => continue,
             };
@@ -136,11 +139,17 @@ impl Seen {
         self.not_run += u64::from(case.is_not_run);
     }
 
+    /// Whether everything in it passed.
+    pub(super) fn is_green(&self) -> bool {
+        self.passed == self.cases && !self.has_problems
+    }
+
     pub(super) fn add(&mut self, other: &Seen) {
         self.cases += other.cases;
         self.passed += other.passed;
         self.failures += other.failures;
         self.errors += other.errors;
         self.not_run += other.not_run;
+        self.has_problems |= other.has_problems;
     }
 }

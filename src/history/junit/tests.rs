@@ -40,6 +40,23 @@ fn with_pipeline(attributes: &str, step: &str, mark: &str) -> String {
 }
 
 #[test]
+fn what_is_inside_of_a_suite_is_its_own_and_what_is_beside_it_is_not() {
+    let document = "<all><testsuite name=\"s6a\"><testcase name=\"a\"/>\
+                    <testsuite name=\"sub\"><testcase name=\"b\"><failure/></testcase></testsuite>\
+                    <testsuite name=\"good\"><testcase name=\"c\"/></testsuite></testsuite>\
+                    <testsuite name=\"other\"><testcase name=\"d\"/></testsuite></all>";
+    let document = read(document, true).expect("it is JUnit");
+    let told: Vec<(&str, Status)> = document.suites.iter().map(|suite| (suite.suite.as_str(), suite.status)).collect();
+    let expected = [
+        ("s6a", Status::Inconclusive),
+        ("sub", Status::TestsFailed),
+        ("good", Status::Passed),
+        ("other", Status::Passed),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn what_a_document_does_not_show_to_have_passed_has_not_passed() {
     let pass = "<testcase name=\"a\"/>";
     let table: Vec<(&str, String)> = vec![
@@ -52,6 +69,27 @@ fn what_a_document_does_not_show_to_have_passed_has_not_passed() {
         ("passed", format!("<testrun project=\"p\" tests=\"1\" started=\"1\">{}</testrun>", suite("", ""))),
         ("passed", "<j:testsuite xmlns:j=\"u\" name=\"s\"><j:testcase name=\"a\"/></j:testsuite>".to_owned()),
         ("passed", suite("", "<!-- <failure/> -->")),
+        // Words beside the usual ones.
+        ("inconclusive", case("success=\"crashed\"", "")),
+        ("inconclusive", case("passed=\"n/a\"", "")),
+        ("inconclusive", case("executed=\"never\"", "")),
+        ("passed", case("executed=\"3\" success=\"Yes\" run=\"on\"", "")),
+        ("tests failed", case("test-status=\"FAIL\"", "")),
+        ("passed", case("test_status=\"Passed\" exitcode=\"0\"", "")),
+        ("inconclusive", case("exitcode=\"1\"", "")),
+        ("inconclusive", suite("exit-code=\"139\"", "")),
+        ("inconclusive", suite("unsuccessful=\"1\"", "")),
+        ("inconclusive", suite("not_passed=\"1\"", "")),
+        ("inconclusive", suite("ko=\"1\"", "")),
+        ("passed", suite("unsuccessful=\"0\" ko=\"0\"", "")),
+        ("tests failed", case("", "<properties><property name=\"status\" value=\"Failed\"/></properties>")),
+        ("inconclusive", suite("", "<properties><property name=\"result\" value=\"FAILED\"/></properties>")),
+        ("passed", suite("", "<properties><property name=\"state\" value=\"Bavaria\"/></properties>")),
+        // A suite that has cases and suites.
+        (
+            "inconclusive",
+            format!("<x>{}</x>", suite("", "<testsuite name=\"t\"><testcase name=\"b\"/><error/></testsuite>")),
+        ),
         // Cut off, or not one document.
         ("refused", "<testsuite name=\"s\"><testcase name=\"a\"/>".to_owned()),
         ("refused", format!("<testsuites>{}", suite("", ""))),

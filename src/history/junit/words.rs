@@ -82,8 +82,9 @@ pub(super) const PASSED: [&str; 17] = [
 /// Values of `status` and the like that say that something failed.
 pub(super) const FAILED: [&str; 7] = ["failed", "fail", "failure", "failures", "broken", "false", "no"];
 
-/// Attributes that say in a word how something ended.
-pub(super) const IN_A_WORD: [&str; 6] = ["status", "result", "outcome", "state", "verdict", "conclusion"];
+/// How the names of attributes end that say in a word how something ended: `status`, `test-status`, `exitCode`.
+const IN_A_WORD: [&str; 8] =
+    ["status", "result", "outcome", "state", "verdict", "conclusion", "exitcode", "returncode"];
 /// Attributes that are true of what was run and passed.
 pub(super) const TRUE_OF_A_PASS: [&str; 12] = [
     "executed",
@@ -102,7 +103,11 @@ pub(super) const TRUE_OF_A_PASS: [&str; 12] = [
 /// Those of them that are true of what was run.
 pub(super) const OF_A_RUN: [&str; 7] = ["executed", "run", "ran", "enabled", "complete", "completed", "finished"];
 /// Attributes that are false of what was run and passed; they may give a reason in words.
-pub(super) const FALSE_OF_A_PASS: [&str; 22] = [
+const FALSE_OF_A_PASS: [&str; 26] = [
+    "unsuccessful",
+    "notpassed",
+    "notok",
+    "ko",
     "skipped",
     "skip",
     "disabled",
@@ -154,6 +159,31 @@ pub(super) fn plain(name: &str) -> String {
     name.chars().filter(|char| !matches!(char, '-' | '_')).collect::<String>().to_ascii_lowercase()
 }
 
+/// Whether an attribute of this name, which is [`plain`], says in a word how something ended.
+pub(super) fn is_in_a_word(plain: &str) -> bool {
+    IN_A_WORD.iter().any(|end| plain.ends_with(end))
+}
+
+/// Whether it counts what did not pass by saying what it is not: `unsuccessful`, `not_passed`.
+pub(super) fn is_no_pass(plain: &str) -> bool {
+    let rest = ["un", "not", "non", "no"].iter().find_map(|no| plain.strip_prefix(no));
+    let is_pass = |rest: &str| ["success", "succe", "pass", "ok", "green"].iter().any(|pass| rest.starts_with(pass));
+    rest.is_some_and(is_pass) || matches!(plain, "ko" | "nok" | "ng" | "bad" | "red")
+}
+
+/// What a property says of how something ended. Properties have any name and value, so only a plain word counts.
+pub(super) fn said_by_property(attributes: &[(String, String)]) -> Option<(Outcome, String)> {
+    let (name, said) = (value(attributes, "name")?, value(attributes, "value")?);
+    let word = said.trim().to_ascii_lowercase();
+    let outcome = match word.as_str() {
+        word if FAILED.contains(&word) => Outcome::Failed,
+        word if NOT_RUN.contains(&word) => Outcome::NotRun,
+        word if word.contains("error") || word.contains("fail") || word.contains("crash") => Outcome::Error,
+        _ => return None,
+    };
+    is_in_a_word(&plain(name)).then(|| (outcome, format!("its property {name} is \"{}\"", cut_to(said, 100))))
+}
+
 pub(super) fn is_false(value: &str) -> bool {
     matches!(value.trim().to_ascii_lowercase().as_str(), "false" | "no" | "n" | "0" | "off" | "none" | "null" | "")
 }
@@ -164,7 +194,7 @@ pub(super) fn ended(attributes: &[(String, String)]) -> (Outcome, Option<String>
     for (name, value) in attributes {
         let word = value.trim().to_ascii_lowercase();
         let plain = plain(name);
-        let outcome = if IN_A_WORD.contains(&plain.as_str()) {
+        let outcome = if is_in_a_word(&plain) {
             match word.as_str() {
                 word if PASSED.contains(&word) => Outcome::Passed,
                 word if FAILED.contains(&word) => Outcome::Failed,
@@ -176,11 +206,13 @@ pub(super) fn ended(attributes: &[(String, String)]) -> (Outcome, Option<String>
                 word if NOT_RUN.contains(&word) => Outcome::NotRun,
                 word if is_false(word) && OF_A_RUN.contains(&plain.as_str()) => Outcome::NotRun,
                 word if is_false(word) || FAILED.contains(&word) => Outcome::Failed,
-                _ => Outcome::Passed,
+                word if PASSED.contains(&word) || ["y", "t", "on", "always"].contains(&word) => Outcome::Passed,
+                word if word.bytes().all(|byte| byte.is_ascii_digit()) => Outcome::Passed,
+                _ => Outcome::Error,
             }
         } else if FALSE_OF_A_PASS.contains(&plain.as_str()) && !is_false(value) {
             match plain.as_str() {
-                "failed" | "failure" | "failures" => Outcome::Failed,
+                "failed" | "failure" | "failures" | "unsuccessful" | "notpassed" | "notok" | "ko" => Outcome::Failed,
                 "error" | "errors" | "errored" | "crashed" | "timedout" | "broken" => Outcome::Error,
                 _ => Outcome::NotRun,
             }
@@ -193,6 +225,7 @@ pub(super) fn ended(attributes: &[(String, String)]) -> (Outcome, Option<String>
     }
     worst
 }
+
 /// All attributes of an element; one that cannot be read makes the document unreadable.
 pub(super) fn attributes(tag: &BytesStart<'_>) -> anyhow::Result<Vec<(String, String)>> {
     let read = |attribute: Result<quick_xml::events::attributes::Attribute<'_>, _>| {
@@ -230,12 +263,12 @@ pub(super) fn millis(text: &str) -> Option<u64> {
     u64::try_from(std::time::Duration::try_from_secs_f64(seconds).ok()?.as_millis()).ok()
 }
 
-/// A time with an offset, or without one: UTC then.
-pub(super) fn moment(text: &str) -> Option<OffsetDateTime> {
+/// A time, and whether it has an offset; without one it is read as UTC.
+pub(super) fn moment(text: &str) -> Option<(OffsetDateTime, bool)> {
     let text = text.replacen(' ', "T", 1);
     let plain =
         || time::PrimitiveDateTime::parse(&text, &Iso8601::DEFAULT).ok().map(time::PrimitiveDateTime::assume_utc);
     let with_offset =
         OffsetDateTime::parse(&text, &Rfc3339).or_else(|_| OffsetDateTime::parse(&text, &Iso8601::DEFAULT));
-    with_offset.ok().or_else(plain)
+    with_offset.ok().map(|time| (time, true)).or_else(|| Some((plain()?, false)))
 }
