@@ -2,7 +2,9 @@
 //!
 //! Knows the words of the programs that run on the gateways (apt, dpkg, systemd, Docker, compose) and around them
 //! (OpenSSH, OpenVPN) as they were recorded in `tests/fixtures/causes/`. What is found here is shown to people and
-//! decides nothing.
+//! decides nothing, so all of it is without secrets before a line is taken out of it or cut.
+
+use crate::secret::RedactedText;
 
 /// The longest line that is shown as a reason.
 const LONGEST: usize = 400;
@@ -194,12 +196,12 @@ impl Weight {
 /// The line that says why a program failed, with what belongs to it on other lines; none where no line says it.
 ///
 /// Of several that explain equally much the first is taken: the others are its consequences, as a rule.
-pub(crate) fn telling(said: &str) -> Option<String> {
-    weighed(said).map(|(_, line)| line)
+pub(crate) fn telling(said: impl Into<RedactedText>) -> Option<String> {
+    weighed(&said.into()).map(|(_, line)| line)
 }
 
 /// The same, with how much it explains.
-fn weighed(said: &str) -> Option<(Weight, String)> {
+fn weighed(said: &RedactedText) -> Option<(Weight, String)> {
     let lines: Vec<&str> = said.lines().map(shown).filter(|line| !line.trim().is_empty()).collect();
     if let Some(exception) = exception(&lines) {
         return Some((Weight::Error, limited(exception)));
@@ -212,36 +214,38 @@ fn weighed(said: &str) -> Option<(Weight, String)> {
 
 /// What is known, and below it what a program printed: a cause of a [`crate::event::Problem`]. Of the output the last
 /// lines are kept, and the telling one where it is not among them.
-pub(crate) fn known_and_said(known: &str, said: &str, count: usize) -> String {
-    let excerpt = excerpt(said, count);
+pub(crate) fn known_and_said(known: &str, said: impl Into<RedactedText>, count: usize) -> String {
+    let excerpt = excerpt(&said.into(), count);
     if excerpt.is_empty() { known.to_owned() } else { format!("{known}\n{excerpt}") }
 }
 
 /// What a program printed, as a cause by itself: its telling line, then its last lines.
-pub(crate) fn said(said: &str, count: usize) -> String {
-    let Some(line) = telling(said) else { return excerpt(said, count) };
+pub(crate) fn said(said: impl Into<RedactedText>, count: usize) -> String {
+    let said = said.into();
+    let Some(line) = telling(&said) else { return excerpt(&said, count) };
     let lines: Vec<&str> = said.lines().map(shown).filter(|other| !other.trim().is_empty()).collect();
     let last = lines[lines.len().saturating_sub(count)..].iter().filter(|other| other.trim() != line);
     last.fold(line.clone(), |text, other| format!("{text}\n{other}"))
 }
 
 /// The last lines of an output, below the line that says why, where this is not one of them.
-fn excerpt(said: &str, count: usize) -> String {
+fn excerpt(said: &RedactedText, count: usize) -> String {
     let lines: Vec<&str> = said.lines().map(shown).filter(|line| !line.trim().is_empty()).collect();
     let last = lines[lines.len().saturating_sub(count)..].join("\n");
     match telling(said) {
-        Some(line) if telling(&last).as_ref() != Some(&line) => format!("{line}{LEFT_OUT}{last}"),
+        Some(line) if telling(last.as_str()).as_ref() != Some(&line) => format!("{line}{LEFT_OUT}{last}"),
         _ => last,
     }
 }
 
 /// A cause on one line: what is known, then the telling line of what a program printed. `is_alone` where nothing else
 /// is told: then a line that does not say why is better than none.
-pub(crate) fn one_line(cause: &str, is_alone: bool) -> String {
+pub(crate) fn one_line(cause: impl Into<RedactedText>, is_alone: bool) -> String {
+    let cause = cause.into();
     let (known, said) = cause.trim_end().split_once('\n').unwrap_or((cause.trim_end(), ""));
     let known = known.trim().trim_end_matches(':');
     let left_out = said.split_once(LEFT_OUT).map(|(why, _)| (Weight::Error, why.to_owned()));
-    match left_out.or_else(|| weighed(said)) {
+    match left_out.or_else(|| weighed(&said.into())) {
         Some((_, line)) if known.is_empty() || line.contains(known) => line,
         // What is known needs no line that only says that something has failed.
         Some((weight, line)) if weight >= Weight::Complaint && !known.contains(&line) => format!("{known}: {line}"),
@@ -339,6 +343,7 @@ fn exception<'a>(lines: &[&'a str]) -> Option<&'a str> {
     lines[at + 1..].iter().find(|line| !line.starts_with(' ')).copied()
 }
 
+/// Cuts a line of a text that has no secrets any more.
 fn limited(line: &str) -> String {
     let mut letters = line.chars();
     let text: String = letters.by_ref().take(LONGEST).collect();
@@ -398,8 +403,27 @@ mod tests {
     }
 
     #[test]
+    fn a_reason_that_is_cut_keeps_no_half_of_a_secret() {
+        const SECRET: &str = "S3CRET-OF-A-REASON";
+        crate::secret::Redactor::process().learn(&crate::secret::Secret::new(SECRET));
+        for lead in LONGEST - 40..LONGEST {
+            let line = format!("error: {}{SECRET}@registry\n{}", "x".repeat(lead), "some chatter\n".repeat(30));
+            let broken = line.replace("-OF-", "-OF-\n");
+            for text in [
+                telling(&*line).expect("a reason"),
+                known_and_said("exit status 1", &*line, 5),
+                said(&*line, 3),
+                one_line(&*format!("exit status 1\n{line}"), true),
+                known_and_said("exit status 1", &*broken, 31),
+            ] {
+                assert!(!text.contains("S3C") && !text.contains("A-REASON"), "{lead}: {text}");
+            }
+        }
+    }
+
+    #[test]
     fn a_reason_is_cut_where_nobody_reads_on() {
-        let line = telling(&format!("error: {}", "x".repeat(1_000_000))).expect("a reason");
+        let line = telling(format!("error: {}", "x".repeat(1_000_000))).expect("a reason");
         assert_eq!(line.len(), LONGEST + 3);
     }
 }

@@ -1,5 +1,6 @@
 //! Limits on what comes from outside: of a stream the beginning and the end are kept, of lines so many as a reader can
-//! follow. What is left out is counted and said in its place. Knows neither hosts nor events.
+//! follow. What is left out is counted and said in its place. No cut goes through a secret: half of one would not be known
+//! as one any more. Knows neither hosts nor events.
 
 mod file;
 
@@ -8,6 +9,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::time::Instant;
+
+use crate::secret::{RedactedText, Redactor};
 
 pub(crate) use file::HeadTailFile;
 
@@ -25,7 +28,11 @@ pub(crate) fn read_file(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The beginning and the end of a stream of any length.
+/// So much is kept beyond each cut of a stream, to see whether a secret stands there.
+const EDGE: usize = 16 * 1024;
+
+/// The beginning and the end of a stream of any length. What it keeps is as it came, but for secrets that the cuts would
+/// go through: those are left out whole.
 #[derive(Debug)]
 pub(crate) struct HeadTail {
     head: Vec<u8>,
@@ -42,10 +49,11 @@ impl HeadTail {
     }
 
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        let (head, rest) = bytes.split_at(bytes.len().min(self.head_limit - self.head.len()));
+        let (head, rest) = bytes.split_at(bytes.len().min(self.head_limit + EDGE - self.head.len()));
         self.head.extend_from_slice(head);
-        let (passed, rest) = rest.split_at(rest.len().saturating_sub(self.tail_limit));
-        let excess = (self.tail.len() + rest.len()).saturating_sub(self.tail_limit);
+        let most = self.tail_limit + EDGE;
+        let (passed, rest) = rest.split_at(rest.len().saturating_sub(most));
+        let excess = (self.tail.len() + rest.len()).saturating_sub(most);
         self.tail.drain(..excess);
         self.tail.extend(rest);
         self.left_out += (passed.len() + excess) as u64;
@@ -53,12 +61,23 @@ impl HeadTail {
 
     /// What was kept, with a line where something is missing.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
-        let mut bytes = self.head;
-        if self.left_out > 0 {
-            bytes.extend_from_slice(format!("\n[{} bytes are left out here]\n", self.left_out).as_bytes());
+        let HeadTail { mut head, head_limit, tail, tail_limit, left_out } = self;
+        let total = left_out + (head.len() + tail.len()) as u64;
+        if left_out == 0 {
+            head.extend(&tail);
+            if head.len() <= head_limit + tail_limit {
+                return head;
+            }
         }
-        bytes.extend(self.tail);
-        bytes
+        let tail = if left_out == 0 { head.clone() } else { Vec::from(tail) };
+        let redactor = Redactor::process();
+        let end = redactor.across(&head, head_limit, EDGE).start;
+        let begin = redactor.across(&tail, tail.len() - tail_limit, EDGE).end;
+        head.truncate(end);
+        let missing = total - (end + tail.len() - begin) as u64;
+        head.extend_from_slice(format!("\n[{missing} bytes are left out here]\n").as_bytes());
+        head.extend_from_slice(&tail[begin..]);
+        head
     }
 }
 
@@ -110,7 +129,7 @@ impl LineLimit {
     }
 
     /// Takes the next line, and hands on what may be told by now. With `is_blocked` nothing may.
-    pub(crate) fn push(&mut self, line: &str, now: Instant, is_blocked: bool, mut each: impl FnMut(String)) {
+    pub(crate) fn push(&mut self, line: &RedactedText, now: Instant, is_blocked: bool, mut each: impl FnMut(String)) {
         if self.held.len() == HELD_LINES {
             self.held.pop_front();
             self.left_out += 1;
@@ -168,10 +187,10 @@ fn signed(count: u64) -> i64 {
 }
 
 /// The text, or as much of its beginning and its end as fits into `limit` bytes, with a word on what is missing between
-/// them.
-pub(crate) fn shortened(text: &str, limit: usize) -> String {
+/// them. It has no secrets any more when it is cut.
+pub(crate) fn shortened(text: &RedactedText, limit: usize) -> String {
     if text.len() <= limit {
-        return text.to_owned();
+        return text.to_string();
     }
     let head = text.floor_char_boundary(limit / 2);
     let tail = text.ceil_char_boundary(text.len() - limit / 2);
@@ -209,7 +228,38 @@ mod tests {
         for _ in 0..1000 {
             kept.push(&[b'y'; 64 * 1024]);
         }
-        assert!(kept.head.capacity() <= 2048 && kept.tail.capacity() <= 4096, "{kept:?}");
+        let most = 4 * (1000 + EDGE);
+        assert!(kept.head.capacity() <= most && kept.tail.capacity() <= most, "{kept:?}");
+    }
+
+    #[test]
+    fn no_cut_goes_through_a_secret() {
+        const SECRET: &str = "S3CRET-OF-THE-HEAD-AND-THE-TAIL";
+        Redactor::process().learn(&crate::secret::Secret::new(SECRET));
+        let text = format!("{}{SECRET}{}", "a".repeat(50), "b".repeat(50));
+        for (head, tail) in (40..90).flat_map(|head| [(head, 1), (head, 40), (1, head)]) {
+            let kept = kept((head, tail), &[text.as_bytes()]);
+            let clean = Redactor::process().text(&kept);
+            let (first, missing, last) = parts(&clean).unwrap_or_else(|| panic!("{kept}"));
+            for part in [first, last] {
+                let letters = part.replace("***", "");
+                assert!(letters.chars().all(|char| matches!(char, 'a' | 'b')), "{head} and {tail}: {kept}");
+            }
+            let (first, _, last) = parts(&kept).expect("it is the same");
+            assert_eq!(first.len() + missing + last.len(), text.len(), "{kept}");
+        }
+        for length in 50..110 {
+            let cut = shortened(&text.as_str().into(), length);
+            let letters = cut.replace("***", "").replace("bytes left out", "");
+            assert!(!letters.contains(|char: char| char.is_ascii_uppercase()), "{length}: {cut}");
+        }
+    }
+
+    /// What stands before the line about what is missing, the number in it, and what stands behind it.
+    fn parts(kept: &str) -> Option<(&str, usize, &str)> {
+        let (first, rest) = kept.split_once("\n[")?;
+        let (missing, last) = rest.split_once(" bytes are left out here]\n")?;
+        Some((first, missing.parse().ok()?, last))
     }
 
     const RATE: LineRate = LineRate { burst: 10_000, per_second: 1_000, total: 20_000 };
@@ -218,7 +268,7 @@ mod tests {
     fn said(limit: &mut LineLimit, start: Instant, milliseconds: std::ops::Range<u64>) -> Vec<String> {
         let mut told = Vec::new();
         for at in milliseconds {
-            limit.push(&format!("line {at}"), start + Duration::from_millis(at), false, |line| told.push(line));
+            limit.push(&format!("line {at}").into(), start + Duration::from_millis(at), false, |line| told.push(line));
         }
         told
     }
@@ -261,10 +311,10 @@ mod tests {
         let mut limit = LineLimit::new(RATE);
         let now = Instant::now();
         for number in 0..30 {
-            limit.push(&format!("line {number}"), now, true, |line| panic!("told: {line}"));
+            limit.push(&format!("line {number}").into(), now, true, |line| panic!("told: {line}"));
         }
         let mut told = Vec::new();
-        limit.push("line 30", now, false, |line| told.push(line));
+        limit.push(&"line 30".into(), now, false, |line| told.push(line));
         assert_eq!(told[0], "[11 lines are left out here]");
         assert_eq!(told.last().map(String::as_str), Some("line 30"));
     }
@@ -273,8 +323,8 @@ mod tests {
     fn a_long_line_keeps_its_beginning_and_its_end() {
         let line = format!("{}{}", "ä".repeat(5000), "ö".repeat(5000));
         let mut told = Vec::new();
-        LineLimit::new(RATE).push(&line, Instant::now(), false, |line| told.push(line));
+        LineLimit::new(RATE).push(&line.into(), Instant::now(), false, |line| told.push(line));
         assert!(told[0].len() < 4200 && told[0].contains("ä [15904 bytes left out] ö"), "{}", told[0]);
-        assert_eq!(shortened("short", 5), "short");
+        assert_eq!(shortened(&"short".into(), 5), "short");
     }
 }

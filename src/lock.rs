@@ -42,9 +42,11 @@ pub(crate) struct Held {
 
 impl std::fmt::Display for Held {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} (run {}", self.owner.who, self.owner.run)?;
+        // Whoever can write the lease can write anything there, and must not make a line of its own.
+        let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        write!(f, "{} (run {}", one_line(&self.owner.who), one_line(&self.owner.run))?;
         if let Some(url) = &self.owner.url {
-            write!(f, ", {url}")?;
+            write!(f, ", {}", one_line(url))?;
         }
         write!(f, ") for {}, renewed ", config::format_duration(self.age))?;
         match self.ahead {
@@ -354,6 +356,20 @@ mod tests {
              --force`"
         );
     }
+    #[test]
+    fn a_lease_makes_no_line_of_its_own() {
+        let lease = |text: &str| Some(text.to_owned());
+        let owner = Owner {
+            run: "x\u{2028}y\r\nlab: free".to_owned(),
+            who: "nobody\nlab: free".to_owned(),
+            url: lease("https://ci\n\tmoved"),
+            since: 0,
+        };
+        let age = Duration::from_secs(60);
+        let held = Held { owner, age, renewed: Duration::ZERO, ahead: Duration::ZERO, has_lapsed: false };
+        assert_eq!(held.to_string(), "nobody lab: free (run x y lab: free, https://ci moved) for 1m, renewed 0s ago");
+    }
+
     /// Runs a script of the lock in a home of its own, and returns what it printed.
     fn in_home(home: &std::path::Path, script: &str) -> String {
         let output =

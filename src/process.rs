@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::limit::HeadTail;
+use crate::secret::RedactedText;
 
 /// A longer line comes in pieces, so that no child decides how much memory we need.
 pub(crate) const LONGEST_LINE: usize = 64 * 1024;
@@ -127,7 +128,7 @@ impl Finished {
         [&self.stderr, &self.stdout]
             .into_iter()
             .filter_map(|text| {
-                let text = String::from_utf8_lossy(text);
+                let text = RedactedText::from(String::from_utf8_lossy(text));
                 text.lines().map(str::trim).rfind(|line| !line.is_empty()).map(str::to_owned)
             })
             .next()
@@ -375,6 +376,13 @@ mod tests {
         assert!(heard.contains(&(Stream::Error, b"err".to_vec())));
         assert!(heard.contains(&(Stream::Output, b"half\xff".to_vec())));
         assert_eq!(heard.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn the_last_words_have_no_half_of_a_secret_that_is_broken_over_lines() {
+        crate::secret::Redactor::process().learn(&crate::secret::Secret::new("S3CRET-OF-A-CHILD"));
+        let finished = shell("echo 'no: S3CRET-OF'; echo '-A-CHILD is wrong'").run(LONG).await.expect("it ends");
+        assert_eq!(finished.last_words(), "is wrong");
     }
 
     #[tokio::test]

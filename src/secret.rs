@@ -360,7 +360,16 @@ impl Redactor {
         !self.known().found(text.as_bytes()).is_empty()
     }
 
-    /// The same of a text that is not needed any more; most have no secret, and none of those is copied.
+    /// The secret that a cut at this place would go through, with so much looked at on both sides; nothing, at this place,
+    /// where there is none.
+    pub(crate) fn across(&self, bytes: &[u8], cut: usize, edge: usize) -> Range<usize> {
+        let from = cut.saturating_sub(edge);
+        let found = self.known().found(&bytes[from..bytes.len().min(cut + edge)]);
+        let places = found.into_iter().map(|place| from + place.start..from + place.end);
+        places.into_iter().find(|place| place.start < cut && cut < place.end).unwrap_or(cut..cut)
+    }
+
+    /// The same as text, of one that is not needed any more; most have no secret, and none of those is copied.
     fn owned(&self, text: String) -> String {
         match self.known().redacted(text.as_bytes()) {
             Cow::Borrowed(_) => text,
@@ -529,6 +538,22 @@ mod tests {
         ("HTML, all of it", |text| {
             text.chars().map(|char| format!("&#{};", u32::from(char))).collect::<String>().into()
         }),
+        ("HTML, all of it, without semicolons", |text| {
+            text.chars().map(|char| format!("&#{}", u32::from(char))).collect::<String>().into()
+        }),
+        ("HTML, all of it, in long numbers", |text| {
+            text.chars().map(|char| format!("&#x{:08x};", u32::from(char))).collect::<String>().into()
+        }),
+        ("a list of bytes, as Go writes it", |text| listed(text, " ", |byte| byte.to_string())),
+        ("a list of bytes, as Python writes it", |text| listed(text, ", ", |byte| byte.to_string())),
+        ("an array of C", |text| listed(text, ", ", |byte| format!("0x{byte:02x}"))),
+        ("hex between blanks", |text| listed(text, " ", |byte| format!("{byte:02x}"))),
+        ("HEX between commas", |text| listed(text, ",", |byte| format!("{byte:02X}"))),
+        ("xxd", |text| {
+            let groups = text.as_bytes().chunks(2).map(|pair| String::from_utf8(listed_bytes(pair)).expect("digits"));
+            groups.collect::<Vec<_>>().join(" ").into()
+        }),
+        ("with blanks that do not break", |text| text.replace(' ', "\u{a0}").into()),
         ("hex", |text| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>().into()),
         ("HEX", |text| text.bytes().map(|byte| format!("{byte:02X}")).collect::<String>().into()),
         ("UTF-16LE", |text| text.encode_utf16().flat_map(u16::to_le_bytes).collect()),
@@ -543,6 +568,51 @@ mod tests {
             text.chars().map(|char| format!("{char}\u{200b}\u{ad}")).collect::<String>().into()
         }),
     ];
+
+    fn listed(text: &str, between: &str, number: fn(u8) -> String) -> Vec<u8> {
+        text.bytes().map(number).collect::<Vec<_>>().join(between).into()
+    }
+
+    fn listed_bytes(bytes: &[u8]) -> Vec<u8> {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
+    }
+
+    /// What junit.xml and the like show of a text: not its escape codes.
+    fn without_codes(text: &str) -> String {
+        text.replace("\u{1b}[0m", "").replace(['\0', '\u{200b}'], "")
+    }
+
+    #[test]
+    fn any_number_of_escape_codes_between_two_letters_hides_no_secret() {
+        const SECRET: &str = "p@ss/w\"rd!x (7)&'z";
+        let redactor = knowing(&[SECRET]);
+        for (code, count) in [("\u{1b}[0m", 150), ("\u{1b}[0m", 3000), ("\0", 600), ("\u{200b}", 600)] {
+            let text = format!("before {}{}{} after", &SECRET[..4], code.repeat(count), &SECRET[4..]);
+            let clean = without_codes(&redactor.text(&text));
+            assert_eq!(clean, "before *** after", "{count} of {code:?}");
+            for cut in [9, 11, 300, 600, text.len() - 10].into_iter().filter(|_| count < 3000) {
+                let clean = in_pieces(&redactor, [&text.as_bytes()[..cut], &text.as_bytes()[cut..]]);
+                assert_eq!(without_codes(&clean), "before *** after", "{count} of {code:?}, cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn escape_codes_without_end_after_the_beginning_of_a_secret_are_not_held() {
+        let mut stream = knowing(&["hunter2hunter2"]).stream();
+        stream.push(b"hunter2");
+        for _ in 0..1000 {
+            stream.push(&b"\x1b[0m".repeat(20));
+            assert!(stream.held.len() < 20_000, "{} bytes", stream.held.len());
+        }
+    }
+
+    #[test]
+    fn a_secret_printed_over_itself_is_taken_out() {
+        let redactor = knowing(&["p@ss/wörd"]);
+        let bold: String = "p@ss/wörd".chars().map(|char| format!("{char}\u{8}{char}")).collect();
+        assert_eq!(redactor.text(&format!("before {bold} after")), "before *** after");
+    }
 
     trait Escapes {
         fn to_lowercase_escapes(&self) -> String;

@@ -173,5 +173,5 @@ fn texts(value: &Value) -> Result<Vec<String>, String> {
 /// A value in a message.
 fn shown(value: &Value) -> String {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    format!("`{}`", crate::limit::shortened(&text, 100))
+    format!("`{}`", crate::limit::shortened(&text.into(), 100))
 }

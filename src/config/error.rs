@@ -86,7 +86,7 @@ impl ConfigError {
     /// What is wrong, without the file and the place: for a text that nobody has.
     pub(crate) fn message(&self) -> String {
         match self {
-            ConfigError::Wrong { message, .. } => shown(&shortened(message, LONGEST_MESSAGE)),
+            ConfigError::Wrong { message, .. } => shown(&shortened(&message.into(), LONGEST_MESSAGE)),
             other => other.to_string(),
         }
     }
@@ -135,7 +135,7 @@ impl fmt::Display for ConfigError {
                 if let Some(at) = at {
                     write!(f, ":{}:{}", at.line, at.column)?;
                 }
-                write!(f, ": {}", shown(&shortened(message, LONGEST_MESSAGE)))?;
+                write!(f, ": {}", shown(&shortened(&message.into(), LONGEST_MESSAGE)))?;
                 if !snippet.is_empty() {
                     write!(f, "\n{}", shown(snippet))?;
                 }

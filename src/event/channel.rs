@@ -113,7 +113,7 @@ impl Events {
         let _ = self.sender.send(Event { time: OffsetDateTime::now_utc(), kind });
     }
 
-    fn say_output(&self, step: Step, host: Option<&String>, line: &str) {
+    fn say_output(&self, step: Step, host: Option<&String>, line: &RedactedText) {
         let is_blocked = self.waiting.load(Ordering::Relaxed) > WAITING;
         let send = |line: String| self.send(EventKind::Output { step, host: host.cloned(), line: line.into() });
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);

@@ -140,7 +140,7 @@ impl Agw {
             let why = cause::said(&super::all_said(&output), 5);
             return Err(Trouble::AptUnasked.on(&self.ground.name).because(why));
         }
-        for line in said.lines().filter(|line| !line.trim().is_empty()) {
+        for line in RedactedText::from(said).lines().filter(|line| !line.trim().is_empty()) {
             self.ground.output(Step::Resolve, line);
         }
         let origins = magma.origins.iter().chain(siblings.values().flat_map(|policy| &policy.origins));
@@ -661,7 +661,8 @@ fn hint_for(seen: &[Seen]) -> Option<&'static str> {
     })
 }
 
-pub(super) fn last_lines(text: &str, count: usize) -> String {
+pub(super) fn last_lines(text: impl Into<RedactedText>, count: usize) -> String {
+    let text = text.into();
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
 }

@@ -213,7 +213,7 @@ impl Ground {
             output
         };
         let output = self.host.outlast(work).await.map_err(|error| error.problem())?;
-        for line in output.errors().lines().filter(|line| !line.trim().is_empty()) {
+        for line in RedactedText::from(output.errors()).lines().filter(|line| !line.trim().is_empty()) {
             self.output(step, line);
         }
         self.taken(output)

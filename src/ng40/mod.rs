@@ -275,7 +275,7 @@ impl Tester {
     fn has(&self, suite: &Suite, output: &Output) -> Result<(), Problem> {
         let there = output.text().lines().take_while(|line| *line == THERE).count();
         let Some(missing) = suite.files().nth(there) else { return Ok(()) };
-        let why = output.errors().lines().next().unwrap_or_default().to_owned();
+        let why = RedactedText::from(output.errors()).lines().next().unwrap_or_default().to_owned();
         Err(Trouble::NoList { path: &self.path_of(missing) }.problem().because(why))
     }
 
@@ -309,7 +309,8 @@ impl Tester {
             return Ok(());
         }
         let output = self.shell(Step::Test, command, self.config.cleanup_timeout).await?;
-        for line in format!("{}\n{}", output.text(), output.errors()).lines().filter(|line| !line.trim().is_empty()) {
+        let said = RedactedText::from(format!("{}\n{}", output.text(), output.errors()));
+        for line in said.lines().filter(|line| !line.trim().is_empty()) {
             self.events.output(Step::Test, Some(self.host.name()), line);
         }
         if output.status == 0 {

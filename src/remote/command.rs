@@ -23,6 +23,7 @@ use crate::limit::{HeadTail, shortened};
 use crate::remote::error::Error;
 use crate::remote::host::{Channel, Host};
 use crate::remote::quote;
+use crate::secret::RedactedText;
 
 const WAITING: &str = include_str!("waiting.sh");
 const WRAPPER: &str = include_str!("wrapper.sh");
@@ -94,10 +95,13 @@ impl Output {
 
     /// What the script said last, for a person who asks why it failed.
     pub(crate) fn last_words(&self) -> String {
-        let (errors, text) = (self.errors(), self.text());
-        let said = [&errors, &text].into_iter().find_map(|text| text.lines().rfind(|line| !line.trim().is_empty()));
-        match said {
-            Some(line) => shortened(line.trim(), LAST_WORDS),
+        // All of it is redacted, and not its last line: a secret may be broken over lines.
+        let last = |said: fn(&Output) -> String| {
+            let said = RedactedText::from(said(self));
+            said.lines().rfind(|line| !line.trim().is_empty()).map(|line| RedactedText::from(line.trim()))
+        };
+        match [Output::errors as fn(&Output) -> String, Output::text].into_iter().find_map(last) {
+            Some(line) => shortened(&line, LAST_WORDS),
             None => format!("exit status {}, without a word", self.status),
         }
     }
@@ -365,6 +369,7 @@ pub(super) fn waiting() -> String {
 /// What was printed in place of the script: its telling line.
 fn said_instead(out: &Framed, err: &Framed) -> String {
     let said = [err, out].map(Framed::said).into_iter().find(|said| !said.is_empty()).unwrap_or_default();
+    let said = RedactedText::from(said);
     let last = said.lines().next_back().unwrap_or_default().trim().to_owned();
     if last.starts_with("sudo: ") { last } else { cause::telling(&said).unwrap_or(last) }
 }
@@ -581,5 +586,22 @@ impl Ending {
     /// Waits for the end of the command. The output has the errors only.
     pub(crate) async fn wait(self) -> Result<Output, Error> {
         self.0.await.expect("reading does not panic, and nobody aborts it")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::{Redactor, Secret};
+
+    #[test]
+    fn last_words_that_are_cut_or_one_line_of_many_keep_no_half_of_a_secret() {
+        Redactor::process().learn(&Secret::new("S3CRET-OF-LAST-WORDS"));
+        let said = |text: String| Output { status: 1, stdout: Vec::new(), stderr: text.into_bytes() }.last_words();
+        for lead in LAST_WORDS / 2 - 40..LAST_WORDS / 2 + 1 {
+            let text = said(format!("{}S3CRET-OF-LAST-WORDS{}\n", "A".repeat(lead), "C".repeat(LAST_WORDS)));
+            assert!(!text.contains("S3C") && !text.contains("WORDS") && text.contains(" bytes left out] C"), "{text}");
+        }
+        assert_eq!(said("no: S3CRET-OF-\n  LAST-WORDS is wrong\n".to_owned()), "is wrong");
     }
 }

@@ -19,6 +19,19 @@ pub(super) fn is_introducer(byte: u8) -> bool {
     SPECIAL[usize::from(byte)] == 2
 }
 
+/// Whether what begins with this byte and is not read is seen all the same: the end of a line, or quotation marks.
+pub(super) fn is_break(byte: u8) -> bool {
+    is_introducer(byte) || matches!(byte, b'\r' | b'\n')
+}
+
+/// How long what stands behind a letter is that only prints the letter once more, over itself: as bold was printed on paper.
+pub(super) fn overstruck(text: &[u8], at: usize) -> usize {
+    let Some(letter) = at.checked_sub(1).map(|last| text[last]) else { return 0 };
+    text[at..].chunks_exact(2).take_while(|pair| **pair == [BACKSPACE, letter]).count() * 2
+}
+
+const BACKSPACE: u8 = 0x08;
+
 static SPECIAL: [u8; 256] = {
     let mut special = [0; 256];
     let mut byte = 0;
@@ -151,6 +164,15 @@ fn unbroken_meanings(rest: &[u8], each: &mut dyn FnMut(Meaning<'_>, usize)) -> b
             ends + indent == rest.len()
         }
         0x1b => escape_code(rest, 1, each),
+        BACKSPACE => {
+            each(Meaning::Nothing, 1);
+            // The letter before it, once more.
+            let length = rest.get(1).map_or(0, |&byte| char_length(byte));
+            if length > 0 && rest.len() > length {
+                each(Meaning::Nothing, 1 + length);
+            }
+            rest.len() <= length.max(1)
+        }
         0..0x20 | 0x7f => {
             each(Meaning::Nothing, 1);
             false
@@ -158,6 +180,10 @@ fn unbroken_meanings(rest: &[u8], each: &mut dyn FnMut(Meaning<'_>, usize)) -> b
         0xc2 if rest.get(1) == Some(&0x9b) => {
             each(Meaning::Nothing, 2);
             control_sequence(rest, 2, each)
+        }
+        0xc2 if rest.get(1) == Some(&0xa0) => {
+            each(Meaning::Bytes(b" "), 2);
+            false
         }
         _ => unseen(rest, each),
     }
@@ -255,27 +281,22 @@ const ENTITIES: &[(&[u8], u8)] = &[
     (b"rbrace", b'}'),
 ];
 
-/// `&quot;`, `&#34;`, `&#x22;`, and the same again escaped: `&amp;quot;`.
+/// `&quot;`, `&#34;`, `&#x22;`, and the same again escaped: `&amp;quot;`. The number of a character needs no `;`.
 fn entity(rest: &[u8], each: &mut dyn FnMut(Meaning<'_>, usize)) -> bool {
     let mut at = 1;
     for _ in 0..NESTED {
-        let Some(length) =
-            rest[at..].iter().take(LONGEST).position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'#')
-        else {
-            return rest.len() - at < LONGEST;
-        };
-        if rest[at + length] != b';' {
-            return false;
-        }
+        let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'#';
+        let length = rest[at..].iter().take(LONGEST).take_while(is_name).count();
+        let is_open = at + length == rest.len() && length < LONGEST;
         let name = &rest[at..at + length];
-        let end = at + length + 1;
-        if let Some(digits) = name.strip_prefix(b"#") {
-            let code = match digits {
-                [b'x' | b'X', digits @ ..] if digits.len() <= 7 => hex(digits),
-                digits => std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()),
-            };
-            code.into_iter().for_each(|code| character(code, end, each));
+        if let Some(number) = name.strip_prefix(b"#") {
+            numbered(number, &rest[at + 1..], at + 1, each);
+            return is_open;
         }
+        if rest.get(at + length) != Some(&b';') {
+            return is_open;
+        }
+        let end = at + length + 1;
         for (_, byte) in ENTITIES.iter().filter(|(known, _)| *known == name) {
             each(Meaning::Bytes(&[*byte]), end);
         }
@@ -285,6 +306,16 @@ fn entity(rest: &[u8], each: &mut dyn FnMut(Meaning<'_>, usize)) -> bool {
         at = end;
     }
     false
+}
+
+/// The character of a number, `112` or `x70`, that begins `rest` and stands at this place.
+fn numbered(number: &[u8], rest: &[u8], at: usize, each: &mut dyn FnMut(Meaning<'_>, usize)) {
+    let (radix, lead) = if matches!(number.first(), Some(b'x' | b'X')) { (16, 1) } else { (10, 0) };
+    let digits = number[lead..].iter().take_while(|byte| char::from(**byte).is_digit(radix)).count();
+    let end = lead + digits;
+    let value = std::str::from_utf8(&number[lead..end]).ok().and_then(|digits| u32::from_str_radix(digits, radix).ok());
+    let close = usize::from(rest.get(end) == Some(&b';'));
+    value.into_iter().for_each(|code| character(code, at + end + close, each));
 }
 
 /// What stands behind backslashes, of which there may be any number: each escaping doubles them.
@@ -430,17 +461,23 @@ fn control_sequence(rest: &[u8], at: usize, each: &mut dyn FnMut(Meaning<'_>, us
 
 /// Characters that are not shown: soft hyphens, marks of direction, fillers, tags, C1 controls.
 fn unseen(rest: &[u8], each: &mut dyn FnMut(Meaning<'_>, usize)) -> bool {
-    let length = match rest[0] {
-        0xc2..=0xdf => 2,
-        0xe0..=0xef => 3,
-        _ => 4,
-    };
+    let length = char_length(rest[0]);
     let Some(bytes) = rest.get(..length) else { return true };
     let char = std::str::from_utf8(bytes).ok().and_then(|text| text.chars().next());
     if char.is_some_and(is_unseen) {
         each(Meaning::Nothing, length);
     }
     false
+}
+
+/// How many bytes a character has in UTF-8 that begins with this one.
+fn char_length(first: u8) -> usize {
+    match first {
+        0..=0x7f => 1,
+        0x80..=0xdf => 2,
+        0xe0..=0xef => 3,
+        _ => 4,
+    }
 }
 
 fn is_unseen(char: char) -> bool {

@@ -6,6 +6,9 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 /// A longer secret is key material or the like, of which the rarer forms are left out.
 const LONG: usize = 128;
 
+/// One that is not shorter is a line of a key or the like, and nobody lists its bytes.
+const LISTED: usize = 64;
+
 /// All forms of a secret.
 pub(super) fn forms(secret: &str) -> Vec<Vec<u8>> {
     let mut forms = vec![secret.as_bytes().to_vec()];
@@ -23,6 +26,9 @@ pub(super) fn forms(secret: &str) -> Vec<Vec<u8>> {
         }
         written.extend(wide);
     }
+    if secret.len() < LISTED {
+        in_lists(secret.as_bytes(), &mut forms);
+    }
     for bytes in &written {
         in_hex(bytes, secret.len() <= LONG, &mut forms);
         in_base32(bytes, &mut forms);
@@ -39,6 +45,21 @@ fn in_hex(bytes: &[u8], is_short: bool, forms: &mut Vec<Vec<u8>>) {
             forms.extend([":", " ", "-"].map(|between| pairs.join(between).into_bytes()));
         }
     }
+}
+
+/// As the numbers of its bytes: `[112 64 115]`, `[112, 64, 115]`, `0x70, 0x40`, `70,40`, and in the groups of `xxd`, `7040 73`.
+fn in_lists(bytes: &[u8], forms: &mut Vec<Vec<u8>>) {
+    for case in [|byte: &u8| format!("{byte:02x}"), |byte: &u8| format!("{byte:02X}")] {
+        let pairs: Vec<String> = bytes.iter().map(case).collect();
+        forms.extend([",", ", ", ",0x", ", 0x", " 0x"].map(|between| pairs.join(between).into_bytes()));
+        for lead in 0..2 {
+            let groups = pairs[lead..].chunks(2).map(<[String]>::concat);
+            let groups: Vec<String> = pairs[..lead].iter().cloned().chain(groups).collect();
+            forms.push(groups.join(" ").into_bytes());
+        }
+    }
+    let numbers: Vec<String> = bytes.iter().map(u8::to_string).collect();
+    forms.extend([" ", ",", ", "].map(|between| numbers.join(between).into_bytes()));
 }
 
 fn in_base32(bytes: &[u8], forms: &mut Vec<Vec<u8>>) {

@@ -8,14 +8,17 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::escape::{Meaning, is_special, meanings};
+use super::escape::{Meaning, is_break, is_special, meanings, overstruck};
 
 /// So many bytes of each form are in the automaton; the rest is compared.
 const DEPTH: usize = 8;
-/// Between two letters of a secret stand no more bytes than these that are not read.
+/// Between two letters of a secret stand no more bytes than these of line ends, blanks and the like. Of escape codes and what
+/// nobody sees there may be any number: whoever takes them out puts the secret together.
 const GAP: usize = 512;
 /// The most steps that are followed from one place: a limit for text that is made to be slow.
 const STEPS: usize = 50_000;
+/// The least that is held of a text that comes in pieces, where a secret may have begun in it.
+const HELD: usize = 16 * 1024;
 
 /// What finds a set of forms.
 #[derive(Default)]
@@ -112,7 +115,7 @@ impl Search {
 
     /// The most that is held of a text because a secret may have begun in it.
     fn most_held(&self) -> usize {
-        16 * self.longest + 2 * GAP
+        16 * self.longest + HELD
     }
 
     fn next(&self, state: usize, byte: u8) -> u32 {
@@ -165,7 +168,7 @@ impl Search {
         while node != 0 && self.nodes[node].is_end {
             let depth = self.nodes[node].depth;
             for &form in &self.nodes[node].ends {
-                self.follow(text, at - depth, At::Form(form, depth), at, found);
+                self.follow(text, at - depth, (At::Form(form, depth), at, 0), found);
             }
             node = self.nodes[node].fail;
         }
@@ -178,18 +181,21 @@ impl Search {
         if node == 0 && !super::escape::is_introducer(text[at]) {
             return;
         }
+        let counts = usize::from(is_break(text[at]));
         loop {
             let start = at - self.nodes[node].depth;
             let is_open = meanings(text, at, &mut |meaning: Meaning, length| match meaning {
-                Meaning::Nothing if node == 0 => {}
-                Meaning::Nothing => self.follow(text, start, At::Node(node), at + length, found),
+                Meaning::Nothing if node == 0 || counts * length > GAP => {}
+                Meaning::Nothing => {
+                    self.follow(text, start, (At::Node(node), at + length, counts * length), found);
+                }
                 Meaning::Bytes(bytes) => {
                     if let Some(after) = self.after(At::Node(node), bytes) {
-                        self.follow(text, start, after, at + length, found);
+                        self.follow(text, start, (after, at + length, 0), found);
                     }
                 }
             });
-            if is_open {
+            if is_open && counts * (text.len() - at) <= GAP {
                 found.open = found.open.min(start);
             }
             if node == 0 {
@@ -207,9 +213,9 @@ impl Search {
         })
     }
 
-    /// Follows all meanings of the text from a place on, where so much of a form has been read.
-    fn follow(&self, text: &[u8], start: usize, at: At, place: usize, found: &mut Found) {
-        let mut next = Some((at, place, 0_usize));
+    /// Follows all meanings of the text from a place on, where so much of a form has been read, and so many bytes were not.
+    fn follow(&self, text: &[u8], start: usize, from: (At, usize, usize), found: &mut Found) {
+        let mut next = Some(from);
         let mut waiting = Vec::new();
         let mut seen: HashSet<(At, usize)> = HashSet::new();
         let mut steps = 0;
@@ -224,7 +230,7 @@ impl Search {
                 }
                 match at {
                     At::Form(form, read) if read == self.forms[form].len() => {
-                        found.places.push(start..place);
+                        found.places.push(start..place + overstruck(text, place));
                         break;
                     }
                     At::Form(..) => {}
@@ -238,14 +244,15 @@ impl Search {
                     break;
                 };
                 if is_special(byte) {
+                    let counts = usize::from(is_break(byte));
                     let is_open = meanings(text, place, &mut |meaning: Meaning, length| match meaning {
-                        Meaning::Nothing if gap + length > GAP => {}
-                        Meaning::Nothing => waiting.push((at, place + length, gap + length)),
+                        Meaning::Nothing if gap + counts * length > GAP => {}
+                        Meaning::Nothing => waiting.push((at, place + length, gap + counts * length)),
                         Meaning::Bytes(bytes) => {
                             waiting.extend(self.after(at, bytes).map(|after| (after, place + length, 0)));
                         }
                     });
-                    if is_open {
+                    if is_open && gap + counts * (text.len() - place) <= GAP {
                         found.open = found.open.min(start);
                     }
                 }

@@ -9,6 +9,7 @@ mod cause;
 mod directory;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod log;
 mod management;
 mod openvpn;
 mod profile;
@@ -41,6 +42,7 @@ use crate::secret::Redactor;
 use boundary::Node;
 use cause::{Cause, Diagnosis};
 use directory::Directory;
+use log::Log;
 use management::{Ask, Management, Message};
 use openvpn::{Client, Inside, Program};
 use supervise::Supervision;
@@ -282,6 +284,7 @@ struct Session {
     credentials: Credentials,
     diagnosis: Diagnosis,
     last_words: String,
+    log: Log,
     events: Events,
 }
 
@@ -317,6 +320,7 @@ impl Session {
             credentials: settings.profile.credentials.clone(),
             diagnosis: Diagnosis::new(settings.profile.credentials.username.is_some()),
             last_words: String::new(),
+            log: Log::new(events.redactor()),
             events: events.clone(),
         })
     }
@@ -375,10 +379,11 @@ impl Session {
                     if !line.trim().is_empty() && !line.starts_with("Use --help") {
                         self.last_words = line.trim().to_owned();
                     }
-                    self.events.output(Step::Connect, None, line.as_str());
+                    self.log.push(&line, |line| self.events.output(Step::Connect, None, line));
                     News::Line(line)
                 }
                 Heard::Ended(status) => {
+                    self.log.finish(|line| self.events.output(Step::Connect, None, line));
                     if self.last_words.is_empty() || status.signal().is_some() {
                         self.last_words = status.to_string();
                     }

@@ -12,6 +12,7 @@ use super::profile::Prepared;
 use super::routes::Place;
 use crate::config::Network;
 use crate::process::{Command, find};
+use crate::secret::RedactedText;
 
 /// What `sudo` may take to say yes or no.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -143,7 +144,7 @@ pub(super) async fn refusal_of(profile: &Prepared) -> Option<String> {
     let command = Command::new(openvpn).args(arguments((0, 0), &client)).input(profile.text.expose());
     let finished = command.run(PATIENCE).await.ok()?;
     let said = [finished.stdout, finished.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
+    let said = RedactedText::from(String::from_utf8_lossy(&said));
     // The first is the cause, the last "Please correct these errors."
     said.lines().find_map(|line| Some(line.split_once("Options error: ")?.1.trim().to_owned()))
 }
