@@ -377,7 +377,7 @@ mod tests {
                 wrong.push(format!("{}\n  wanted {reason}\n  found  {found}", path.display()));
             }
             // What is kept of it gives the same reason.
-            let kept = one_line(&known_and_said("exit status 1", &said, 5), true);
+            let kept = one_line(known_and_said("exit status 1", &said, 5), true);
             let whole = format!("exit status 1: {reason}").replace(": none", "");
             if kept != whole {
                 wrong.push(format!("{}, shortened\n  wanted {whole}\n  found  {kept}", path.display()));
@@ -398,7 +398,7 @@ mod tests {
         assert_eq!(known_and_said("killed", "\n\n", 8), "killed");
         let disk = "Unpacking ...\nerror: the disk is full\nCleaning up\n";
         assert_eq!(said(disk, 8), "error: the disk is full\nUnpacking ...\nCleaning up");
-        assert_eq!(one_line(&said(disk, 8), true), "error: the disk is full");
+        assert_eq!(one_line(said(disk, 8), true), "error: the disk is full");
         assert_eq!(said("error: no\n", 8), "error: no");
     }
 

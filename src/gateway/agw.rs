@@ -137,7 +137,7 @@ impl Agw {
         let siblings: BTreeMap<String, Policy> =
             self.config.siblings.iter().cloned().zip(parts.map(parse_policy)).collect();
         if output.status != 0 {
-            let why = cause::said(&super::all_said(&output), 5);
+            let why = cause::said(super::all_said(&output), 5);
             return Err(Trouble::AptUnasked.on(&self.ground.name).because(why));
         }
         for line in RedactedText::from(said).lines().filter(|line| !line.trim().is_empty()) {

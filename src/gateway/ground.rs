@@ -111,7 +111,7 @@ impl Ground {
         if output.status == 0 {
             return Ok(output.text());
         }
-        let why = known_and_said(&format!("exit status {}", output.status), &all_said(output), 5);
+        let why = known_and_said(&format!("exit status {}", output.status), all_said(output), 5);
         Err(Trouble::Unanswered { what }.on(&self.name).because(why))
     }
 

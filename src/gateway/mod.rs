@@ -451,7 +451,7 @@ impl Gateway {
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                let why = known_and_said(&format!("exit status {}", output.status), &all_said(&output), 8);
+                let why = known_and_said(&format!("exit status {}", output.status), all_said(&output), 8);
                 return Err(Trouble::NotCheckedIn.on(self.name()).because(why));
             }
             stop.or(tokio::time::sleep(POLL)).await?;
@@ -645,7 +645,7 @@ impl Gateway {
         // A host that is lost is not waited for again.
         let failed = match tokio::time::timeout(MINUTE, self.ground().change(Step::Prepare, script, MINUTE)).await {
             Ok(Ok(output)) if output.status == 0 => return,
-            Ok(Ok(output)) => cause::one_line(&cause::said(&all_said(&output), 3), true),
+            Ok(Ok(output)) => cause::one_line(cause::said(all_said(&output), 3), true),
             Ok(Err(problem)) => problem.line(),
             Err(_) => "the host does not answer".to_owned(),
         };
@@ -659,7 +659,7 @@ impl Gateway {
         }
         let failed = match self.ground().change(step, &format!("set -e\n{}", Feg::resume_script()), MINUTE).await {
             Ok(output) if output.status == 0 => return,
-            Ok(output) => cause::one_line(&cause::said(&all_said(&output), 3), true),
+            Ok(output) => cause::one_line(cause::said(all_said(&output), 3), true),
             Err(problem) => problem.line(),
         };
         self.ground().warn(step, format!("what was set aside is still in {QUIESCED}: {failed}"));
@@ -679,7 +679,7 @@ impl Gateway {
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(ground.answer("write down whose it is", &output).err().unwrap_or_else(|| {
-                let why = cause::said(&all_said(&output), 5);
+                let why = cause::said(all_said(&output), 5);
                 Trouble::Unanswered { what: "write down whose it is" }.on(self.name()).because(why)
             }));
         };
@@ -797,7 +797,7 @@ impl Gateway {
             (Gateway::Feg(_), Found::Agw(_)) => return String::new(),
         };
         match self.ground().run_root(Step::Verify, &script, MINUTE).await {
-            Ok(output) if !output.text().trim().is_empty() => format!("\n{}", agw::last_lines(&output.text(), 15)),
+            Ok(output) if !output.text().trim().is_empty() => format!("\n{}", agw::last_lines(output.text(), 15)),
             _ => String::new(),
         }
     }

@@ -84,6 +84,47 @@ fn cases_whose_names_hold_secrets_are_judged_each_for_itself_and_shown_without_t
 const DOORS: &[&str] = &["src/terminal.rs", "src/report/console/stream.rs", "src/build.rs"];
 
 #[test]
+fn what_is_taken_into_the_history_holds_no_secret_there_nor_on_its_page() {
+    let junit = "<testsuite name=\"attach\" tests=\"1\"><testcase name=\"a\"><failure message=\"login hunter2hunter2 \
+                 failed\"/></testcase></testsuite>";
+    let desk = Desk::with_lab().file("foreign.xml", junit);
+    assert_eq!(desk.run("history import --started 2026-11-29T15:00:00Z foreign.xml").code, "0");
+    assert_eq!(desk.run("history page --out site").code, "0");
+    fs::remove_file(desk.path("foreign.xml")).expect("it is there");
+    let holding = |text: &str| {
+        let mut files = Vec::new();
+        let mut folders = vec![desk.path("")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).expect("a folder").flatten() {
+                if entry.file_type().expect("it is there").is_dir() {
+                    folders.push(entry.path());
+                } else if fs::read(entry.path())
+                    .is_ok_and(|bytes| bytes.windows(text.len()).any(|part| part == text.as_bytes()))
+                {
+                    files.push(entry.path());
+                }
+            }
+        }
+        files
+    };
+    assert!(holding("login *** failed").len() > 1, "the history and its page: {:?}", holding("login *** failed"));
+    assert_eq!(holding("hunter2hunter2"), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn escape_codes_that_the_reports_leave_out_hide_no_secret() {
+    let codes = r"\033[0m".repeat(150);
+    let script = format!("printf 'Options error: hunter2{codes}hunter2\\n'; exit 1");
+    let desk = Desk::with_lab().program("openvpn", &script);
+    assert_eq!(desk.run("test -q").code, "3");
+    for report in ["junit.xml", "summary.md", "run.json", "events.jsonl", "report.html"] {
+        let text = desk.read(&format!("results/{report}"));
+        assert!(text.contains("Options error") || text.contains("***"), "{report}: {text}");
+        assert!(!text.replace("\\u001b[0m", "").contains("hunter2hunter2"), "{report}: {text}");
+    }
+}
+
+#[test]
 fn nothing_is_printed_but_at_one_door() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut folders = vec![root.join("src")];
