@@ -546,20 +546,20 @@ fn whoever_stops_reading_our_standard_output_is_no_failure() {
         ");
 }
 
-/// The program's own memory can be opened, and its first byte cannot be read.
+/// The speed of the loopback can be opened, and its first byte cannot be read.
 #[test]
 fn a_console_that_cannot_be_read_to_its_end_is_inconclusive() {
-    assert_snapshot!(Desk::new().run("report -q /proc/self/mem"), @"
+    assert_snapshot!(Desk::new().run("report -q /sys/class/net/lo/speed"), @"
         exit 6
         --- standard output
         INCONCLUSIVE  exit 6  0.0 s
-          `mem`: the console `/proc/self/mem` cannot be read to its end: Input/output error (os error 5)
-          `mem`: no test case was run, and nothing was printed; the list has no verdict
+          `speed`: the console `/sys/class/net/lo/speed` cannot be read to its end: Invalid argument (os error 22)
+          `speed`: no test case was run, and nothing was printed; the list has no verdict
 
         suite  passed  failed  error   took
-        mem         0       0      1  0.0 s
+        speed       0       0      1  0.0 s
 
-        mem / (suite)  no verdict
+        speed / (suite)  no verdict
           no test case was run, and nothing was printed; the list has no verdict
 
         reports  results/summary.md
@@ -567,11 +567,11 @@ fn a_console_that_cannot_be_read_to_its_end_is_inconclusive() {
                  results/junit.xml
                  results/run.json
         --- standard error
-        HH:MM:SS  ERR   test       mem (suite)
+        HH:MM:SS  ERR   test       speed (suite)
                                    no test case was run, and nothing was printed; the list has no verdict
-        HH:MM:SS  ERR   test       mem: 0 passed, 1 inconclusive
-                                   the console `/proc/self/mem` cannot be read to its end
-                                   because: Input/output error (os error 5)
+        HH:MM:SS  ERR   test       speed: 0 passed, 1 inconclusive
+                                   the console `/sys/class/net/lo/speed` cannot be read to its end
+                                   because: Invalid argument (os error 22)
         --- changed
         wrote results/
         wrote results/events.jsonl
