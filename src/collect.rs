@@ -28,6 +28,11 @@ pub(crate) struct Traces<'a> {
 impl Traces<'_> {
     /// Brings home a gateway's journal, what it ran before and runs now, and what this night's switch did to its conffiles.
     pub(crate) async fn of(&self, gateway: &Gateway, before: &Found) {
+        if let Err(problem) = gateway.learn_logins(Step::Collect).await {
+            let files = gateway.traces(before, "0").into_iter().map(|(file, _)| file);
+            files.for_each(|file| self.say(gateway, file, Err(anyhow::anyhow!(problem.line()))));
+            return;
+        }
         let since = (self.window.as_secs() + 1).to_string();
         let traces = join_all(gateway.traces(before, &since).into_iter().map(|(file, script)| async move {
             self.say(gateway, file, self.printed(gateway, file, script).await);

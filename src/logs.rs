@@ -6,7 +6,7 @@ use std::io;
 use crate::cli::{Global, LogsArgs};
 use crate::config::Config;
 use crate::desk;
-use crate::event::Problem;
+use crate::event::{Problem, Step};
 use crate::gateway::Gateway;
 use crate::ng40;
 use crate::plan::{Lab, PlannedHost, Role};
@@ -33,6 +33,7 @@ pub(crate) async fn show(config: &Config, global: &Global, args: &LogsArgs) -> a
             Role::Ng40 => host.command(ng40::log_script(&lab.ng40, &window)),
             Role::Agw | Role::Feg => {
                 let gateway = Gateway::new(planned, &lab, host.clone(), events, None);
+                gateway.learn_logins(Step::Connect).await?;
                 host.command(gateway.log_script(&window)).sudo()
             }
         };

@@ -83,7 +83,7 @@ impl Feg {
         if !config.compose.is_empty() {
             compose.get_or_init(|| config.compose.clone());
         }
-        Feg { ground, config, keep, compose, chosen: OnceLock::new() }
+        Feg { ground: ground.with_logins(), config, keep, compose, chosen: OnceLock::new() }
     }
 
     /// The lines every script begins with: where we are, and what Docker is called. The scripts run as root.

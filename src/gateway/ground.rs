@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
+
 use super::host_state::{self, Fact, parse_facts};
-use super::{GUARD, JOB_GRACE, MINUTE, RUN, STATE, TURN, Trouble};
+use super::{GUARD, JOB_GRACE, MINUTE, RUN, STATE, TURN, Trouble, registry};
 use crate::cause::known_and_said;
 use crate::event::{Class, EventKind, Events, Problem, Step};
 use crate::limit::HeadTail;
@@ -21,7 +23,12 @@ pub(super) struct Ground {
     /// The run that has the gateway; none where it is only looked at: what would change it is said then, and not done.
     pub(super) run: Option<String>,
     turns: Turns,
+    /// Whether the logins of the host's Docker client are learned; none where no Docker runs.
+    logins: Option<OnceCell<()>>,
 }
+
+/// Prints the configs of root's Docker client.
+const LOGINS: &str = include_str!("feg/logins.sh");
 
 /// Stands for the run's name in what is only said.
 pub(crate) const SOME_RUN: &str = "RUN";
@@ -67,7 +74,28 @@ pub(crate) fn turn(run: &str, turn: &str) -> String {
 impl Ground {
     pub(super) fn new(name: &str, host: Host, events: &Events, run: Option<&str>) -> Ground {
         let turns = Turns::new(TURN, run.unwrap_or(SOME_RUN));
-        Ground { name: name.to_owned(), host, events: events.clone(), run: run.map(str::to_owned), turns }
+        let (name, run) = (name.to_owned(), run.map(str::to_owned));
+        Ground { name, host, events: events.clone(), run, turns, logins: None }
+    }
+
+    /// Has the host say what its Docker client logs in with before anything else of it is heard.
+    pub(super) fn with_logins(mut self) -> Ground {
+        self.logins = Some(OnceCell::new());
+        self
+    }
+
+    /// Learns the logins of the host's Docker client, once: whatever Docker prints from then on is redacted. That there
+    /// are none, or that we may not read them, is not our business here.
+    pub(super) async fn learn_logins(&self, step: Step) -> Result<(), Problem> {
+        let Some(logins) = &self.logins else { return Ok(()) };
+        let learned = logins.get_or_try_init(|| async {
+            self.commanded(step, LOGINS);
+            let read = || self.host.command(LOGINS).sudo().deadline(MINUTE).run();
+            let output = self.host.outlast(read).await.map_err(|error| error.problem())?;
+            registry::learn_logins(&output.text(), self.events.redactor());
+            Ok(())
+        });
+        learned.await.copied()
     }
 
     pub(super) fn commanded(&self, step: Step, command: &str) {
@@ -92,6 +120,7 @@ impl Ground {
 
     /// Runs a script as the user we log in as, and returns what it printed.
     pub(super) async fn ask(&self, step: Step, what: &str, script: &str) -> Result<String, Problem> {
+        self.learn_logins(step).await?;
         self.commanded(step, script);
         let output = self
             .host
@@ -139,6 +168,7 @@ impl Ground {
              # The last word of the run before may still be at work.\nflock -w 5 {GUARD} true\n{questions}",
             quote(self.run.as_deref().unwrap_or(SOME_RUN))
         );
+        self.learn_logins(step).await?;
         self.commanded(step, &script);
         self.send(if self.is_only_looked_at() { questions } else { &script }, MINUTE).await
     }
@@ -161,12 +191,14 @@ impl Ground {
 
     /// Runs a script as root that only reads, and returns whatever came of it.
     pub(super) async fn run_root(&self, step: Step, script: &str, deadline: Duration) -> Result<Output, Problem> {
+        self.learn_logins(step).await?;
         self.commanded(step, script);
         self.send(&self.fenced(script), deadline).await
     }
 
     /// Runs a script as root that changes something, and returns whatever came of it. It may be run twice.
     pub(super) async fn change(&self, step: Step, script: &str, deadline: Duration) -> Result<Output, Problem> {
+        self.learn_logins(step).await?;
         self.commanded(step, script);
         if self.is_only_looked_at() {
             return Ok(Output::default());
@@ -186,6 +218,7 @@ impl Ground {
         if !self.is_only_looked_at() {
             return self.change(step, script, deadline).await;
         }
+        self.learn_logins(step).await?;
         self.commanded(step, script);
         self.send(aside, deadline).await
     }
@@ -248,6 +281,7 @@ impl Ground {
         deadline: Duration,
         problem: impl FnOnce(&str, String) -> Problem,
     ) -> Result<Output, Problem> {
+        self.learn_logins(step).await?;
         self.commanded(step, script);
         if self.is_only_looked_at() {
             return Ok(Output::default());
@@ -269,6 +303,7 @@ impl Ground {
         deadline: Duration,
         class: impl FnOnce(&JobEnd, &str) -> Class,
     ) -> Result<(), Problem> {
+        self.learn_logins(step).await?;
         if self.is_only_looked_at() {
             let within = crate::config::format_duration(deadline);
             self.note(step, format!("as a job of the host's own, within {within}; it goes on without us:"));
@@ -320,6 +355,9 @@ impl Ground {
     /// not answer.
     pub(super) async fn explanations(&self, step: Step, within: Duration) -> Vec<Fact> {
         let script = format!("since={}\n{}", within.as_secs(), host_state::AFTER);
+        if self.learn_logins(step).await.is_err() {
+            return Vec::new();
+        }
         self.commanded(step, &script);
         match self.host.command(&script).sudo().deadline(MINUTE).run().await {
             Ok(output) => parse_facts(&output.text()),
@@ -329,6 +367,7 @@ impl Ground {
 
     /// Waits until a job that was started before, if it is still at work, has ended.
     pub(super) async fn outlive_job(&self, step: Step, id: &str, deadline: Duration) -> Result<(), Problem> {
+        self.learn_logins(step).await?;
         let job = Job::attach(&self.host, &format!("{STATE}/jobs/{id}"), As::Root);
         let status = self.host.outlast(|| job.status()).await.map_err(|error| error.problem())?;
         if status == JobStatus::Running {

@@ -208,6 +208,12 @@ impl Gateway {
         }
     }
 
+    /// Learns what the gateway's own programs log in with, before anything of it is shown. Every command of ours that goes
+    /// by a method of this type begins so by itself.
+    pub(crate) async fn learn_logins(&self, step: Step) -> Result<(), Problem> {
+        self.ground().learn_logins(step).await
+    }
+
     /// Asks what it runs.
     pub(crate) async fn found(&self, step: Step) -> Result<Found, Problem> {
         match self {
