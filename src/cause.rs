@@ -206,10 +206,72 @@ fn weighed(said: &RedactedText) -> Option<(Weight, String)> {
     if let Some(exception) = exception(&lines) {
         return Some((Weight::Error, limited(exception)));
     }
-    let weights: Vec<Weight> = lines.iter().map(|line| Weight::of(line)).collect();
+    let mut weights: Vec<Weight> = lines.iter().map(|line| Weight::of(line)).collect();
+    // Where dpkg names what failed, the system's words in what others print around it explain nothing.
+    if lines.iter().any(|line| line.starts_with(DPKG_HEAD)) {
+        for (weight, speaker) in weights.iter_mut().zip(speakers(&lines)) {
+            if speaker == Speaker::Other && *weight == Weight::System {
+                *weight = Weight::Warning;
+            }
+        }
+    }
     let most = weights.iter().copied().max().filter(|&weight| weight > Weight::None)?;
     let at = weights.iter().position(|&weight| weight == most)?;
     Some((most, limited(&whole(&lines, &weights, at))))
+}
+
+/// Who says a line of what apt and dpkg print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speaker<'l> {
+    /// apt or dpkg themselves.
+    Apt,
+    /// Something that dpkg ran for the package of this name, which then failed.
+    Failed(&'l str),
+    /// Anything else: a hook of the site, a trigger, a script that did not fail.
+    Other,
+}
+
+/// How apt 1.6 to 2.6.1 and the programs of dpkg 1.18 to 1.21.22 begin their own complaints.
+const OF_APT: &[&str] =
+    &["E: ", "W: ", "Err:", "dpkg: ", "dpkg-deb", "dpkg-split: ", "dpkg-query: ", "update-alternatives: error: "];
+
+/// How dpkg announces that it works on a package, by name or by archive.
+const ANNOUNCED: &[&str] = &["Setting up ", "Preparing to unpack ", "Unpacking ", "Removing "];
+
+/// Who says each of the lines.
+///
+/// dpkg announces what it works on, and names it again where it has failed: what was printed between the two comes from
+/// that package's scripts. An indented line belongs to the one above it.
+pub(crate) fn speakers<'l>(lines: &[&'l str]) -> Vec<Speaker<'l>> {
+    let mut speakers = vec![Speaker::Other; lines.len()];
+    let mut began: Option<(&str, usize)> = None;
+    for (at, &line) in lines.iter().enumerate() {
+        if let Some(rest) = ANNOUNCED.iter().find_map(|sign| line.strip_prefix(sign)) {
+            began = Some((package_of(rest), at + 1));
+        } else if line.starts_with("Processing triggers for ") {
+            began = None;
+        } else {
+            let goes_on = line.starts_with(' ') && at > 0 && speakers[at - 1] == Speaker::Apt;
+            if goes_on || OF_APT.iter().any(|sign| line.starts_with(sign)) {
+                speakers[at] = Speaker::Apt;
+            }
+        }
+        let failed = line.strip_prefix(DPKG_HEAD).and_then(|rest| rest.split_once(' '));
+        if let (Some((_, failed)), Some((package, since))) = (failed, began)
+            && package_of(failed) == package
+        {
+            let said = speakers[since..at].iter_mut().filter(|speaker| **speaker == Speaker::Other);
+            said.for_each(|speaker| *speaker = Speaker::Failed(package));
+        }
+    }
+    speakers
+}
+
+/// The package that a text begins with, by its name (`magma:amd64 (1.9.0)`) or by its archive (`.../magma_1.9.0_all.deb`).
+fn package_of(text: &str) -> &str {
+    let word = text.split(' ').next().unwrap_or_default();
+    let name = word.rsplit('/').next().unwrap_or_default();
+    name.split(['_', ':']).next().unwrap_or_default()
 }
 
 /// What is known, and below it what a program printed: a cause of a [`crate::event::Problem`]. Of the output the last

@@ -187,6 +187,8 @@ pub(crate) struct Agw {
     pub conffiles: Conffiles,
     /// Units that must be active after an upgrade, besides those that were active before it.
     pub units: Vec<String>,
+    /// Units that ran and that a release may drop.
+    pub dropped_units: Vec<String>,
     /// The pattern of the units that are compared before and after.
     pub unit_pattern: String,
     /// Restarted once after the packages are in, as Magma's own procedure has it.
@@ -209,6 +211,7 @@ impl Default for Agw {
             siblings: vec!["magma-sctpd".to_owned(), "magma-dhcp-cli".to_owned()],
             conffiles: Conffiles::New,
             units: vec!["magma@magmad".to_owned(), "magma@mme".to_owned(), "sctpd".to_owned()],
+            dropped_units: Vec::new(),
             unit_pattern: "magma@*".to_owned(),
             restart: vec!["sctpd".to_owned()],
             checkin: None,

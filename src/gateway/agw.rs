@@ -15,7 +15,7 @@ use super::{BACKUP, BOOT, Found, Ground, Health, LEAST_ROOM_MB, NEXT, STATE, Tar
 use crate::cause;
 use crate::config::{self, Conffiles};
 use crate::event::{Class, PackageChange, Problem, Step};
-use crate::release::{Policy, parse_policy};
+use crate::release::{Policy, compare_versions, parse_policy};
 use crate::remote::quote;
 use crate::secret::RedactedText;
 
@@ -115,14 +115,7 @@ impl Agw {
     /// returns 0, and then answers from old lists. What counts is whether apt said that it read the repository that
     /// offers the package.
     pub(crate) async fn candidates(&self) -> Result<(Policy, BTreeMap<String, Policy>), Problem> {
-        let update = include_str!("refresh.sh");
-        let script = |lists: &str| {
-            format!(
-                "{ENVIRONMENT}{lists}options=\"$options -o DPkg::Lock::Timeout=120\"\n{update}\
-                 for package in {}; do echo ---; apt-cache $options policy \"$package\"; done",
-                self.quoted_packages()
-            )
-        };
+        let script = |lists: &str| candidates_script(lists, &self.quoted_packages());
         let in_use = script("options=\n");
         let aside = script(
             "lists=$(mktemp -d)\ntrap 'rm -rf \"$lists\"' EXIT\ntrap 'exit 143' TERM\nchmod 755 \"$lists\"\n\
@@ -131,11 +124,10 @@ impl Agw {
         let deadline = Duration::from_secs(300);
         let output = self.ground.change_or_lay_aside(Step::Resolve, &in_use, &aside, deadline).await?;
         let text = output.text();
-        let mut parts = text.split("---\n");
-        let said = parts.next().unwrap_or_default();
-        let magma = parse_policy(parts.next().unwrap_or_default());
-        let siblings: BTreeMap<String, Policy> =
-            self.config.siblings.iter().cloned().zip(parts.map(parse_policy)).collect();
+        let (said, tables) = apart(&text);
+        let mut tables = tables.into_iter().map(parse_policy);
+        let magma = tables.next().unwrap_or_default();
+        let siblings: BTreeMap<String, Policy> = self.config.siblings.iter().cloned().zip(tables).collect();
         if output.status != 0 {
             let why = cause::said(super::all_said(&output), 5);
             return Err(Trouble::AptUnasked.on(&self.ground.name).because(why));
@@ -408,6 +400,12 @@ impl Agw {
         Ok(text.lines().map(str::to_owned).collect())
     }
 
+    /// Those of the `lost` units that the release need not have.
+    pub(super) fn not_expected(&self, lost: &BTreeSet<String>, target: &Target, before: &AgwFound) -> BTreeSet<String> {
+        let from = before.packages.get(&self.config.package);
+        not_expected(lost, &self.config.dropped_units, from, target.release.version())
+    }
+
     pub(super) fn lost_units_script(&self, before: &AgwFound) -> String {
         let required = self.required();
         let units = before.health.running().filter(|name| !required.contains(*name)).map(quote).collect::<Vec<_>>();
@@ -556,6 +554,39 @@ pub(super) fn parse_units(text: &str) -> Health {
         }
     }
     Health::of(units)
+}
+
+/// Has apt refresh its lists, with options that `lists` sets, and say what is on offer of the packages.
+///
+/// A NUL stands before each table: a shell keeps none of what apt and the site's hooks print.
+fn candidates_script(lists: &str, packages: &str) -> String {
+    format!(
+        "{ENVIRONMENT}{lists}options=\"$options -o DPkg::Lock::Timeout=120\"\n{update}\
+         for package in {packages}; do printf '\\0'; apt-cache $options policy \"$package\"; done",
+        update = include_str!("refresh.sh"),
+    )
+}
+
+/// What apt said while it refreshed its lists, and the table of each package, of the answer to [`candidates_script`].
+pub(super) fn apart(text: &str) -> (&str, Vec<&str>) {
+    let mut parts = text.split('\0');
+    (parts.next().unwrap_or_default(), parts.collect())
+}
+
+/// The units of these `lost` ones that the release need not have: all where it is older than what ran, and may not know
+/// them yet; else those that it may drop by the config.
+///
+/// What a newer release has forgotten it has to answer for: a template is still there without the program that it
+/// starts, and of a unit that is gone as a whole nobody can see whether that was meant.
+pub(super) fn not_expected(
+    lost: &BTreeSet<String>,
+    dropped: &[String],
+    from: Option<&String>,
+    to: &str,
+) -> BTreeSet<String> {
+    let is_older = from.is_some_and(|from| compare_versions(to, from).is_lt());
+    let dropped: BTreeSet<String> = dropped.iter().map(|unit| unit_name(unit)).collect();
+    lost.iter().filter(|unit| is_older || dropped.contains(*unit)).cloned().collect()
 }
 
 /// What apt said of the repositories while it refreshed its lists.
@@ -726,6 +757,38 @@ mod tests {
         );
     }
 
+    /// The unit of a program that is forgotten has failed, one that is gone as a whole is not there: both are missed.
+    #[test]
+    fn only_an_older_release_may_lack_a_unit_that_ran() {
+        let set = |units: &[&str]| units.iter().map(|&unit| unit.to_owned()).collect::<BTreeSet<String>>();
+        let lost = set(&["magma@sessiond.service", "magma_dp@envoy.service"]);
+        let of = |dropped: &[&str], from: Option<&str>, to| {
+            let dropped: Vec<String> = dropped.iter().map(|&unit| unit.to_owned()).collect();
+            not_expected(&lost, &dropped, from.map(str::to_owned).as_ref(), to)
+        };
+        let (old, new) = ("1.8.0-1655110000-3f7c21ab", "1.9.0-1666000000-16673817");
+        assert_eq!(of(&[], Some(new), old), lost);
+        assert_eq!(of(&[], Some(old), new), set(&[]));
+        assert_eq!(of(&[], Some(new), new), set(&[]));
+        assert_eq!(of(&[], None, new), set(&[]));
+        assert_eq!(of(&["magma_dp@envoy", "other"], Some(old), new), set(&["magma_dp@envoy.service"]));
+
+        let before = parse_units(
+            "Id=magma@sessiond.service\nActiveState=active\n\nId=magma_dp@envoy.service\nActiveState=active\n",
+        );
+        let now = parse_units("Id=magma@sessiond.service\nActiveState=failed\nResult=exit-code\n");
+        let expected = |from, to| {
+            let not_expected = of(&[], Some(from), to);
+            let running = before.running().filter(|unit| !not_expected.contains(*unit)).map(str::to_owned);
+            now.has(running).map_err(|lack| lack.why)
+        };
+        assert_eq!(
+            expected(old, new),
+            Err("`magma@sessiond.service` is failed (exit-code), `magma_dp@envoy.service` is not there".to_owned())
+        );
+        assert_eq!(expected(new, old), Ok(()));
+    }
+
     #[test]
     fn units_come_from_the_packages_and_not_from_a_pattern_alone() {
         use crate::gateway::feg::tests::in_folder;
@@ -810,6 +873,26 @@ mod tests {
         assert_eq!(judge(read, &["http://192.168.60.10/magma2"]).unread.len(), 1);
         assert_eq!(judge("Reading package lists...\nstatus 0\n", &[ORIGIN]).unread.len(), 1);
         assert_eq!(judge("status 100\n", &[]).unread, ["status 100"]);
+    }
+
+    #[test]
+    fn no_line_of_a_hook_is_taken_for_the_end_of_what_apt_said() {
+        use crate::gateway::feg::tests::in_folder;
+        let get = "#!/bin/sh\nprintf 'Hit:1 http://192.168.60.10/magma focal-ci InRelease\\n---\\n\\000\\n---\\nReading\\n'\n";
+        let cache = "#!/bin/sh\nfor package; do :; done\necho \"$package:\"\n";
+        let script = format!(
+            "set -eu\nmkdir bin\nmv apt-get apt-cache bin\nchmod +x bin/*\nPATH=$PWD/bin:$PATH\n{}",
+            candidates_script("options=\n", "magma magma-sctpd")
+        );
+        let files = [("apt-get", get.as_bytes()), ("apt-cache", cache.as_bytes())];
+        let (_folder, output) = in_folder(&files, &script);
+        let text = String::from_utf8_lossy(&output.stdout);
+        let (said, tables) = apart(&text);
+        assert_eq!(
+            said, "Hit:1 http://192.168.60.10/magma focal-ci InRelease\n---\n\n---\nReading\nstatus 0\n",
+            "{output:?}"
+        );
+        assert_eq!(tables, ["magma:\n", "magma-sctpd:\n"], "{output:?}");
     }
 
     #[test]

@@ -403,7 +403,11 @@ pub(super) fn parse_containers<'a>(lines: impl Iterator<Item = &'a str>) -> (BTr
 /// name one of its services or programs, and the host has no trouble of its own.
 pub(super) fn activation_class(said: &str) -> Class {
     let said = compose::without_warnings(said).join("\n").to_lowercase();
-    let has = |signs: &[&str]| said.lines().any(|line| signs.iter().any(|sign| line.contains(sign)));
+    // What a health check says is the release's own program's word.
+    let has = |signs: &[&str]| {
+        let mut of_compose = said.lines().filter(|line| !line.starts_with("health check of "));
+        of_compose.any(|line| signs.iter().any(|sign| line.contains(sign)))
+    };
     if has(SURROUNDINGS) || !has(OF_THE_RELEASE) { Class::Testbed } else { Class::Upgrade }
 }
 

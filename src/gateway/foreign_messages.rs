@@ -4,6 +4,7 @@
 //! A text is never the only evidence. What is not in a table is the testbed's fault: a release is blamed only where a
 //! program names one of its own packages, scripts or dependencies.
 
+use crate::cause::{Speaker, speakers};
 use crate::event::Class;
 
 /// What a message means.
@@ -49,6 +50,14 @@ impl Meaning {
             | Meaning::FileConflict => false,
         }
     }
+
+    /// Whether it keeps apt or dpkg from beginning: where a script has run, it was waited for, or met by another program.
+    fn is_of_the_beginning(self) -> bool {
+        matches!(
+            self,
+            Meaning::Locked | Meaning::Interrupted | Meaning::BrokenBefore | Meaning::Held | Meaning::NotFetched
+        )
+    }
 }
 
 /// A text of a foreign program.
@@ -60,11 +69,17 @@ pub(super) struct Message {
     /// package, an image, a service.
     parts: &'static [&'static str],
     meaning: Meaning,
+    /// Whether any program may print it, whatever it is about.
+    is_anyones: bool,
 }
 
 impl Message {
     pub(super) const fn new(source: &'static str, parts: &'static [&'static str], meaning: Meaning) -> Message {
-        Message { source, parts, meaning }
+        Message { source, parts, meaning, is_anyones: false }
+    }
+
+    const fn of_system(source: &'static str, parts: &'static [&'static str], meaning: Meaning) -> Message {
+        Message { source, parts, meaning, is_anyones: true }
     }
 
     /// What the line names, where it is this message: empty where the message names nothing.
@@ -91,16 +106,19 @@ pub(super) struct Seen {
     /// What the message names; empty where it names nothing.
     pub(super) name: String,
     pub(super) line: String,
+    /// The package whose script says it; none where apt or dpkg themselves do.
+    pub(super) script_of: Option<String>,
 }
 
-/// The words of the C library for errors of the system, which any program may print (glibc 2.31 and 2.36, strerror).
+/// The words of the C library for errors of the system, which any program may print (glibc 2.31 and 2.36, strerror). They
+/// count where apt, dpkg, or the script of a package that failed say them: not where a hook of the site does.
 pub(super) const SYSTEM: &[Message] = &[
-    Message::new("ENOSPC", &["No space left on device"], Meaning::DiskFull),
-    Message::new("EDQUOT", &["Disk quota exceeded"], Meaning::DiskFull),
-    Message::new("EROFS", &["Read-only file system"], Meaning::ReadOnly),
-    Message::new("EIO", &["Input/output error"], Meaning::DiskError),
-    Message::new("EUCLEAN", &["Structure needs cleaning"], Meaning::DiskError),
-    Message::new("ENOMEM", &["Cannot allocate memory"], Meaning::OutOfMemory),
+    Message::of_system("ENOSPC", &["No space left on device"], Meaning::DiskFull),
+    Message::of_system("EDQUOT", &["Disk quota exceeded"], Meaning::DiskFull),
+    Message::of_system("EROFS", &["Read-only file system"], Meaning::ReadOnly),
+    Message::of_system("EIO", &["Input/output error"], Meaning::DiskError),
+    Message::of_system("EUCLEAN", &["Structure needs cleaning"], Meaning::DiskError),
+    Message::of_system("ENOMEM", &["Cannot allocate memory"], Meaning::OutOfMemory),
 ];
 
 /// apt and dpkg, in the C locale.
@@ -167,13 +185,17 @@ pub(super) const APT: &[Message] = &[
 pub(super) fn seen_in(said: &str, tables: &[&[Message]]) -> Vec<Seen> {
     let mut seen = Vec::new();
     let mut before = "";
-    for line in said.lines() {
+    let lines: Vec<&str> = said.lines().collect();
+    for (&line, speaker) in lines.iter().zip(speakers(&lines)) {
         let is_reason = line.starts_with(' ') && before.starts_with("dpkg: error processing ");
         let whole = if is_reason { format!("{before}{line}") } else { line.to_owned() };
+        let script_of = if let Speaker::Failed(package) = speaker { Some(package.to_owned()) } else { None };
         for message in tables.iter().copied().flatten() {
-            if let Some(name) = message.named_in(&whole) {
+            let is_heard = !message.is_anyones || speaker != Speaker::Other;
+            if let Some(name) = message.named_in(&whole).filter(|_| is_heard) {
                 tracing::trace!(source = message.source, meaning = ?message.meaning, "recognized");
-                seen.push(Seen { meaning: message.meaning, name: name.to_owned(), line: line.trim().to_owned() });
+                let (name, line) = (name.to_owned(), line.trim().to_owned());
+                seen.push(Seen { meaning: message.meaning, name, line, script_of: script_of.clone() });
             }
         }
         before = line;
@@ -182,9 +204,14 @@ pub(super) fn seen_in(said: &str, tables: &[&[Message]]) -> Vec<Seen> {
 }
 
 /// Whose fault it is: the release's only where a message about it names one of its `own`, or nothing at all, and no
-/// message is about the host.
+/// message of apt, of dpkg or of its own scripts is about the host.
 pub(super) fn class_of(seen: &[Seen], own: &dyn Fn(&str) -> bool) -> Class {
-    let is_of_host = seen.iter().any(|seen| seen.meaning.is_of_host());
+    let is_own_script = seen.iter().any(|seen| seen.meaning == Meaning::ScriptFailed && own(&seen.name));
+    let counts = |seen: &Seen| match &seen.script_of {
+        Some(package) => own(package),
+        None => !(is_own_script && seen.meaning.is_of_the_beginning()),
+    };
+    let is_of_host = seen.iter().any(|seen| seen.meaning.is_of_host() && counts(seen));
     let is_of_release = seen.iter().any(|seen| !seen.meaning.is_of_host() && (seen.name.is_empty() || own(&seen.name)));
     if is_of_release && !is_of_host { Class::Upgrade } else { Class::Testbed }
 }
@@ -329,6 +356,46 @@ mod tests {
                     dpkg: error processing package magma (--configure):\n installed magma package post-installation script \
                     subprocess returned error exit status 2\n";
         assert_eq!(class_for(said), Class::Testbed);
+    }
+
+    /// What else prints around a script of the release that fails: hooks of apt, triggers, scripts of other packages.
+    #[test]
+    fn what_others_print_around_a_script_of_the_release_does_not_excuse_it() {
+        let failed = "dpkg: error processing package magma (--configure):\n installed magma package post-installation \
+                      script subprocess returned error exit status 1\n";
+        let magma = format!("Setting up magma (1.9.0) ...\nmagma: cannot migrate: schema mismatch\n{failed}");
+        let other = "dpkg: error processing package lab-hook (--configure):\n installed lab-hook package \
+                     post-installation script subprocess returned error exit status 1\n";
+        let grub = "grub-probe: warning: /dev/sr0: Input/output error\n";
+        let waited = "Waiting for cache lock: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 7 (perl)...\n";
+        for said in [
+            format!("{grub}{magma}"),
+            format!("{magma}{grub}"),
+            format!("Setting up linux-image (5.4) ...\n{grub}{magma}"),
+            format!("{magma}Processing triggers for initramfs-tools (0.142) ...\n{grub}"),
+            format!("Setting up lab-hook (1.0) ...\n{grub}{other}{magma}"),
+            format!("{waited}{magma}"),
+            format!("{magma}E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 7 (apt-get)\n"),
+        ] {
+            assert_eq!(class_for(&said), Class::Upgrade, "{said}");
+            if !said.contains(other) {
+                let cause = crate::cause::known_and_said("exit status 100", &said, 8);
+                let line = crate::cause::one_line(&cause, true);
+                assert!(line.ends_with("script of magma: magma: cannot migrate: schema mismatch"), "{line}");
+            }
+        }
+        // Its own words, and dpkg's, count as before.
+        let own = "Setting up magma (1.9.0) ...\ncp: error writing '/etc/magma/x': No space left on device\n";
+        let unpacked = "Preparing to unpack .../magma_1.9.0_amd64.deb ...\nmv: cannot move 'x': Read-only file system\n\
+                        dpkg: error processing archive /var/cache/apt/archives/magma_1.9.0_amd64.deb (--unpack):\n \
+                        new magma package pre-installation script subprocess returned error exit status 1\n";
+        for said in [
+            format!("{own}{failed}"),
+            unpacked.to_owned(),
+            format!("{magma}E: Write error - write (28: No space left on device)"),
+        ] {
+            assert_eq!(class_for(&said), Class::Testbed, "{said}");
+        }
     }
 
     #[test]

@@ -4,13 +4,16 @@ use std::cmp::Ordering;
 
 use arbitrary::{Result, Unstructured};
 
-use super::agw::{apt_failures, judge, parse_packages, parse_units};
+use super::agw::{apart, apt_failures, judge, parse_packages, parse_units};
 pub use super::feg::fuzz::env;
 use super::feg::parse_containers;
-use super::foreign_messages::{APT, SYSTEM, class_of, packages_of_install, seen_in};
+use super::foreign_messages::{APT, Meaning, SYSTEM, Seen, class_of, packages_of_install, seen_in};
 use super::registry::{Answer, login_for, read};
 use crate::event::Class;
 use crate::release::{Release, Wanted, compare_versions, parse_policy};
+
+/// What of a host can break a script of a release.
+const SYSTEM_MEANINGS: [Meaning; 4] = [Meaning::DiskFull, Meaning::ReadOnly, Meaning::DiskError, Meaning::OutOfMemory];
 
 /// More words than these are not compared with each other: all with all is slow.
 const MOST_WORDS: usize = 8;
@@ -30,9 +33,8 @@ fn choose(input: &mut Unstructured<'_>) -> Result<fn(&str)> {
 
 /// What apt is asked comes back in one text: how it refreshed its lists, then a table for each package.
 fn apt(text: &str) {
-    let mut parts = text.split("---\n");
-    let said = parts.next().unwrap_or_default();
-    let tables: Vec<&str> = parts.take(2).collect();
+    let (said, tables) = apart(text);
+    let tables: Vec<&str> = tables.into_iter().take(2).collect();
     let origins: Vec<String> = tables.iter().flat_map(|table| offered(table)).collect();
     let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
     let reading = judge(said, &origins);
@@ -167,7 +169,8 @@ pub fn messages(bytes: &[u8]) {
         assert!(text.contains(&seen.name), "{seen:?} names what was never said");
     }
     let class = class_of(&seen, &own);
-    let is_of_host = seen.iter().any(|seen| seen.meaning.is_of_host());
+    let is_told = |seen: &&Seen| seen.script_of.is_none() && SYSTEM_MEANINGS.contains(&seen.meaning);
+    let is_of_host = seen.iter().any(|seen| is_told(&seen));
     assert!(class == Class::Testbed || class == Class::Upgrade);
     assert!(class != Class::Upgrade || !is_of_host, "the host is to blame");
     // What nobody has described, and what is somebody else's, blames no release.
@@ -177,8 +180,9 @@ pub fn messages(bytes: &[u8]) {
     if strangers.lines().all(|line| seen_in(line, &[APT]).is_empty() || is_named(line)) && !strangers.contains("\n ") {
         assert_eq!(nobody, Class::Testbed, "a release is blamed for what is not its own");
     }
-    // One line about the host is enough, wherever it stands.
-    for whole in [format!("{text}\nNo space left on device\n"), format!("No space left on device\n{text}")] {
+    // One line of apt about the host is enough, wherever it stands.
+    let full = "E: Write error - write (28: No space left on device)\n";
+    for whole in [format!("{text}\n{full}"), format!("{full}{text}")] {
         assert_eq!(class_of(&seen_in(&whole, &[SYSTEM, APT]), &own), Class::Testbed);
     }
 }

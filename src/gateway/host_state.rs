@@ -1,6 +1,9 @@
 //! What a gateway's host says of its own state: before an upgrade, what would make any upgrade fail; after one that
 //! failed, what explains it. Knows no release.
 
+use super::foreign_messages::{APT, Meaning, seen_in};
+use crate::event::Class;
+
 /// The shell function `place`, which says whether an upgrade can write to a folder. Scripts of both kinds of gateway
 /// call it.
 pub(super) const PLACES: &str = include_str!("places.sh");
@@ -39,6 +42,34 @@ impl Fact {
         }
     }
 
+    /// Whether it explains that apt, dpkg or compose failed, by what these `said`, and by whose fault it is by that (`class`).
+    /// That dpkg is locked now says nothing of what failed before: they say it where it was in their way.
+    pub(super) fn explains_switch(&self, said: &str, class: Class) -> bool {
+        self.kind != Kind::Locked
+            || class != Class::Upgrade && seen_in(said, &[APT]).iter().any(|seen| seen.meaning == Meaning::Locked)
+    }
+
+    /// Whether it explains that a unit or service does not stay up, by its state and its own last words (`said`): a host
+    /// always has something the matter, and a release is not excused by what its services do not complain of.
+    pub(super) fn explains_unit(&self, said: &str) -> bool {
+        let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
+        match self.kind {
+            Kind::Room => has(&["No space left on device", "no space left on device", "ENOSPC"]),
+            Kind::ReadOnly => has(&["Read-only file system", "read-only file system", "EROFS"]),
+            // systemd's result of a unit, and what it writes to its journal.
+            Kind::Memory => {
+                has(&["oom-kill", "killed by the OOM killer"])
+                    || self.killed().is_some_and(|program| names_unit_of(said, program))
+            }
+            Kind::Interrupted | Kind::Unconfigured | Kind::Dependencies | Kind::Held | Kind::Locked => false,
+        }
+    }
+
+    /// The program that the kernel killed: `Killed process 4711 (mme)`.
+    fn killed(&self) -> Option<&str> {
+        self.text.split_once(" (")?.1.strip_suffix(')').filter(|name| !name.is_empty())
+    }
+
     /// What to try.
     pub(super) fn hint(&self) -> String {
         match self.kind {
@@ -51,6 +82,16 @@ impl Fact {
             Kind::Locked => "wait until that process has ended, or stop it".to_owned(),
         }
     }
+}
+
+/// Whether a text names, in backquotes, a unit or service of this program: `magma@mme.service`, `mme`. Of a longer name
+/// the kernel knows the first 15 letters.
+fn names_unit_of(said: &str, program: &str) -> bool {
+    said.split('`').skip(1).step_by(2).any(|unit| {
+        let name = unit.split('.').next().unwrap_or_default();
+        let name = name.split_once('@').map_or(name, |(_, instance)| instance);
+        name == program || program.len() == 15 && name.starts_with(program)
+    })
 }
 
 /// Reads lines of a kind, a tab, and a text. Other lines are not facts.
@@ -153,6 +194,64 @@ mod tests {
         assert_eq!(facts.len(), 1);
         assert_eq!(facts[0].cause(), "the package `magma` is held");
         assert_eq!(facts[0].hint(), "run `apt-mark unhold magma` on the host");
+    }
+
+    #[test]
+    fn what_is_the_matter_with_a_host_explains_a_unit_only_where_the_unit_says_so() {
+        let text = "locked\tdpkg is locked by process 150 (perl)\nroom\tthe file system of /tmp is full: 12 KB are free\n\
+                    read-only\t/opt is on a file system that is mounted read-only\n\
+                    memory\tthe kernel ran out of memory: Killed process 812 (sessiond)\n";
+        let explained = |said: &str| {
+            let facts = parse_facts(text).into_iter().filter(|fact| fact.explains_unit(said));
+            facts.map(|fact| fact.kind).collect::<Vec<_>>()
+        };
+        let restarts = "`magma@mme.service` is started again after it failed (exit-code, 25 restarts)";
+        assert_eq!(explained(&format!("{restarts}\nFATAL: key not found: enable_nat")), []);
+        assert_eq!(explained(&format!("{restarts}\nwrite /var/log/mme.log: No space left on device")), [Kind::Room]);
+        assert_eq!(explained(&format!("{restarts}\nopen /opt/x: Read-only file system")), [Kind::ReadOnly]);
+        assert_eq!(explained("`magma@mme.service` is failed (oom-kill)"), [Kind::Memory]);
+        assert_eq!(explained("`magma@sessiond.service` is failed (signal)"), [Kind::Memory]);
+        assert_eq!(explained("`magma@mme.service` is failed (signal)\nsessiond: no answer"), []);
+        assert!(names_unit_of("`sctpd.service` is inactive, `control_proxy_of_feg` is exited", "control_proxy_o"));
+        assert_eq!(
+            explained(&format!("{restarts}\ndpkg frontend lock was locked by another process with pid 150")),
+            []
+        );
+    }
+
+    #[test]
+    fn a_lock_of_dpkg_explains_a_switch_only_where_apt_or_dpkg_met_it() {
+        let facts = parse_facts("locked\tdpkg is locked by process 150 (perl)\nroom\tthe file system of / is full\n");
+        let explained = |said: &str, class| facts.iter().filter(|fact| fact.explains_switch(said, class)).count();
+        assert_eq!(explained(include_str!("../../tests/fixtures/apt/postinst-fails.txt"), Class::Upgrade), 1);
+        assert_eq!(explained(include_str!("../../tests/fixtures/apt/other-package-fails.txt"), Class::Testbed), 1);
+        let lock = include_str!("../../tests/fixtures/apt/dpkg-lock.txt");
+        assert_eq!(explained(lock, Class::Testbed), 2);
+        // It was waited for.
+        assert_eq!(explained(lock, Class::Upgrade), 1);
+    }
+
+    /// Two files of one number, on two file systems, are two files.
+    #[test]
+    fn who_has_dpkgs_lock_has_that_file_open() {
+        use crate::gateway::feg::tests::in_folder;
+        let after = AFTER
+            .replace("/var/lib/dpkg/", "$PWD/")
+            .replace("/proc/locks", "locks")
+            .replace("df -Pk", ":")
+            .replace("\"/proc/$pid\"", "\"proc/$pid\"");
+        let script = format!(
+            "mkdir -p proc/150/fd proc/151/fd\n: >lock-frontend\n: >other\nln -s ../../../other proc/150/fd/3\n\
+             node=$(stat -c %i lock-frontend)\nlock() {{ echo \"1: POSIX  ADVISORY  WRITE $1 08:01:$node 0 EOF\"; }}\n\
+             lock 150 >locks\n({after}) | grep locked\n\
+             ln -s ../../../lock-frontend proc/151/fd/4\nlock 151 >>locks\n({after}) | grep locked\n"
+        );
+        let (_folder, output) = in_folder(&[], &script);
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            "locked\tdpkg is locked by process 151 (unknown)\n",
+            "{output:?}"
+        );
     }
 
     /// The script that says where the packages go, against a package made by the real dpkg-deb.

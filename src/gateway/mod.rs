@@ -28,6 +28,7 @@ pub(crate) use trouble::Trouble;
 
 use ground::{Ground, all_said};
 use health::{Health, Lack, Unit};
+use host_state::Fact;
 use settling::{Settling, Unsettled, Watched, briefly};
 
 use crate::cause::{self, known_and_said};
@@ -362,23 +363,32 @@ impl Gateway {
         ground
             .must_root(Step::Activate, &record, MINUTE, |said| Trouble::NoIntent.on(&ground.name).because(said))
             .await?;
+        let mut all = String::new();
         let switched = ground
-            .job(Step::Activate, &format!("{run}-activate"), &script, deadline, |end, said| match self {
-                // What came to the host from outside is not the release's fault.
-                _ if matches!(end, JobEnd::Rebooted | JobEnd::Vanished | JobEnd::Stopped) => Class::Testbed,
-                Gateway::Agw(agw) => agw.class_of(said),
-                Gateway::Feg(_) => feg::activation_class(said),
+            .job(Step::Activate, &format!("{run}-activate"), &script, deadline, |end, said| {
+                said.clone_into(&mut all);
+                match self {
+                    // What came to the host from outside is not the release's fault.
+                    _ if matches!(end, JobEnd::Rebooted | JobEnd::Vanished | JobEnd::Stopped) => Class::Testbed,
+                    Gateway::Agw(agw) => agw.class_of(said),
+                    Gateway::Feg(_) => feg::activation_class(said),
+                }
             })
             .await;
         match switched {
-            Err(problem) => Err(self.explained(Step::Activate, problem).await),
+            Err(problem) => {
+                let class = problem.class;
+                let explains = |fact: &Fact| fact.explains_switch(&all, class);
+                Err(self.explained(Step::Activate, problem, explains).await)
+            }
             Ok(()) => Ok(()),
         }
     }
 
-    /// The problem with what the state of the host explains of it: then it is not the release's fault.
-    async fn explained(&self, step: Step, mut problem: Problem) -> Problem {
-        if let Some(fact) = self.ground().explanations(step, self.activate_timeout()).await.first() {
+    /// The problem with the first fact of the host's state that explains it: then it is not the release's fault.
+    async fn explained(&self, step: Step, mut problem: Problem, explains: impl Fn(&Fact) -> bool) -> Problem {
+        let facts = self.ground().explanations(step, self.activate_timeout()).await;
+        if let Some(fact) = facts.iter().find(|fact| explains(fact)) {
             if problem.class == Class::Upgrade {
                 problem.class = Class::Testbed;
             }
@@ -405,9 +415,14 @@ impl Gateway {
             (Gateway::Feg(feg), Found::Feg(before)) => Some(feg.expected(Step::Verify, target, before).await?),
             _ => None,
         };
-        let lost = match (self, before) {
-            (Gateway::Agw(agw), Found::Agw(before)) => agw.lost_units(Step::Verify, before).await?,
-            _ => BTreeSet::new(),
+        let (missed, lost): (BTreeSet<String>, BTreeSet<String>) = match (self, before) {
+            (Gateway::Agw(agw), Found::Agw(before)) => {
+                let mut missed = agw.lost_units(Step::Verify, before).await?;
+                let lost = agw.not_expected(&missed, target, before);
+                missed.retain(|unit| !lost.contains(unit));
+                (missed, lost)
+            }
+            _ => Default::default(),
         };
         for unit in &lost {
             self.ground().note(Step::Verify, format!("`{unit}` ran before, and {} does not have it", target.release));
@@ -436,12 +451,26 @@ impl Gateway {
                 _ => None,
             };
             let is_rebooted = matches!(&unsettled, Unsettled::Why { now, .. } if now.is_rebooted_since(before));
-            let problem = unsettled.unless(|why| match meddled {
+            let forgotten = match &unsettled {
+                Unsettled::Why { now, .. } => forgotten(&missed, now.health(), target.release.version()),
+                Unsettled::Problem(_) => None,
+            };
+            let said = match &unsettled {
+                Unsettled::Why { why, .. } => why.clone(),
+                Unsettled::Problem(problem) => problem.line(),
+            };
+            let mut problem = unsettled.unless(|why| match meddled {
                 _ if is_rebooted => Trouble::Rebooted.on(self.name()).because(why),
                 Some(meddled) => Trouble::Meddled.on(self.name()).because(why).because(meddled),
                 None => Trouble::Unhealthy { release: target.release.version() }.on(self.name()).because(why),
             });
-            return Err(self.explained(Step::Verify, problem).await);
+            if let Some((why, hint)) = forgotten
+                && problem.class == Class::Upgrade
+            {
+                problem.causes.insert(0, why.into());
+                problem = problem.hint(hint);
+            }
+            return Err(self.explained(Step::Verify, problem, |fact| fact.explains_unit(&said)).await);
         }
         self.check_in(verify, stop).await
     }
@@ -515,16 +544,20 @@ impl Gateway {
                 ground.note(step, "everything is as it was before the switch: nothing is installed anew");
                 return Ok(());
             }
-            if let Err(problem) =
-                ground.job(step, &format!("{run}-restore"), &script, deadline, |_, _| Class::Mixed).await
-            {
+            let mut all = String::new();
+            let hear = |_: &JobEnd, said: &str| {
+                said.clone_into(&mut all);
+                Class::Mixed
+            };
+            if let Err(problem) = ground.job(step, &format!("{run}-restore"), &script, deadline, hear).await {
                 // What breaks one direction often breaks both, and apt and dpkg undo by themselves what they could not
                 // finish.
                 let Some(difference) = self.difference(step, before, verify).await else {
                     ground.warn(step, format!("{}; everything is as it was all the same", problem.line()));
                     return Ok(());
                 };
-                return Err(self.explained(step, problem).await.because(difference));
+                let explains = |fact: &Fact| fact.explains_switch(&all, Class::Mixed);
+                return Err(self.explained(step, problem, explains).await.because(difference));
             }
             self.settled_as_before(step, before, verify)
                 .await
@@ -881,6 +914,19 @@ impl Gateway {
     }
 }
 
+/// What is said of the units that the release was to have, has not, and that are down, and what to try; none where there
+/// are none.
+fn forgotten(missed: &BTreeSet<String>, health: &Health, release: &str) -> Option<(String, String)> {
+    let is_up = |unit: &String| health.units.get(unit).is_some_and(|unit| unit.is_up);
+    let down: Vec<String> = missed.iter().filter(|unit| !is_up(unit)).map(|unit| format!("`{unit}`")).collect();
+    if down.is_empty() {
+        return None;
+    }
+    let down = down.join(", ");
+    let why = format!("no package of {release} brings {down} any more, which ran before");
+    Some((why, format!("where the release is to drop {down}, put it into `agw.dropped_units`")))
+}
+
 /// An upgrade needs at least this much room for what it downloads.
 const LEAST_ROOM_MB: u64 = 200;
 
@@ -916,6 +962,19 @@ mod tests {
         for said in ["tar: No space left on device", "write /var/lib/docker: no space left on device"] {
             assert_eq!(feg::activation_class(said), Class::Testbed);
         }
+    }
+
+    #[test]
+    fn a_unit_that_the_release_has_forgotten_is_told_where_it_is_down() {
+        let health = health::tests::health(&[("a.service", true, "1"), ("b.service", false, "0")]);
+        let missed = ["a.service", "b.service", "c.service"].map(str::to_owned).into();
+        let (why, hint) = forgotten(&missed, &health, "1.9.0-1666000000-16673817").expect("two are down");
+        assert_eq!(
+            why,
+            "no package of 1.9.0-1666000000-16673817 brings `b.service`, `c.service` any more, which ran before"
+        );
+        assert_eq!(hint, "where the release is to drop `b.service`, `c.service`, put it into `agw.dropped_units`");
+        assert!(forgotten(&["a.service".to_owned()].into(), &health, "1.9.0-1666000000-16673817").is_none());
     }
 
     #[test]

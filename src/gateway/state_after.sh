@@ -22,6 +22,9 @@ for lock in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock; do
     of_lock='$2 == "POSIX" && substr($6, length($6) - length(node) + 1) == node { print $5 }'
     awk -v node=":$node" "$of_lock" /proc/locks 2>/dev/null |
         while read -r pid; do
+            # A lock of another file may have the same number, on another file system.
+            for open in "/proc/$pid"/fd/*; do [ ! "$open" -ef "$lock" ] || break; done
+            [ "$open" -ef "$lock" ] || continue
             name=$(cat "/proc/$pid/comm" 2>/dev/null) || name=unknown
             say locked "dpkg is locked by process $pid ($name)"
         done

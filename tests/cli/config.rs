@@ -122,6 +122,7 @@ fn the_config_is_shown_resolved_and_without_secrets() {
           - magma@magmad
           - magma@mme
           - sctpd
+          dropped_units: []
           unit_pattern: magma@*
           restart:
           - sctpd

@@ -609,6 +609,11 @@ const FAILED_SWITCHES: &[(&str, Class)] = &[
         "Error response from daemon: client version 1.38 is too old. Minimum supported API version is 1.44",
         Class::Testbed,
     ),
+    // The words of a service of the release.
+    (
+        "dependency failed to start: container magmad is unhealthy\nhealth check of `magmad` ended with 1: context deadline exceeded",
+        Class::Upgrade,
+    ),
     // Nothing that names the release.
     (" Container magmad  Recreate\n Container magmad  Recreated\n Container magmad  Starting\nKilled", Class::Testbed),
     ("Recreating magmad ... \nRecreating magmad ... done\n", Class::Testbed),
