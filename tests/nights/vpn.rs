@@ -143,12 +143,11 @@ fn openvpn_dies_with_a_program_that_is_killed() {
 /// NG40 goes on with its list, and nobody sees it.
 fn a_tunnel_that_is_lost_for_good_leaves_the_cases_unknown() {
     let night = teravm("test").list("steady.ntl").with("vpn.outage", "2s").with("ssh.connect_timeout", "4s");
-    let mut night = night.may_leave_things().start();
+    let mut night = night.with("ssh.keepalive", "1s").may_leave_things().start();
     night.until("case_started");
     let fault = lab::fault(&["vpn-down"]);
     let told = night.end().exits(3).says("the tunnel is lost");
     drop(fault);
-    lab::reset();
     let last = told.case("(case 10 of 10)");
     assert!(last.starts_with("error: unknown: the connection was lost after "), "{last}\n{told}");
 }
