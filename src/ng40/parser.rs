@@ -1,8 +1,8 @@
 //! From one line of NG40's text to its meaning. Owns no file, no clock and no memory of other lines.
 //!
 //! A line counts only whole: text that merely contains such a thing is text. Only a prefix that something on the way
-//! has added, a time stamp or Fabric's `[host] out: `, may stand before it. A line that begins as a verdict or a total and
-//! goes on as none is not text either: it says something that decides, and it is not known what.
+//! has added, a time stamp or Fabric's `[host] out: `, may stand before it. A whole line that has the form of a verdict or
+//! a total, and a name or a number that is none, is not text either: it decides something, and it is not known what.
 
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
@@ -44,7 +44,7 @@ pub(crate) enum Said<'a> {
     NoPackets { direction: Direction },
     /// `bash: ng40test: command not found`, from a shell
     CommandNotFound { command: &'a str },
-    /// `Verdict(a) = VERDICT_PASSVerdict(b) = VERDICT_FAIL`: a verdict or a total that cannot be read
+    /// `Verdict(a(b)) = VERDICT_FAIL`, `**** TOTAL number of test cases:3,000`: a verdict or a total that cannot be read
     Illegible(&'a str),
     /// Anything else, without prefix and surrounding blanks.
     Other(&'a str),
@@ -112,11 +112,14 @@ pub(crate) fn parse_row(text: &str) -> Option<(&str, impl Iterator<Item = u64>)>
 
 fn parse_case_verdict(text: &str) -> Option<Said<'_>> {
     let rest = text.strip_prefix("Verdict(")?;
-    let verdict = || {
-        let (name, rest) = rest.split_once(')')?;
-        Some(Said::CaseVerdict { name: parse_name(name)?, token: parse_token(rest)? })
-    };
-    Some(verdict().unwrap_or(Said::Illegible(text)))
+    let (name, token) = rest.split_once(')')?;
+    if let (Some(name), Some(token)) = (parse_name(name), parse_token(token)) {
+        return Some(Said::CaseVerdict { name, token });
+    }
+    // Two on one line are text like everything that merely contains one.
+    let (name, token) = rest.rsplit_once(')')?;
+    let is_one = is_word(token.trim_matches(is_blank).strip_prefix("= VERDICT_")?) && !name.contains("VERDICT_");
+    is_one.then_some(Said::Illegible(text))
 }
 
 fn parse_list_verdict(text: &str) -> Option<Said<'_>> {
@@ -141,7 +144,8 @@ fn parse_planned(text: &str) -> Option<Said<'_>> {
     let number = text.strip_prefix("**** TOTAL number of test cases:")?;
     // Most of the banners end in asterisks; this one has been seen without.
     let number = number.trim_end_matches('*').trim_matches(is_blank);
-    Some(parse_number(number).map_or(Said::Illegible(text), Said::Planned))
+    let is_one_word = !number.is_empty() && !number.contains(is_blank);
+    parse_number(number).map(Said::Planned).or_else(|| is_one_word.then_some(Said::Illegible(text)))
 }
 
 fn parse_logger(text: &str) -> Option<Said<'_>> {
@@ -438,6 +442,13 @@ mod tests {
         for line in [
             "expected Verdict(a) = VERDICT_PASS",
             "Verdict (a) = VERDICT_PASS",
+            "Verdict(a) = VERDICT_PASS?",
+            "Verdict(a) = VERDICT_PASS (expected)",
+            "Verdict(a) = VERDICT_PASS Verdict(b) = VERDICT_FAIL",
+            "Verdict(a) = VERDICT_PASS;",
+            "Verdict(a) = VERDICT_",
+            "Verdict(a) = PASS",
+            "Verdict(a",
             "verdict(a) = VERDICT_PASS",
             "07:08: Verdict(a) = VERDICT_PASS",
             "07:08:57Verdict(a) = VERDICT_PASS",
@@ -451,6 +462,8 @@ mod tests {
             "Run test case (1) on lab: ()",
             "Run test case (1) on the lab: a()",
             "TOTAL number of test cases:1",
+            "**** TOTAL number of test cases:",
+            "**** TOTAL number of test cases:7 were planned last night",
             "No pkt DL tx yet",
             "DL Loss= a-b= 1(pkts); nan(%)",
             "DL Loss= a-b= 1(pkts); 1e3(%)",
@@ -473,22 +486,15 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_as_a_verdict_or_a_total_and_is_none_is_not_passed_over() {
+    fn what_has_the_form_of_a_verdict_or_a_total_and_cannot_be_read_is_not_passed_over() {
         let too_long = [
             format!("Verdict({}) = VERDICT_PASS", "a".repeat(MAX_NAME + 1)),
             format!("Verdict(a) = VERDICT_{}", "A".repeat(MAX_TOKEN + 1)),
         ];
         let lines = [
-            "Verdict(a) = VERDICT_PASS?",
-            "Verdict(a) = VERDICT_PASS Verdict(b) = VERDICT_FAIL",
-            "Verdict(a) = VERDICT_PASS;",
-            "Verdict(a) = VERDICT_",
-            "Verdict(a) = PASS",
             "Verdict() = VERDICT_PASS",
             "Verdict( ) = VERDICT_PASS",
             "Verdict(a(b)) = VERDICT_PASS",
-            "Verdict(a",
-            "**** TOTAL number of test cases:",
             "**** TOTAL number of test cases:-1",
             "**** TOTAL number of test cases:3,000",
         ];
