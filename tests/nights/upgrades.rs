@@ -15,7 +15,6 @@ pub(crate) const TESTS: &[Test] = &[
         a_release_that_needs_a_new_key_is_refused,
     ),
     ("a_package_whose_postinst_fails_is_taken_back", a_package_whose_postinst_fails_is_taken_back),
-    ("a_service_that_dies_after_twenty_seconds_takes_the_release_back", a_service_that_dies_after_twenty_seconds),
     ("containers_that_exit_again_and_again_take_the_release_back", containers_that_exit_again_and_again),
     ("what_ran_runs_again_although_the_env_names_what_never_ran", what_ran_runs_again),
     ("a_night_that_is_killed_while_it_switches_is_recovered_by_the_next", a_night_that_is_killed_while_it_switches),
@@ -49,6 +48,7 @@ pub(crate) const TESTS: &[Test] = &[
 pub(crate) const LONG: &[Test] = &[
     ("a_unit_that_is_still_starting_is_waited_for", a_unit_that_is_still_starting_is_waited_for),
     ("a_service_that_dies_after_a_second_takes_the_release_back", a_service_that_dies_after_a_second),
+    ("a_service_that_dies_after_twenty_seconds_takes_the_release_back", a_service_that_dies_after_twenty_seconds),
     ("images_that_were_pruned_come_from_the_registry_again", images_that_were_pruned_come_from_the_registry_again),
 ];
 
