@@ -283,7 +283,7 @@ fn yaml(text: &str) -> String {
     }
 }
 
-/// JSON as it may stand on a line of YAML, in quotes or in a comment: whatever would end the line, or is no character of YAML,
+/// JSON as it may stand on a line of YAML, in quotes or in a comment: whatever would end the line, or is not a valid YAML character,
 /// is written as an escape. JSON itself escapes what is ASCII.
 fn one_line(json: &str) -> String {
     let mut text = String::with_capacity(json.len());

@@ -1,5 +1,5 @@
 //! Panics: caught where the work is, and told. A panic is a bug of this program, and costs neither the lock nor the
-//! tunnel. A crash that is no panic leaves no core dump, in which the secrets would be.
+//! tunnel. Any other crash leaves no core dump, because it would contain the secrets.
 //!
 //! The hook that [`install`] sets writes each panic of any thread down and prints nothing. Whoever catches one with
 //! [`caught`] takes it from there; what nobody caught (a task that nobody waits for) stays, and [`untold`] has it for

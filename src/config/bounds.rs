@@ -59,7 +59,7 @@ pub(super) fn check(text: &str) -> Result<(), Excess> {
     unread(text, end)
 }
 
-/// Where the readers differ, or the text is no YAML, the first one has not seen the rest.
+/// Where the readers differ, or the text is not valid YAML, the first one has not seen the rest.
 fn unread(text: &str, end: usize) -> Result<(), Excess> {
     let rest: String = text.chars().skip(end).collect();
     let brackets = rest.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
@@ -69,7 +69,7 @@ fn unread(text: &str, end: usize) -> Result<(), Excess> {
     let before: String = text.chars().take(end).collect();
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
-    let problem = format!("this is no YAML, and {brackets} lists and maps begin behind it");
+    let problem = format!("this is not valid YAML, and {brackets} lists and maps are opened after it");
     Err(Excess { at: Some(Place { line, column }), problem })
 }
 
@@ -91,7 +91,7 @@ mod tests {
     }
 
     fn refusal(text: &str) -> String {
-        Config::parse(text, Path::new("lab.yaml")).expect_err("it is no config").to_string()
+        Config::parse(text, Path::new("lab.yaml")).expect_err("it is not a valid config").to_string()
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl ConfigError {
         if lines(text).all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
             return ConfigError::Empty { file: file.to_owned() };
         }
-        // What is no YAML at all is said first: what stands in it may not be what was meant.
+        // Invalid YAML is reported first: what it seems to contain may not be what was meant.
         if let Err(error) = serde_yaml::from_str::<IgnoredAny>(text) {
             return ConfigError::no_yaml(&error.to_string(), place_of(&error), text, file);
         }
@@ -68,7 +68,7 @@ impl ConfigError {
                 (Some(begin), "the quote that begins here has no end".to_owned())
             }
             _ if is_tab => (at, "a tab stands where YAML takes blanks alone".to_owned()),
-            _ => (at, format!("this is no YAML: {problem}")),
+            _ => (at, format!("this is not valid YAML: {problem}")),
         };
         ConfigError::wrong(at, message, Some(NO_YAML), text, file)
     }

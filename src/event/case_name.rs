@@ -15,7 +15,7 @@ use crate::secret::{MASK, Redactor};
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct CaseName {
     raw: String,
-    /// None where there is no secret in it.
+    /// `None` if the name contains no secret.
     shown: Option<String>,
 }
 
