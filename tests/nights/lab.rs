@@ -37,14 +37,19 @@ fn must(words: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Starts the lab, if it is not up; says why it cannot be had.
+/// Starts the lab, if it is not up, and heals it; says why it cannot be had.
 pub(crate) fn up() -> Result<(), String> {
     let engine = Command::new("docker").arg("info").output();
     if !engine.is_ok_and(|output| output.status.success()) {
         return Err("no Docker engine answers".to_owned());
     }
     let output = verb(&["up"]);
-    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()) }
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+    }
+    // Of whoever used it before, and was stopped.
+    heal();
+    Ok(())
 }
 
 /// Brings everything back to its first state.

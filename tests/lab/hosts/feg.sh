@@ -34,8 +34,8 @@ fault_compose_v2() {
         ln -s /usr/local/lib/compose-v2/docker-compose /usr/libexec/docker/cli-plugins/docker-compose'
 }
 heal_compose_v2() {
-    inside "$1" sh -c 'mv /usr/local/lib/compose-v2/v1 /usr/bin/docker-compose &&
-        rm /usr/libexec/docker/cli-plugins/docker-compose'
+    inside "$1" sh -c 'rm -f /usr/libexec/docker/cli-plugins/docker-compose
+        [ ! -e /usr/local/lib/compose-v2/v1 ] || mv /usr/local/lib/compose-v2/v1 /usr/bin/docker-compose'
 }
 
 # both-composes HOST: the host has `docker compose` besides `docker-compose`.
