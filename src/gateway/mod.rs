@@ -422,6 +422,9 @@ impl Gateway {
                 missed.retain(|unit| !lost.contains(unit));
                 (missed, lost)
             }
+            (Gateway::Feg(_), Found::Feg(before)) => {
+                (BTreeSet::new(), expected.as_ref().map(|expected| expected.dropped(before)).unwrap_or_default())
+            }
             _ => Default::default(),
         };
         for unit in &lost {

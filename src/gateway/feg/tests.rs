@@ -79,6 +79,21 @@ fn the_services_of_the_release_run_its_images_and_a_site_may_have_others_beside_
 }
 
 #[test]
+fn a_service_that_the_release_has_dropped_is_told_and_not_required() {
+    let health =
+        crate::gateway::health::tests::health(&[("csfb", true, "1"), ("hss", false, "0"), ("magmad", true, "1")]);
+    let before = FegFound { health, ..found(&[]) };
+    let dropped = |services: &[&str]| {
+        let services = services.iter().map(|&service| service.to_owned()).collect();
+        let (tag, images) = ("2".to_owned(), BTreeMap::new());
+        FegExpected { tag, images, services, switched: found(&[]) }.dropped(&before)
+    };
+    assert_eq!(dropped(&["magmad", "redis"]), BTreeSet::from(["csfb".to_owned()]));
+    // Compose has not said what it has.
+    assert_eq!(dropped(&[]), BTreeSet::new());
+}
+
+#[test]
 fn what_somebody_else_does_after_the_switch_is_not_the_releases_doing() {
     let switched = found(&[("magmad", "a"), ("redis", "b")]);
     let expected = FegExpected {

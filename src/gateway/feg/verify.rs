@@ -117,6 +117,15 @@ impl FegExpected {
         FegExpected { tag: tag.to_owned(), images, services, switched }
     }
 
+    /// The services that were up before and that the release's compose file does not have. They are not required of it,
+    /// and nobody shall miss them unseen.
+    pub(in crate::gateway) fn dropped(&self, before: &FegFound) -> BTreeSet<String> {
+        if self.services.is_empty() {
+            return BTreeSet::new();
+        }
+        before.health.running().filter(|service| !self.services.contains(*service)).map(str::to_owned).collect()
+    }
+
     /// Whether every service has a container, and those of the release, by the names of its `images`, run them. A site
     /// may have others beside them; what was of the release before is none of these.
     pub(super) fn is_what_runs(&self, now: &FegFound, before: &FegFound, images: &[String]) -> Result<(), String> {
