@@ -176,7 +176,12 @@ pub(super) const APT: &[Message] = &[
         &["E: Packages need to be removed but remove is disabled"],
         Meaning::RemovesOthers,
     ),
-    Message::new("dpkg 1.21.22", &[" trying to overwrite "], Meaning::FileConflict),
+    // Only where dpkg does not go on: with `--force-overwrite` it warns of the same in the same words.
+    Message::new(
+        "dpkg 1.20 to 1.21.22",
+        &["dpkg: error processing archive ", " (--unpack): ", "trying to overwrite "],
+        Meaning::FileConflict,
+    ),
 ];
 
 /// The messages of the tables in what a program printed, in the order of its lines.
@@ -190,17 +195,27 @@ pub(super) fn seen_in(said: &str, tables: &[&[Message]]) -> Vec<Seen> {
         let is_reason = line.starts_with(' ') && before.starts_with("dpkg: error processing ");
         let whole = if is_reason { format!("{before}{line}") } else { line.to_owned() };
         let script_of = if let Speaker::Failed(package) = speaker { Some(package.to_owned()) } else { None };
+        // What dpkg warns of has not kept it from going on.
+        let is_warning = line.starts_with("dpkg: warning: ");
         for message in tables.iter().copied().flatten() {
-            let is_heard = !message.is_anyones || speaker != Speaker::Other;
+            let is_heard = if message.is_anyones { speaker != Speaker::Other } else { !is_warning };
             if let Some(name) = message.named_in(&whole).filter(|_| is_heard) {
                 tracing::trace!(source = message.source, meaning = ?message.meaning, "recognized");
-                let (name, line) = (name.to_owned(), line.trim().to_owned());
+                let (name, line) = (package_of(name).to_owned(), line.trim().to_owned());
                 seen.push(Seen { meaning: message.meaning, name, line, script_of: script_of.clone() });
             }
         }
         before = line;
     }
     seen
+}
+
+/// The package of an archive, by the name of its file (`/var/cache/apt/archives/magma_1.9.1_amd64.deb`); another name as it is.
+fn package_of(name: &str) -> &str {
+    match name.rsplit('/').next().and_then(|file| file.strip_suffix(".deb")) {
+        Some(file) => file.split('_').next().unwrap_or(file),
+        None => name,
+    }
 }
 
 /// Whose fault it is: the release's only where a message about it names one of its `own`, or nothing at all, and no
@@ -263,6 +278,12 @@ mod tests {
             Meaning::Locked,
         ),
         ("dpkg-lock", include_str!("../../tests/fixtures/apt/dpkg-lock.txt"), Class::Testbed, Meaning::Locked),
+        (
+            "file-conflict",
+            include_str!("../../tests/fixtures/apt/file-conflict.txt"),
+            Class::Upgrade,
+            Meaning::FileConflict,
+        ),
         ("held", include_str!("../../tests/fixtures/apt/held.txt"), Class::Testbed, Meaning::Held),
         ("interrupted", include_str!("../../tests/fixtures/apt/interrupted.txt"), Class::Testbed, Meaning::Interrupted),
         (
@@ -331,6 +352,14 @@ mod tests {
             assert!(seen.iter().any(|seen| seen.meaning == *meaning), "{name}: {seen:?}");
             assert_eq!(class_for(said), *class, "{name}: {seen:?}");
         }
+    }
+
+    /// We pass `--force-overwrite`, so dpkg warns and goes on; then a hook of the site fails.
+    #[test]
+    fn what_dpkg_only_warns_of_is_not_why_it_failed() {
+        let said = include_str!("../../tests/fixtures/apt/file-conflict-forced.txt");
+        assert_eq!(seen_in(said, &[APT]), []);
+        assert_eq!(class_for(said), Class::Testbed);
     }
 
     #[test]
