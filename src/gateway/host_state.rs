@@ -10,7 +10,8 @@ pub(super) const PLACES: &str = include_str!("places.sh");
 /// The script that asks before; the names of the release's packages are its arguments.
 pub(super) const BEFORE: &str = include_str!("state_before.sh");
 /// The script that asks after.
-pub(super) const AFTER: &str = include_str!("state_after.sh");
+pub(super) const AFTER: &str =
+    concat!("is_remounted=\n", include_str!("agw/is_remounted.sh"), include_str!("state_after.sh"));
 
 /// What a fact is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,22 +44,28 @@ impl Fact {
     }
 
     /// Whether it explains that apt, dpkg or compose failed, by what these `said`, and by whose fault it is by that (`class`).
-    /// That dpkg is locked now says nothing of what failed before: they say it where it was in their way.
+    ///
+    /// Where they blame the release, it is excused only by what its own script complains of. That dpkg is locked now says
+    /// nothing of what failed before: they say it where it was in their way.
     pub(super) fn explains_switch(&self, said: &str, class: Class) -> bool {
-        self.kind != Kind::Locked
-            || class != Class::Upgrade && seen_in(said, &[APT]).iter().any(|seen| seen.meaning == Meaning::Locked)
+        match self.kind {
+            _ if class == Class::Upgrade => self.explains_unit(said),
+            Kind::Locked => seen_in(said, &[APT]).iter().any(|seen| seen.meaning == Meaning::Locked),
+            _ => true,
+        }
     }
 
-    /// Whether it explains that a unit or service does not stay up, by its state and its own last words (`said`): a host
-    /// always has something the matter, and a release is not excused by what its services do not complain of.
+    /// Whether it explains that a unit, a service or a script of the release fails, by its state and its own last words
+    /// (`said`): a host always has something the matter, and a release is not excused by what it does not complain of.
     pub(super) fn explains_unit(&self, said: &str) -> bool {
-        let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
+        let said_lower = said.to_lowercase();
+        let has = |words: &[&str]| words.iter().any(|word| said_lower.contains(word));
         match self.kind {
-            Kind::Room => has(&["No space left on device", "no space left on device", "ENOSPC"]),
-            Kind::ReadOnly => has(&["Read-only file system", "read-only file system", "EROFS"]),
+            Kind::Room => has(&["no space left on device", "enospc", "disk is full", "disk full", "quota exceeded"]),
+            Kind::ReadOnly => has(&["read-only file system", "readonly file system", "erofs", "readonly database"]),
             // systemd's result of a unit, and what it writes to its journal.
             Kind::Memory => {
-                has(&["oom-kill", "killed by the OOM killer"])
+                has(&["oom-kill", "killed by the oom killer"])
                     || self.killed().is_some_and(|program| names_unit_of(said, program))
             }
             Kind::Interrupted | Kind::Unconfigured | Kind::Dependencies | Kind::Held | Kind::Locked => false,
@@ -220,15 +227,17 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_of_dpkg_explains_a_switch_only_where_apt_or_dpkg_met_it() {
+    fn what_is_the_matter_with_a_host_excuses_no_release_whose_script_fails_for_another_reason() {
         let facts = parse_facts("locked\tdpkg is locked by process 150 (perl)\nroom\tthe file system of / is full\n");
         let explained = |said: &str, class| facts.iter().filter(|fact| fact.explains_switch(said, class)).count();
-        assert_eq!(explained(include_str!("../../tests/fixtures/apt/postinst-fails.txt"), Class::Upgrade), 1);
+        let postinst = include_str!("../../tests/fixtures/apt/postinst-fails.txt");
+        assert_eq!(explained(postinst, Class::Upgrade), 0);
+        assert_eq!(explained(&format!("{postinst}\nsqlite3: database or disk is full"), Class::Upgrade), 1);
         assert_eq!(explained(include_str!("../../tests/fixtures/apt/other-package-fails.txt"), Class::Testbed), 1);
         let lock = include_str!("../../tests/fixtures/apt/dpkg-lock.txt");
         assert_eq!(explained(lock, Class::Testbed), 2);
         // It was waited for.
-        assert_eq!(explained(lock, Class::Upgrade), 1);
+        assert_eq!(explained(lock, Class::Upgrade), 0);
     }
 
     /// Two files of one number, on two file systems, are two files.

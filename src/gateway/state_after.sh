@@ -5,10 +5,10 @@ say() { printf '%s\t%s\n' "$1" "$2"; }
 for folder in / /etc /usr /usr/local /opt /var /var/lib /var/lib/docker /var/opt /var/cache/apt /tmp; do
     [ -d "$folder" ] || continue
     df -Pk "$folder" 2>/dev/null |
-        awk 'NR == 2 && $4 < 5120 { print "room\tthe file system of " $6 " is full: " $4 " KB are free" }'
+        awk 'NR == 2 && $4 < 5120 { print "room\tonly " $4 " KB are free on the file system of " $6 }'
     case $folder in
     /var/lib/docker | /var/opt | /tmp) ;;
-    *) [ -w "$folder" ] || say read-only "$folder is on a file system that is mounted read-only" ;;
+    *) [ -n "$is_remounted" ] || [ -w "$folder" ] || say read-only "$folder is on a file system that is mounted read-only" ;;
     esac
 done | awk '!seen[$0]++'
 
