@@ -35,9 +35,9 @@ pub(crate) struct AgwFound {
     #[serde(default)]
     pub(crate) broken: BTreeSet<String>,
     pub(crate) health: Health,
-    /// The units that are starting, or are started again after a failure.
+    /// The units that are starting, are started again after a failure, or have failed.
     #[serde(default)]
-    pub(crate) starting: BTreeSet<String>,
+    pub(crate) unsettled: BTreeSet<String>,
     /// Another one after each boot of the host; empty where it is not known.
     #[serde(default)]
     pub(crate) boot: String,
@@ -77,8 +77,8 @@ impl Agw {
         let mut parts = text.splitn(3, "---\n");
         let mut next = || parts.next().unwrap_or_default();
         let ((packages, broken), units, boot) = (parse_packages(next()), next(), next());
-        let starting = parse_starting(units);
-        AgwFound { packages, broken, health: parse_units(units), starting, boot: boot.trim().to_owned() }
+        let unsettled = parse_unsettled(units);
+        AgwFound { packages, broken, health: parse_units(units), unsettled, boot: boot.trim().to_owned() }
     }
 
     pub(super) fn found_script(&self) -> String {
@@ -310,7 +310,10 @@ impl Agw {
     }
 
     /// The switch itself: what the job on the host does.
-    pub(super) fn activate_script(&self, target: &Target) -> String {
+    ///
+    /// That a unit which ran before is not up again after its restart is for `verify` to see: it waits until the unit has
+    /// settled, and knows its last words. A restart of anything else has to succeed.
+    pub(super) fn activate_script(&self, target: &Target, found: &AgwFound) -> String {
         let ucf = match self.config.conffiles {
             Conffiles::New => "export UCF_FORCE_CONFFNEW=1\n",
             Conffiles::Keep => "export UCF_FORCE_CONFFOLD=1\n",
@@ -319,8 +322,10 @@ impl Agw {
             "{ENVIRONMENT}{ucf}set -eu\n{APT} --no-download {}\nsystemctl daemon-reload\n",
             self.install(target)
         );
+        let running: BTreeSet<&str> = found.health.running().collect();
         for unit in &self.config.restart {
-            script.push_str(&format!("systemctl restart {}\n", quote(unit)));
+            let or_else = if running.contains(unit_name(unit).as_str()) { " || true" } else { "" };
+            script.push_str(&format!("systemctl restart {}{or_else}\n", quote(unit)));
         }
         script
     }
@@ -385,12 +390,11 @@ impl Agw {
     }
 
     /// Whether every unit is up that the config requires or that was up before, and none that the release brings is
-    /// still starting.
+    /// still starting or has failed.
     fn is_healthy(&self, now: &AgwFound, before: &AgwFound, lost: &BTreeSet<String>) -> Result<(), Lack> {
-        let is_new = |name: &String| !before.health.units.contains_key(name);
-        let starting = now.starting.iter().filter(|name| is_new(name)).cloned();
+        let brought = brought_and_unsettled(now, before);
         let running = before.health.running().filter(|name| !lost.contains(*name)).map(str::to_owned);
-        now.health.has(self.required().into_iter().chain(running).chain(starting))
+        now.health.has(self.required().into_iter().chain(running).chain(brought))
     }
 
     /// The units that ran before and that the release does not have: nothing of its packages has their names any more.
@@ -515,9 +519,15 @@ fn value_of<'b>(block: &'b str, key: &str) -> &'b str {
     block.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix('=')).unwrap_or_default()
 }
 
-/// The units that are on their way up.
-fn parse_starting(text: &str) -> BTreeSet<String> {
-    let blocks = text.split("\n\n").filter(|block| value_of(block, "ActiveState") == "activating");
+/// The units that were not there before and are not up: one that has given up is no better than one that still tries.
+fn brought_and_unsettled(now: &AgwFound, before: &AgwFound) -> BTreeSet<String> {
+    now.unsettled.iter().filter(|name| !before.health.units.contains_key(*name)).cloned().collect()
+}
+
+/// The units that are on their way up, or have failed on it.
+fn parse_unsettled(text: &str) -> BTreeSet<String> {
+    let is_unsettled = |block: &&str| matches!(value_of(block, "ActiveState"), "activating" | "failed");
+    let blocks = text.split("\n\n").filter(is_unsettled);
     blocks.map(|block| value_of(block, "Id").to_owned()).filter(|name| !name.is_empty()).collect()
 }
 
@@ -735,7 +745,25 @@ mod tests {
                  restarts), `c.service` is failed (oom-kill), `d.service` is inactive"
                 .to_owned())
         );
-        assert_eq!(parse_starting(text), BTreeSet::from(["a.service".to_owned(), "b.service".to_owned()]));
+        assert_eq!(parse_unsettled(text), ["a.service", "b.service", "c.service"].map(str::to_owned).into());
+    }
+
+    #[test]
+    fn a_unit_that_the_release_brings_has_to_come_up() {
+        let found = |units: &[(&str, &str)]| {
+            let block = |(name, state): &(&str, &str)| format!("Id={name}.service\nActiveState={state}\n");
+            let units = units.iter().map(block).collect::<Vec<_>>().join("\n");
+            Agw::parse_found(&format!("---\n{units}---\nboot"))
+        };
+        let before = found(&[("mme", "active"), ("enodebd", "failed")]);
+        let now = found(&[
+            ("mme", "active"),
+            ("enodebd", "failed"),
+            ("new", "failed"),
+            ("slow", "activating"),
+            ("rests", "inactive"),
+        ]);
+        assert_eq!(brought_and_unsettled(&now, &before), ["new.service", "slow.service"].map(str::to_owned).into());
     }
 
     #[test]

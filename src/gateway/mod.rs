@@ -343,7 +343,7 @@ impl Gateway {
     /// Writes the intent record, then switches, as a job that neither our death nor a dropped connection interrupts.
     pub(crate) async fn activate(&self, target: &Target, found: &Found, run: &str) -> Result<(), Problem> {
         let (script, deadline) = match (self, found) {
-            (Gateway::Agw(agw), Found::Agw(_)) => (agw.activate_script(target), agw.config.activate_timeout),
+            (Gateway::Agw(agw), Found::Agw(found)) => (agw.activate_script(target, found), agw.config.activate_timeout),
             (Gateway::Feg(feg), Found::Feg(found)) => (feg.activate_script(target, found), feg.config.activate_timeout),
             _ => return Err(self.is_of_another_kind()),
         };
