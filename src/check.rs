@@ -220,7 +220,7 @@ async fn of_gateway(gateway: &Gateway) -> (Vec<Row>, Option<Found>) {
         }),
     ));
     if !is_root {
-        rows.extend(["disk", "runs", "rivals"].map(|what| Row::skipped(name, what, "it needs root")));
+        rows.extend(["disk", "runs", "switch", "rivals"].map(|what| Row::skipped(name, what, "it needs root")));
         return (rows, None);
     }
     rows.push(Row::new(name, "disk", gateway.can_write().await));
@@ -230,6 +230,7 @@ async fn of_gateway(gateway: &Gateway) -> (Vec<Row>, Option<Found>) {
         Err(problem) => Err(problem.clone()),
     };
     rows.push(Row::new(name, "runs", runs));
+    rows.push(Row::new(name, "switch", gateway.is_at_rest(Step::Connect).await));
     if let Gateway::Agw(agw) = gateway {
         rows.push(Row::new(name, "packages", agw.can_be_upgraded().await));
     }

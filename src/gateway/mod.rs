@@ -641,26 +641,48 @@ impl Gateway {
                 quote(run)
             ));
         }
-        if let Gateway::Feg(feg) = self {
-            script.push_str(&feg.finish_script());
-        }
-        if let Gateway::Agw(agw) = self {
-            script.push_str(&agw.sweep_script());
-        }
-        script.push_str(&format!("rm -f {INTENT} {INTENT}.new {NOT_RESTORED}\nrm -rf {NEXT} {STATE}/jobs\nsync\n"));
+        let tidy = match self {
+            Gateway::Agw(agw) => agw.sweep_script(),
+            Gateway::Feg(feg) => {
+                script.push_str(&Feg::resume_script());
+                feg.tidy_script()
+            }
+        };
+        // From here on the switch is over, whatever becomes of the rest.
+        script.push_str(&format!(
+            "rm -f {INTENT} {INTENT}.new {NOT_RESTORED}\nsync {STATE}\nset +e\n(\nset -e\n{tidy})\n\
+             [ $? = 0 ] || echo untidy\nrm -rf {NEXT} {STATE}/jobs\nsync\nexit 0\n"
+        ));
         let ground = self.ground();
         if ground.is_only_looked_at() {
             ground.note(step, "once that is well:");
         }
-        let closed =
-            ground.must_root(step, &script, MINUTE, |said| Trouble::NotClosed.on(self.name()).because(said)).await?;
+        let not_closed = |said| Trouble::NotClosed.on(self.name()).because(said);
+        let closed = match ground.must_root(step, &script, FIVE_MINUTES, not_closed).await {
+            Ok(closed) => closed,
+            Err(problem) if self.is_closed(step).await => {
+                ground.warn(step, format!("what earlier releases have left could not be removed: {}", problem.line()));
+                return Ok(());
+            }
+            Err(problem) => return Err(problem),
+        };
         let text = closed.text();
         let swept: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("swept\t")).collect();
         if !swept.is_empty() {
             let what = swept.join(", ");
             ground.note(step, format!("removed, of releases that are no longer kept (`release.keep`): {what}"));
         }
+        if text.lines().any(|line| line == "untidy") {
+            let why = cause::one_line(cause::said(closed.errors(), 3), true);
+            ground.warn(step, format!("what earlier releases have left could not be removed: {why}"));
+        }
         Ok(())
+    }
+
+    /// Whether no record of a switch is on the host.
+    async fn is_closed(&self, step: Step) -> bool {
+        let asked = self.ground().run_root(step, &format!("[ ! -e {INTENT} ] && echo closed"), MINUTE).await;
+        asked.is_ok_and(|output| output.text() == "closed")
     }
 
     /// Takes away what `prepare` laid ready where it has found that the release is there already: no image has another
@@ -707,6 +729,27 @@ impl Gateway {
         self.ground().warn(step, format!("what was set aside is still in {QUIESCED}: {failed}"));
     }
 
+    /// Whether no earlier run has left a switch open here: what the next run would have to recover, where one has.
+    pub(crate) async fn is_at_rest(&self, step: Step) -> Result<String, Problem> {
+        let script = format!("cat {INTENT} 2>/dev/null\necho ---\ncat {NOT_RESTORED} 2>/dev/null\necho ---");
+        let said = self.ground().ask_root(step, "read what an earlier run has left", &script).await?;
+        let (intent, not_restored) = said.trim_end_matches("---").split_once("---\n").unwrap_or_default();
+        let Some(intent) = self.parse_intent(intent)? else { return Ok("closed".to_owned()) };
+        match not_restored_by(&intent, not_restored) {
+            None => Ok(format!("{}; the next run closes the switch or rolls it back", how_it_was_left(&intent, None))),
+            why => Err(Problem::testbed(how_it_was_left(&intent, why.as_deref()))
+                .hint("the next run tries again; the reports of that run tell what was in the way")),
+        }
+    }
+
+    fn parse_intent(&self, text: &str) -> Result<Option<Intent>, Problem> {
+        if text.trim().is_empty() {
+            return Ok(None);
+        }
+        let unreadable = |error| Trouble::IntentUnreadable.on(self.name()).because_of(&error);
+        serde_json::from_str(text).map(Some).map_err(unreadable)
+    }
+
     /// Makes the gateway its run's, and reads what an earlier run has left here and what it runs.
     pub(crate) async fn take_over(&self) -> Result<Left, Problem> {
         let ground = self.ground();
@@ -725,20 +768,11 @@ impl Gateway {
                 Trouble::Unanswered { what: "write down whose it is" }.on(self.name()).because(why)
             }));
         };
-        let intent: Option<Intent> = match intent.trim() {
-            "" => {
-                ground.answer("read what the gateway runs", &output)?;
-                None
-            }
-            text => Some(
-                serde_json::from_str(text)
-                    .map_err(|error| Trouble::IntentUnreadable.on(self.name()).because_of(&error))?,
-            ),
-        };
-        let not_restored = not_restored.split_once('\n').and_then(|(run, why)| {
-            let is_of_it = intent.as_ref().is_some_and(|intent| intent.run == run);
-            is_of_it.then(|| why.trim().to_owned())
-        });
+        if intent.trim().is_empty() {
+            ground.answer("read what the gateway runs", &output)?;
+        }
+        let intent = self.parse_intent(intent)?;
+        let not_restored = intent.as_ref().and_then(|intent| not_restored_by(intent, not_restored));
         Ok(Left { intent, not_restored, kept: kept.trim().to_owned(), found: self.parse_found(found) })
     }
 
@@ -935,6 +969,12 @@ const LEAST_ROOM_MB: u64 = 200;
 
 /// What a host may take beyond a job's deadline to end it: it asks, waits half a minute, and kills.
 const JOB_GRACE: Duration = Duration::from_secs(120);
+
+/// Why the run of this record could not bring the gateway back, where that (`text`: a line with the run, then why) says so.
+fn not_restored_by(intent: &Intent, text: &str) -> Option<String> {
+    let (run, why) = text.split_once('\n')?;
+    (run == intent.run).then(|| why.trim().to_owned())
+}
 
 /// How an earlier run left a gateway.
 fn how_it_was_left(intent: &Intent, not_restored: Option<&str>) -> String {

@@ -141,10 +141,10 @@ impl Feg {
         format!("mv {NEXT}/known {KNOWN} 2>/dev/null || true\n")
     }
 
-    /// What ends a switch, one way or the other. For scripts under `set -e`.
-    pub(in crate::gateway) fn finish_script(&self) -> String {
-        let (resume, forget, known) = (Self::resume_script(), Self::forget_way_back(), Self::keep_services());
-        format!("{}{resume}{forget}{known}{}", self.preamble(), self.sweep_script())
+    /// Removes what was needed to go back, and the images of releases that are no longer kept. For scripts under `set -e`.
+    pub(in crate::gateway) fn tidy_script(&self) -> String {
+        let (forget, known) = (Self::forget_way_back(), Self::keep_services());
+        format!("{}{forget}{known}{}", self.preamble(), self.sweep_script())
     }
 
     /// Removes the images of releases that are no longer kept.
