@@ -8,6 +8,7 @@ mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod place;
+mod quoted;
 mod words;
 
 use std::collections::HashMap;

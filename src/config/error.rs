@@ -8,10 +8,10 @@ use serde::de::IgnoredAny;
 
 use super::bounds::Excess;
 use super::place::{KeyPath, Place, begin_of, lines, second};
+use super::quoted::Quoted;
 use super::words::nearest;
 use crate::error::hinted;
 use crate::limit::shortened;
-use crate::secret::MASK;
 
 /// A config that cannot be used.
 #[derive(Debug)]
@@ -226,6 +226,8 @@ fn plain_message(message: &str) -> String {
     }
     match nearest(name, known.iter().copied()) {
         Some(near) => format!("{path}unknown key `{name}`; did you mean `{near}`?"),
+        // Where a reference belongs, it may be the secret itself.
+        None if known.contains(&"encoding") => format!("{path}unknown key; known are {}", list(&known)),
         None => format!("{path}unknown key `{name}`; known are {}", list(&known)),
     }
 }
@@ -240,9 +242,12 @@ fn other_type(found: &str, expected: &str) -> String {
         None if expected.starts_with("struct ") => "keys and their values",
         None => expected,
     };
+    // Where keys belong, a text may be a key and its secret.
+    let is_map = expected == "keys and their values" || expected == "names, each with its keys";
     let text = found.strip_prefix("string \"").map(|text| text.trim_end_matches('"'));
     let number = found.strip_prefix("integer ").or_else(|| found.strip_prefix("floating point "));
     let found = match (text, number, found) {
+        (Some(_), ..) if is_map => "a text".to_owned(),
         (Some(text), ..) if text.len() > LONGEST_QUOTE || text.contains("\\n") => "a long text".to_owned(),
         (Some(text), ..) => format!("the text `{text}`"),
         (_, Some(number), _) => format!("the number {number}"),
@@ -264,16 +269,16 @@ fn list(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// The line, the one before and the one after, with a mark below the column.
+/// The line, the one before and the one after, without what may be a secret, with a mark below the column.
 fn snippet(text: &str, at: Place) -> String {
     let mut shown = String::new();
-    let mut secrets = Secrets::default();
+    let mut quoted = Quoted::new();
     // Of a line that no screen has room for, what stands around the column.
     let column = at.column.saturating_sub(1);
     let before = column.saturating_sub(LONGEST_LINE / 2);
     for (index, line) in lines(text).enumerate() {
         let number = index + 1;
-        let line = secrets.without(line);
+        let line = quoted.line(line);
         if number + 1 >= at.line && number <= at.line + 1 {
             let part: String = line.trim_end().chars().skip(before).take(LONGEST_LINE).collect();
             shown.push_str(&format!("{number:>5} | {part}\n"));
@@ -283,56 +288,6 @@ fn snippet(text: &str, at: Place) -> String {
         }
     }
     shown.trim_end().to_owned()
-}
-
-/// Hides what stands in the place of a reference to a secret: somebody may have written the secret itself there.
-#[derive(Debug, Default)]
-struct Secrets {
-    /// How far the key of one is indented, as long as the lines are its value.
-    inside: Option<usize>,
-    is_in_pem: bool,
-}
-
-impl Secrets {
-    const KEYS: [&str; 5] = ["profile", "username", "password", "key_passphrase", "key"];
-    const REFERENCE: [&str; 4] = ["env:", "file:", "encoding:", "}"];
-
-    fn without(&mut self, line: &str) -> String {
-        let content = line.trim_start();
-        let margin = &line[..line.len() - content.len()];
-        // To the eye, a tab is far.
-        let indent: usize = margin.chars().map(|char| if char == '\t' { 8 } else { 1 }).sum();
-        let was_in_pem = std::mem::replace(&mut self.is_in_pem, content.starts_with("-----BEGIN"));
-        if was_in_pem && !content.starts_with("-----END") {
-            self.is_in_pem = true;
-            return format!("{margin}{MASK}");
-        }
-        self.inside = self.inside.filter(|key| content.is_empty() || indent > *key);
-        if self.inside.is_some() && !content.is_empty() {
-            let is_reference = Self::REFERENCE.iter().any(|begin| content.starts_with(begin));
-            return if is_reference { line.to_owned() } else { format!("{margin}{MASK}") };
-        }
-        let values: Vec<usize> = Self::KEYS.iter().flat_map(|key| values_of(key, line)).collect();
-        if values.is_empty() {
-            return line.to_owned();
-        }
-        self.inside = Some(indent);
-        let is_plain = |value: &usize| !line[*value..].is_empty() && !line[*value..].starts_with('{');
-        match values.into_iter().filter(is_plain).min() {
-            Some(value) => format!("{}{MASK}", &line[..value]),
-            None => line.to_owned(),
-        }
-    }
-}
-
-/// Where in a line the values of a key begin.
-fn values_of(key: &str, line: &str) -> impl Iterator<Item = usize> {
-    let is_word = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-' | '.');
-    line.match_indices(key).filter_map(move |(at, _)| {
-        let rest = line[at + key.len()..].trim_start_matches(['"', '\'']).trim_start().strip_prefix(':')?;
-        let begins = !line[..at].ends_with(is_word) && rest.chars().next().is_none_or(char::is_whitespace);
-        begins.then(|| line.len() - rest.trim_start().len())
-    })
 }
 
 #[cfg(test)]
@@ -355,21 +310,6 @@ mod tests {
         assert_eq!(
             shown("{url: \"postgres://me@db/x?password=secret&sslmode=require\", a: b}"),
             "{url: \"postgres://me@db/x?password=***&sslmode=require\", a: b}"
-        );
-    }
-
-    #[test]
-    fn what_may_be_a_secret_is_hidden_however_it_is_written_and_its_neighbours_are_not() {
-        let mut secrets = Secrets::default();
-        let shown = "vpn:\n  password:\n    hunter2\n  \"username\" : me\n  profile: {env: A,\n    encoding: base64}\n  \
-                     key_passphrase:\n    env: KEY\n  kind: none\nssh: {key: \"abc\", known_hosts: x}\nrun:\n\tkey: x\n  monkey: y\n\
-                     vpn: {username: {env: U}, password: hunter2}";
-        let shown: Vec<String> = shown.lines().map(|line| secrets.without(line)).collect();
-        assert_eq!(
-            shown.join("\n"),
-            "vpn:\n  password:\n    ***\n  \"username\" : ***\n  profile: {env: A,\n    encoding: base64}\n  \
-             key_passphrase:\n    env: KEY\n  kind: none\nssh: {key: ***\nrun:\n\tkey: ***\n  monkey: y\n\
-             vpn: {username: {env: U}, password: ***"
         );
     }
 
@@ -398,7 +338,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "lab.yaml:3:3: run: unknown key `dedline`; did you mean `deadline`?\n    2 |   deadline: 1h\n    \
-             3 |   dedline: 1h\n      |   ^\n    4 | ssh: {}"
+             3 |   dedline: ***\n      |   ^\n    4 | ssh: {}"
         );
     }
 }
