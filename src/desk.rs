@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::error::Hint as _;
 use crate::event::{self, Events, Problem};
 use crate::history;
+use crate::limit;
 use crate::lock::Lock;
 use crate::plan::{self, Lab, PlannedHost, Role};
 use crate::process;
@@ -31,6 +32,9 @@ use crate::vpn::{self, Tunnel};
 
 /// What to try where a config cannot be put.
 const ELSEWHERE: &str = "`--config FILE` names another place";
+
+/// The Fabric script's own has a few KB.
+const MOST_FABFILE: usize = 1024 * 1024;
 
 /// The exit code of a command of which nothing is known.
 const KILLED: u8 = 137;
@@ -233,7 +237,8 @@ pub(crate) async fn config(global: &Global, args: &ConfigArgs) -> anyhow::Result
     match &args.action {
         ConfigAction::Init => init(&global.config)?,
         ConfigAction::ImportFabfile { file } => {
-            let text = std::fs::read_to_string(file)
+            let text = limit::read_file(file, MOST_FABFILE)
+                .and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other))
                 .with_context(|| format!("cannot read `{}`", file.display()))
                 .hint("name the Fabric script's `fabfile_teravm_conf.json`")?;
             let config = adopt::from_fabfile(&text).map_err(AdoptError::hinted);
@@ -244,6 +249,10 @@ pub(crate) async fn config(global: &Global, args: &ConfigArgs) -> anyhow::Result
         }
         ConfigAction::Show => {
             let config = Config::load(&global.config)?;
+            // All setups are shown, whichever is meant elsewhere; but one that is not there is a mistake.
+            if global.setup.is_some() {
+                config.setup(global.setup.as_deref())?;
+            }
             print(&serde_yaml::to_string(&config).context("the config cannot be shown")?);
         }
         ConfigAction::Check => check(&Config::load(&global.config)?, global).await?,

@@ -212,7 +212,11 @@ async fn answer(config: &Config, global: &Global, args: &HistoryArgs) -> anyhow:
                 say_out_of_time(&store).await?;
                 let nights = store.list(&filter).await;
                 say_unreadable(&store);
-                nights
+                let nights = nights?;
+                if nights.is_empty() {
+                    check_names(&store, config, &filter).await?;
+                }
+                anyhow::Ok(nights)
             };
             let nights = place.in_time(listed).await?;
             match args.format {
@@ -222,7 +226,12 @@ async fn answer(config: &Config, global: &Global, args: &HistoryArgs) -> anyhow:
         }
         HistoryAction::Show { run, format } => {
             let place = place()?;
-            let night = place.in_time(async { found(&place.open().await?, config, global, run).await }).await?;
+            let asked = async {
+                let store = place.open().await?;
+                check_names(&store, config, &of_setup(global)).await?;
+                found(&store, config, global, run).await
+            };
+            let night = place.in_time(asked).await?;
             match format {
                 LogFormat::Text => print(&shown::night(&night)),
                 LogFormat::Json => print_json(&night)?,
@@ -232,6 +241,7 @@ async fn answer(config: &Config, global: &Global, args: &HistoryArgs) -> anyhow:
             let place = place()?;
             let compared = async {
                 let store = place.open().await?;
+                check_names(&store, config, &of_setup(global)).await?;
                 let (a, b) = pair(&store, config, global, a, b).await?;
                 Ok::<_, anyhow::Error>(compare::compare(&store, &a, &b, config.links.compare.as_deref()).await?)
             };
@@ -242,6 +252,9 @@ async fn answer(config: &Config, global: &Global, args: &HistoryArgs) -> anyhow:
             }
         }
         HistoryAction::Import(args) => {
+            if global.setup.is_some() {
+                config.setup(global.setup.as_deref())?;
+            }
             // All are read before one is written.
             let entries: Vec<Entry> = import::read(config, global, args)?.into_iter().map(Entry::redacted).collect();
             let place = place()?;
@@ -325,6 +338,29 @@ fn say_unreadable(store: &Store) {
     if let Some(text) = store.unreadable() {
         remark(&format!("warning: {text}\n"));
     }
+}
+
+/// Looks whether there is such a setup and such a suite, in the config or in a run that was.
+async fn check_names(store: &Store, config: &Config, filter: &Filter) -> anyhow::Result<()> {
+    let is_kept =
+        async |only: Filter| Ok::<_, HistoryError>(!store.list(&Filter { limit: 1, ..only }).await?.is_empty());
+    if let Some(setup) = &filter.setup
+        && !config.setups.contains_key(setup)
+        && !is_kept(Filter { setup: Some(setup.clone()), ..Filter::default() }).await?
+    {
+        config.setup(Some(setup))?;
+    }
+    if let Some(suite) = &filter.suite
+        && !config.suites.contains_key(suite)
+        && !is_kept(Filter { suite: Some(suite.clone()), ..Filter::default() }).await?
+    {
+        config.suite(suite)?;
+    }
+    Ok(())
+}
+
+fn of_setup(global: &Global) -> Filter {
+    Filter { setup: global.setup.clone(), ..Filter::default() }
 }
 
 /// The night that a name means.

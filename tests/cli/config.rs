@@ -45,7 +45,22 @@ fn a_secret_that_is_not_there_is_missed_by_every_command_before_anything_is_touc
 #[test]
 fn a_setup_and_a_suite_that_are_not_there_are_missed_before_anything_is_touched() {
     let desk = Desk::with_lab();
-    for command in ["run --setup lap", "check --setup lap", "lock --setup lap", "run --suite attatch", "test attatch"] {
+    for command in [
+        "run --setup lap",
+        "check --setup lap",
+        "vpn --setup lap",
+        "ssh agw --setup lap",
+        "logs agw --setup lap",
+        "logs awg",
+        "lock --setup lap",
+        "gate latest --setup lap",
+        "config check --setup lap",
+        "config show --setup lap",
+        "history page --out page --setup lap",
+        "history import config/tiplab.yaml --setup lap",
+        "run --suite attatch",
+        "test attatch",
+    ] {
         let ended = desk.run(command);
         assert_eq!((ended.code.as_str(), ended.stdout.as_str()), ("2", ""), "{command}");
         assert_eq!((ended.called.as_str(), ended.changed, ended.left), ("", vec![], vec![]), "{command}");
@@ -71,6 +86,22 @@ fn a_config_that_is_right_is_said_to_be_right() {
           setups: `lab`
           suites: `attach`
         ");
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_text() {
+    const MARK: &str = "\u{feff}";
+    let desk = Desk::with_config(&format!("{MARK}{LAB}"))
+        .file("config/client.ovpn", format!("{MARK}client\ndev tun\nremote 127.0.0.1 1194 udp\n"))
+        .file("config/known_hosts", MARK)
+        .env("VPN_PASSWORD", &format!("{MARK}hunter2hunter2"));
+    let ended = desk.run("config check");
+    assert_eq!(ended.code, "0", "{ended}");
+    let mistake = Desk::with_config(&format!("{MARK}{}", LAB.replacen("vpn:", "vnp:", 1))).run("config check");
+    assert!(mistake.stderr.starts_with("error: config/tiplab.yaml:1:1: unknown key `vnp`"), "{mistake}");
+    let fabfile = format!("{MARK}{{\"setup_1\": 5}}");
+    let ended = Desk::new().file("fab.json", fabfile).run("config import-fabfile fab.json");
+    assert!(!ended.stderr.contains("JSON"), "{ended}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use crate::desk::{BARE_LAB, Desk};
+use crate::desk::{BARE_LAB, Desk, LAB};
 
 /// A desk at which a night has been that did not get far: its OpenVPN dies.
 fn after_a_night() -> Desk {
@@ -41,7 +41,25 @@ fn a_night_that_has_ended_is_in_the_history() {
 fn what_is_asked_for_and_is_not_there_is_said() {
     let desk = after_a_night();
     assert_eq!(desk.run("history list --status passed").stdout, "no night\n");
-    assert_eq!(desk.run("history list --setup other").stdout, "no night\n");
+    assert_snapshot!(desk.run("history list --setup lap"), @"
+        exit 2
+        --- standard error
+        error: there is no setup `lap`; did you mean `lab`?
+        ");
+    assert_snapshot!(desk.run("history list --suite atach"), @"
+        exit 2
+        --- standard error
+        error: there is no suite `atach`; did you mean `attach`?
+        ");
+    for command in ["history show --setup lap", "history compare --setup lap"] {
+        assert_eq!(desk.run(command).code, "2", "{command}");
+    }
+    // A name that the config has no more is still one of the history's.
+    let later = desk.file("config/tiplab.yaml", LAB.replace("lab:", "other:").replace("attach:", "detach:"));
+    assert_eq!(later.run("history list --setup lab").stdout.lines().count(), 2);
+    assert_eq!(later.run("history list --suite attach").stdout.lines().count(), 2);
+    assert_eq!(later.run("history show --setup lab").code, "0");
+    let desk = later.file("config/tiplab.yaml", LAB);
     assert_snapshot!(desk.run("history show 20000101T000000-0000"), @"
         exit 2
         --- standard error
