@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config;
 use crate::event::{Events, Problem, Step};
-use crate::remote::{Host, Turns, quote};
+use crate::remote::{Host, Output, Turns, quote};
 use crate::stop::Stop;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -143,9 +143,11 @@ impl Lock {
 
     /// Takes the lease away from whoever has it, and says who that was.
     pub(crate) async fn break_open(&self) -> Result<Option<Held>, Problem> {
-        let said =
-            self.run(&self.scripts.guarded("if [ -e \"$lock\" ]; then look; rm -f \"$lock\"; fi\necho given")).await?;
-        Ok(self.scripts.parse(&said))
+        let output = self.output(&self.scripts.break_script()).await?;
+        if output.status != 0 {
+            return Err(self.trouble(Trouble::NotReleased).because(why(&output)));
+        }
+        Ok(self.scripts.parse(&output.text()))
     }
 
     /// Renews the lease for as long as it is polled; ends only when the lease is lost.
@@ -187,12 +189,15 @@ impl Lock {
     }
 
     async fn run(&self, script: &str) -> Result<String, Problem> {
-        let output = self.host.run(script).await.map_err(|error| error.problem())?;
+        let output = self.output(script).await?;
         if output.status != 0 {
-            let why = format!("exit status {}: {}", output.status, output.last_words());
-            return Err(self.trouble(Trouble::OutOfReach).because(why));
+            return Err(self.trouble(Trouble::OutOfReach).because(why(&output)));
         }
         Ok(output.text())
+    }
+
+    async fn output(&self, script: &str) -> Result<Output, Problem> {
+        self.host.run(script).await.map_err(|error| error.problem())
     }
 }
 
@@ -210,11 +215,11 @@ impl Scripts {
         self.guarded(&format!(
             "if [ -e \"$lock\" ]; then\n  look\n  \
              # The clock was set back: it lapses from now on, unless its owner renews it.\n  \
-             if [ \"$renewed\" -lt 0 ]; then touch \"$lock\"; fi\n  \
+             if [ \"$renewed\" -lt 0 ]; then touch \"$lock\" || exit 1; fi\n  \
              if [ \"$renewed\" -lt {expire} ] && ! grep -qF {run} \"$lock\"; then exit 0; fi\n\
              fi\n\
              umask 077\n\
-             printf '%s\\n' {json} | sed \"s/\\\"since\\\":[0-9]*/\\\"since\\\":$now/\" > \"$lock.new\" && sync \"$lock.new\" && mv \"$lock.new\" \"$lock\" && echo taken",
+             printf '%s\\n' {json} | sed \"s/\\\"since\\\":[0-9]*/\\\"since\\\":$now/\" > \"$lock.new\" && sync \"$lock.new\" && mv -T \"$lock.new\" \"$lock\" && echo taken",
             expire = self.config.expire.as_secs(),
             run = of(owner),
             json = quote(&json),
@@ -223,16 +228,20 @@ impl Scripts {
 
     pub(crate) fn renew_script(&self, owner: &Owner) -> String {
         self.guarded(&format!(
-            "if grep -qsF {} \"$lock\"; then touch \"$lock\" && echo renewed; else echo lost; fi",
-            of(owner)
+            "{}\nif [ \"$ours\" -eq 0 ]; then touch \"$lock\" && echo renewed; else echo lost; fi",
+            is_ours(owner)
         ))
     }
 
     pub(crate) fn give_back_script(&self, owner: &Owner) -> String {
         self.guarded(&format!(
-            "if grep -qsF {} \"$lock\"; then rm -f \"$lock\"; fi\nrm -f \"$lock.new\"\necho given",
-            of(owner)
+            "{}\nif [ \"$ours\" -eq 0 ]; then rm -f \"$lock\" || exit 1; fi\nrm -f \"$lock.new\"\necho given",
+            is_ours(owner)
         ))
+    }
+
+    fn break_script(&self) -> String {
+        self.guarded("if [ -e \"$lock\" ]; then look; rm -f \"$lock\" || exit 1; fi\necho given")
     }
 
     /// A script with the guard held, with `$lock`, `$now` and the function `look`, which prints the ages and the lease.
@@ -286,6 +295,7 @@ enum Trouble {
     Lost,
     Lapsed,
     NotGivenBack,
+    NotReleased,
 }
 
 impl Trouble {
@@ -309,6 +319,9 @@ impl Trouble {
                 "somebody else may be using the testbed: `teravm-ci lock` says who has it now",
             ),
             Trouble::NotGivenBack => ("could not be given back", "the lease lapses by itself"),
+            Trouble::NotReleased => {
+                ("could not be released", "is `lock.path` a file there, and may we write to its folder?")
+            }
         };
         Problem::testbed(format!("the lock on `{host}` {what}")).hint(hint)
     }
@@ -317,6 +330,20 @@ impl Trouble {
 /// What makes a lease this owner's, as a pattern for `grep -F`.
 fn of(owner: &Owner) -> String {
     quote(&format!("\"run\":\"{}\"", owner.run))
+}
+
+/// Sets `$ours` to 0 where the lease is this owner's, and to 1 where it is not. A lease that cannot be read ends the
+/// script: it may be either.
+fn is_ours(owner: &Owner) -> String {
+    format!(
+        "if [ -e \"$lock\" ]; then grep -qF {} \"$lock\"; else false; fi\n\
+         ours=$?\nif [ \"$ours\" -gt 1 ]; then exit 1; fi",
+        of(owner)
+    )
+}
+
+fn why(output: &Output) -> String {
+    format!("exit status {}: {}", output.status, output.last_words())
 }
 
 #[cfg(test)]
@@ -333,6 +360,7 @@ mod tests {
             Trouble::Lost => Trouble::Lost,
             Trouble::Lapsed => Trouble::Lapsed,
             Trouble::NotGivenBack => Trouble::NotGivenBack,
+            Trouble::NotReleased => Trouble::NotReleased,
         };
         let told = troubles.map(|trouble| trouble.on("ng40").because("exit status 1: the guard is busy").text());
         insta::assert_snapshot!(told.join("\n\n"));
@@ -370,10 +398,13 @@ mod tests {
         assert_eq!(held.to_string(), "nobody lab: free (run x y lab: free, https://ci moved) for 1m, renewed 0s ago");
     }
 
+    fn ended(home: &std::path::Path, script: &str) -> std::process::Output {
+        std::process::Command::new("sh").arg("-c").arg(script).env("HOME", home).output().expect("sh is there")
+    }
+
     /// Runs a script of the lock in a home of its own, and returns what it printed.
     fn in_home(home: &std::path::Path, script: &str) -> String {
-        let output =
-            std::process::Command::new("sh").arg("-c").arg(script).env("HOME", home).output().expect("sh is there");
+        let output = ended(home, script);
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).expect("it is text")
     }
@@ -402,6 +433,33 @@ mod tests {
         let held = scripts.parse(&in_home(home.path(), &scripts.looking(LOOK))).expect("it is held");
         assert_eq!((held.owner.run.as_str(), held.has_lapsed), ("one", false));
         assert_eq!(tree(home.path()), before);
+    }
+
+    #[test]
+    fn what_could_not_be_done_to_a_lease_is_not_said_to_be_done() {
+        let home = tempfile::tempdir().expect("a folder");
+        let scripts = Scripts { config: config::Lock::default() };
+        let owner = Owner { run: "one".to_owned(), who: "ci@node".to_owned(), url: None, since: 0 };
+        // Whatever is in a folder is nobody's lease, and nothing that we may remove.
+        in_home(home.path(), "mkdir -p ~/.teravm-ci/lock && touch -d '-2 days' ~/.teravm-ci/lock");
+        for script in [
+            scripts.break_script(),
+            scripts.take_script(&owner),
+            scripts.renew_script(&owner),
+            scripts.give_back_script(&owner),
+        ] {
+            let ended = ended(home.path(), &script);
+            let said = String::from_utf8_lossy(&ended.stdout);
+            assert!(!ended.status.success(), "{script}\n{ended:?}");
+            assert!(!["given", "taken", "renewed", "lost"].iter().any(|word| said.contains(word)), "{script}\n{said}");
+        }
+        assert_eq!(in_home(home.path(), "ls -A ~/.teravm-ci/lock"), "");
+        in_home(home.path(), "rmdir ~/.teravm-ci/lock");
+        assert_eq!(in_home(home.path(), &scripts.take_script(&owner)), "taken\n");
+        assert_eq!(in_home(home.path(), &scripts.renew_script(&owner)), "renewed\n");
+        assert_eq!(in_home(home.path(), &scripts.give_back_script(&owner)), "given\n");
+        assert_eq!(in_home(home.path(), &scripts.renew_script(&owner)), "lost\n");
+        assert_eq!(in_home(home.path(), &scripts.break_script()), "given\n");
     }
 
     #[test]
