@@ -7,17 +7,27 @@ mod file;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::secret::{RedactedText, Redactor};
 
 pub(crate) use file::HeadTailFile;
 
-/// Reads a file whole that has at most so many bytes; a larger one, or one without end, is an error.
+/// A pipe has to give its text within this time.
+const READING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What editors on Windows write in front of a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Reads a file of text whole that has at most so many bytes, without a byte order mark. A larger file, one without end, or a
+/// pipe whose end does not come in time is an error.
 pub(crate) fn read_file(path: &Path, most: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    let mut bytes = read_within(path, most, READING_TIMEOUT)?;
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
+    }
     if bytes.len() > most {
         let limit = match most / (1024 * 1024) {
             0 => format!("{} KB", most / 1024),
@@ -26,6 +36,25 @@ pub(crate) fn read_file(path: &Path, most: usize) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {limit}")));
     }
     Ok(bytes)
+}
+
+/// Reads as much as it takes to see that there is more than `most`. Opening a pipe waits for whoever writes to it, and
+/// nothing ends that; so it is left to a thread, which ends with the program.
+fn read_within(path: &Path, most: usize, timeout: Duration) -> io::Result<Vec<u8>> {
+    let limit = (most + BYTE_ORDER_MARK.len()) as u64 + 1;
+    let file = path.to_owned();
+    let (sender, read) = std::sync::mpsc::channel();
+    std::thread::Builder::new().name("reader".to_owned()).spawn(move || {
+        let mut bytes = Vec::new();
+        let done = File::open(file).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+        // Nobody waits for what comes too late.
+        let _ = sender.send(done.map(|_| bytes));
+    })?;
+    read.recv_timeout(timeout).unwrap_or_else(|_| {
+        let is_pipe = std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo());
+        let what = if is_pipe { "nobody has written its text to this pipe, and closed it," } else { "it was not read" };
+        Err(io::Error::new(io::ErrorKind::TimedOut, format!("{what} within {}s", timeout.as_secs())))
+    })
 }
 
 /// So much is kept beyond each cut of a stream, to see whether a secret stands there.
@@ -199,9 +228,32 @@ pub(crate) fn shortened(text: &RedactedText, limit: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    #[test]
+    fn a_pipe_is_read_once_it_is_closed_and_not_waited_for_without_end() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("a pipe");
+        let error = read_within(&pipe, 100, Duration::from_secs(1)).expect_err("nobody writes");
+        assert_eq!(error.to_string(), "nobody has written its text to this pipe, and closed it, within 1s");
+
+        let other = folder.path().join("other");
+        rustix::fs::mknodat(rustix::fs::CWD, &other, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("a pipe");
+        let path = other.clone();
+        let writer = std::thread::spawn(move || std::fs::write(path, "text\n"));
+        assert_eq!(read_file(&other, 100).expect("it is written"), b"text\n");
+        writer.join().expect("it ends").expect("it is read");
+    }
+
+    #[test]
+    fn a_text_is_read_without_its_byte_order_mark_which_does_not_count() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        std::fs::write(&file, "\u{feff}12345").expect("room");
+        assert_eq!(read_file(&file, 5).expect("it is small"), b"12345");
+        assert_eq!(read_file(&file, 4).expect_err("it is larger").kind(), io::ErrorKind::FileTooLarge);
+    }
 
     fn kept(limits: (usize, usize), pieces: &[&[u8]]) -> String {
         let mut kept = HeadTail::new(limits.0, limits.1);

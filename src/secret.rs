@@ -248,6 +248,10 @@ impl SecretRef {
             }
         };
         let mut text = text_of(bytes).ok_or(SecretError::NotText(name))?;
+        // A file's own is gone by now, but it may have been packed, or copied into a variable.
+        if text.starts_with('\u{feff}') {
+            text.remove(0);
+        }
         if text.trim_end_matches(['\r', '\n']).lines().count() == 1 {
             text.truncate(text.trim_end_matches(['\r', '\n']).len());
         }

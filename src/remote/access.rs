@@ -157,8 +157,6 @@ impl Private {
             .tempdir_in(base)?;
         let alive = private_file(&directory.path().join("alive"), b"")?;
         flock(&alive, FlockOperation::NonBlockingLockExclusive)?;
-        // What an editor of another system has put before the first line is no part of it.
-        let known_hosts = known_hosts.strip_prefix(b"\xef\xbb\xbf").unwrap_or(known_hosts);
         private_file(&directory.path().join("known_hosts"), known_hosts)?;
         private_file(&directory.path().join("config"), configuration(directory.path(), ssh, key.is_some()).as_bytes())?;
         if let Some(key) = key {
