@@ -553,6 +553,11 @@ mod tests {
         ("an array of C", |text| listed(text, ", ", |byte| format!("0x{byte:02x}"))),
         ("hex between blanks", |text| listed(text, " ", |byte| format!("{byte:02x}"))),
         ("HEX between commas", |text| listed(text, ",", |byte| format!("{byte:02X}"))),
+        ("od -to1", |text| listed(text, " ", |byte| format!("{byte:03o}"))),
+        ("an array of C in octal", |text| listed(text, ", ", |byte| format!("0{byte:03o}"))),
+        ("bytes of a C string in octal", |text| {
+            text.bytes().map(|byte| format!("\\{byte:o}")).collect::<String>().into()
+        }),
         ("xxd", |text| {
             let groups = text.as_bytes().chunks(2).map(|pair| String::from_utf8(listed_bytes(pair)).expect("digits"));
             groups.collect::<Vec<_>>().join(" ").into()

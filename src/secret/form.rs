@@ -47,7 +47,8 @@ fn in_hex(bytes: &[u8], is_short: bool, forms: &mut Vec<Vec<u8>>) {
     }
 }
 
-/// As the numbers of its bytes: `[112 64 115]`, `[112, 64, 115]`, `0x70, 0x40`, `70,40`, and in the groups of `xxd`, `7040 73`.
+/// As the numbers of its bytes: `[112 64 115]`, `[112, 64, 115]`, `0x70, 0x40`, `70,40`, in octal, `160 100`,
+/// and in the groups of `xxd`, `7040 73`.
 fn in_lists(bytes: &[u8], forms: &mut Vec<Vec<u8>>) {
     for case in [|byte: &u8| format!("{byte:02x}"), |byte: &u8| format!("{byte:02X}")] {
         let pairs: Vec<String> = bytes.iter().map(case).collect();
@@ -60,6 +61,8 @@ fn in_lists(bytes: &[u8], forms: &mut Vec<Vec<u8>>) {
     }
     let numbers: Vec<String> = bytes.iter().map(u8::to_string).collect();
     forms.extend([" ", ",", ", "].map(|between| numbers.join(between).into_bytes()));
+    let octal: Vec<String> = bytes.iter().map(|byte| format!("{byte:03o}")).collect();
+    forms.extend([" ", ",", ", ", " 0", ",0", ", 0", ", 0o"].map(|between| octal.join(between).into_bytes()));
 }
 
 fn in_base32(bytes: &[u8], forms: &mut Vec<Vec<u8>>) {
