@@ -452,6 +452,10 @@ const OF_THE_RELEASE: &[&str] = &[
     "exec format error",
     // runc 1.1: `unable to start container process: exec /bad: permission denied`
     "unable to start container process: exec",
+    // runc 1.0 (Docker 20.10 as it was first installed): `container_linux.go:380: starting container process caused: exec:
+    // "/bad": permission denied: unknown`; up to 1.0.0-rc10 with a quotation mark before `exec`
+    "starting container process caused: exec:",
+    "starting container process caused \"exec:",
     // 1.29.2: `Service 'magmad' depends on service 'nobody' which is undefined.`
     "service '",
     // 2.26.1: `service "magmad" depends on undefined service`

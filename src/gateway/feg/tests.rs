@@ -629,6 +629,23 @@ const FAILED_SWITCHES: &[(&str, Class)] = &[
         "dependency failed to start: container magmad is unhealthy\nhealth check of `magmad` ended with 1: context deadline exceeded",
         Class::Upgrade,
     ),
+    // runc 1.0 and before.
+    (
+        "Error response from daemon: OCI runtime create failed: container_linux.go:380: starting container process caused: \
+         exec: \"/bad\": permission denied: unknown",
+        Class::Upgrade,
+    ),
+    (
+        "ERROR: for magmad  Cannot start service magmad: OCI runtime create failed: container_linux.go:349: starting \
+         container process caused \"exec: \\\"/bad\\\": permission denied\": unknown",
+        Class::Upgrade,
+    ),
+    (
+        "Error response from daemon: OCI runtime create failed: container_linux.go:380: starting container process caused: \
+         process_linux.go:545: container init caused: rootfs_linux.go:76: mounting \"/srv/x\" to rootfs at \"/x\" caused: \
+         mount through procfd: permission denied: unknown",
+        Class::Testbed,
+    ),
     // Nothing that names the release.
     (" Container magmad  Recreate\n Container magmad  Recreated\n Container magmad  Starting\nKilled", Class::Testbed),
     ("Recreating magmad ... \nRecreating magmad ... done\n", Class::Testbed),
