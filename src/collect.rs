@@ -56,7 +56,7 @@ impl Traces<'_> {
     async fn printed(&self, gateway: &Gateway, file: &str, script: String) -> anyhow::Result<u64> {
         let limit = self.config.limit_mb * 1024 * 1024;
         let path = self.results.host(gateway.name())?.join(file);
-        let mut kept = Kept { file: None, stream: self.events.redactor().stream(), path: &path, bytes: 0 };
+        let mut kept = Kept::new(self, &path);
         let command = gateway.host().command(script).sudo().deadline(self.config.timeout);
         let streamed = command.stream(limit, |bytes| kept.push(bytes)).await;
         kept.finish()?;
@@ -73,7 +73,7 @@ impl Traces<'_> {
 
     fn kept(&self, gateway: &Gateway, file: &str, content: &[u8]) -> anyhow::Result<u64> {
         let path = self.results.host(gateway.name())?.join(file);
-        let mut kept = Kept { file: None, stream: self.events.redactor().stream(), path: &path, bytes: 0 };
+        let mut kept = Kept::new(self, &path);
         kept.push(content)?;
         kept.finish()?;
         Ok(kept.bytes)
@@ -97,13 +97,18 @@ impl Traces<'_> {
 
 /// A file that is written without secrets, and is there only when something is in it.
 struct Kept<'a> {
+    results: &'a Results,
     file: Option<File>,
     stream: RedactedStream,
     path: &'a Path,
     bytes: u64,
 }
 
-impl Kept<'_> {
+impl<'a> Kept<'a> {
+    fn new(traces: &Traces<'a>, path: &'a Path) -> Kept<'a> {
+        Kept { results: traces.results, file: None, stream: traces.events.redactor().stream(), path, bytes: 0 }
+    }
+
     fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
         let clean = self.stream.push(bytes);
         self.write(&clean)
@@ -120,7 +125,7 @@ impl Kept<'_> {
         }
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(File::create(self.path)?),
+            none => none.insert(self.results.create(self.path)?),
         };
         self.bytes += clean.len() as u64;
         file.write_all(clean)

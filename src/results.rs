@@ -1,7 +1,7 @@
 //! Where a night's files lie under `--results`. Knows names and nothing of what stands in the files.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,8 @@ fn folder_of(suite: &str, attempt: u64) -> String {
 /// The folders of a run below the folder of the reports.
 pub(crate) const FOLDERS: [&str; 2] = ["suites", "hosts"];
 
-/// The file in each of them by which a later run knows that it may replace the folder.
+/// The file in each of them by which a later run knows what it may remove: it names every file that was written there,
+/// each on a line of its own, below its folder.
 pub(crate) const MARKER: &str = ".teravm-ci-results";
 
 /// What a report or a folder is called until it is whole: this, and six letters and digits.
@@ -47,9 +48,27 @@ impl Results {
         self.made(self.folder.join("hosts").join(host))
     }
 
+    /// Creates a file in such a folder. That it is ours is written down before it is there, so that no run that is killed
+    /// leaves one that nobody knows.
+    pub(crate) fn create(&self, path: &Path) -> io::Result<File> {
+        self.note(path)?;
+        File::create(path)
+    }
+
+    fn note(&self, path: &Path) -> io::Result<()> {
+        let inside = path.strip_prefix(&self.folder).map_err(io::Error::other)?;
+        let mut names = inside.components();
+        let top = names.next().ok_or(io::ErrorKind::InvalidInput)?;
+        // A line of its own, whatever became of the one before.
+        let line = format!("\n{}\n", names.as_path().display());
+        let mut marker = File::options().append(true).create(true).open(self.folder.join(top).join(MARKER))?;
+        marker.write_all(line.as_bytes())
+    }
+
     /// The console of an attempt at a suite, empty.
     pub(crate) fn console(&self, suite: &str, attempt: u64) -> io::Result<(PathBuf, File)> {
         let path = self.suite(suite, attempt)?.join(CONSOLE);
+        self.note(&path)?;
         let file = File::options().create(true).truncate(true).read(true).write(true).open(&path)?;
         Ok((path, file))
     }
@@ -68,7 +87,7 @@ impl Results {
             let new = tempfile::Builder::new().prefix(UNFINISHED).permissions(all).tempdir_in(&self.folder)?;
             std::fs::write(
                 new.path().join(MARKER),
-                "teravm-ci made this folder, and replaces it when the next run begins.\n",
+                "teravm-ci wrote these files, and removes them when the next run begins:\n",
             )?;
             match std::fs::rename(new.path(), &top) {
                 Ok(()) => drop(new.keep()),

@@ -53,6 +53,7 @@ pub(super) struct Target<'a> {
     /// The most that all files may have together, in bytes.
     pub(super) limit: u64,
     pub(super) redactor: &'a Redactor,
+    pub(super) create: &'a dyn Fn(&Path) -> io::Result<File>,
 }
 
 /// A file that was unpacked.
@@ -178,7 +179,7 @@ impl Unpacking<'_> {
         let into = if is_capture { folder.with_file_name("captures") } else { folder.to_owned() };
         fs::create_dir_all(&into)?;
         let place = self.free_place(&into, &name);
-        let mut file = File::create(&place)?;
+        let mut file = (self.target.create)(&place)?;
         let mut stream = self.target.redactor.stream();
         let left = self.target.limit.saturating_sub(self.contents.bytes);
         let room = size.saturating_add(self.spare).min(left);
@@ -322,7 +323,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let redactor = Redactor::default();
         redactor.learn(&Secret::new("topsecret"));
-        let target = Target { folder: &folder.path().join("logs"), limit, redactor: &redactor };
+        let target = Target {
+            folder: &folder.path().join("logs"),
+            limit,
+            redactor: &redactor,
+            create: &|path| File::create(path),
+        };
         let contents = unpack(packed, wanted, &target).expect("the disk has room");
         let mut files = Vec::new();
         for sub in ["logs", "captures"] {

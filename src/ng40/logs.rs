@@ -122,7 +122,8 @@ async fn fetch(tester: &Tester, (suite, attempt): (&str, u64), start: &Clock) ->
     let command = tester.host.command(PACK).stdin(names).deadline(tester.collect.timeout);
     command.stream(limit, |bytes| packed.write_all(bytes)).await?;
     packed.rewind()?;
-    let target = Target { folder: &folder, limit, redactor };
+    let create = |path: &Path| tester.results.create(path);
+    let target = Target { folder: &folder, limit, redactor, create: &create };
     let contents = unpack(packed, &files, &target)?;
     let host = tester.host.name();
     if let Some(left) = contents.left_out.line() {

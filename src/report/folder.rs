@@ -3,6 +3,7 @@
 //! It is decided first, for everything in the way, whether an earlier run of ours wrote it, by the mark that each
 //! report carries; only then is anything removed. What is a link, or has no mark, is refused, and nothing is touched.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, BufRead as _, Read as _, Seek as _, SeekFrom};
@@ -15,6 +16,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::ReportError;
+use crate::limit;
 use crate::results::{FOLDERS, MARKER, UNFINISHED};
 
 /// The record goes last and comes first: by it a run that was killed is known.
@@ -67,7 +69,8 @@ pub(super) fn prepare(results: &Path) -> Result<fs::File, ReportError> {
         return Err(ReportError::Occupied { path: results.to_owned() });
     }
     for path in decide(results)? {
-        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        // What has come into a folder since is not ours.
+        let removed = if path.is_dir() { fs::remove_dir(&path) } else { fs::remove_file(&path) };
         removed.map_err(|source| ReportError::Remove { path, source })?;
     }
     Ok(folder)
@@ -88,14 +91,14 @@ fn is_no_place(results: &Path) -> Option<&'static str> {
     }
 }
 
-/// What is to be removed, the record last. Err where anything in the way is not known to be a run's.
+/// What is to be removed, in this order, the record last. Err where anything in the way is not known to be a run's.
 fn decide(results: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let mut removed = Vec::new();
     for name in FOLDERS {
         let path = results.join(name);
         match path.symlink_metadata() {
             Err(_) => {}
-            Ok(meta) if meta.is_dir() && is_file(&path.join(MARKER)) => removed.push(path),
+            Ok(meta) if meta.is_dir() && is_file(&path.join(MARKER)) => removed.extend(written(&path)?),
             Ok(_) => return Err(ReportError::Foreign { path }),
         }
     }
@@ -127,6 +130,7 @@ fn decide(results: &Path) -> Result<Vec<PathBuf>, ReportError> {
             if !is_of_a_run || !is_file(&path) && !is_new_folder(&path) {
                 return Err(ReportError::Foreign { path });
             }
+            removed.extend(Some(path.join(MARKER)).filter(|marker| is_file(marker)));
             removed.push(path);
         }
     }
@@ -138,6 +142,38 @@ fn decide(results: &Path) -> Result<Vec<PathBuf>, ReportError> {
     }
     removed.extend(files);
     Ok(removed)
+}
+
+/// The largest list of files: a file for each of hundreds of thousands of cases.
+const MOST_LIST: usize = 64 * 1024 * 1024;
+
+/// Everything below a folder of a run, in the order in which it is removed, the list of its files at last. Err where there
+/// is a file that is not on it. A folder without a file is nobody's.
+fn written(top: &Path) -> Result<Vec<PathBuf>, ReportError> {
+    let marker = top.join(MARKER);
+    let list = limit::read_file(&marker, MOST_LIST).map_err(ReportError::read(&marker))?;
+    let list = String::from_utf8_lossy(&list);
+    let ours: HashSet<PathBuf> = list.lines().filter(|line| !line.is_empty()).map(|line| top.join(line)).collect();
+    let mut files = Vec::new();
+    let mut folders = vec![top.to_owned()];
+    let mut looked = 0;
+    while let Some(folder) = folders.get(looked).cloned() {
+        looked += 1;
+        for entry in fs::read_dir(&folder).map_err(ReportError::read(&folder))? {
+            let path = entry.map_err(ReportError::read(&folder))?.path();
+            let meta = path.symlink_metadata().map_err(ReportError::read(&path))?;
+            if meta.is_dir() {
+                folders.push(path);
+            } else if meta.is_file() && ours.contains(&path) {
+                files.push(path);
+            } else if path != marker {
+                return Err(ReportError::Foreign { path });
+            }
+        }
+    }
+    // A folder stands behind the one that it is in.
+    let below = folders.split_off(1).into_iter().rev();
+    Ok(files.into_iter().chain(below).chain([marker, top.to_owned()]).collect())
 }
 
 /// Whether a page may be put there: nothing is in the way, or one that we wrote.

@@ -161,6 +161,28 @@ fn the_reports_of_an_earlier_run_are_removed_and_nobody_elses() {
     assert_eq!(names_in(folder.path()), names);
 }
 
+#[test]
+fn what_a_run_wrote_goes_with_the_next_wherever_it_was_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    told(open(folder.path()).unwrap(), &green());
+    let results = Results::new(folder.path());
+    drop(results.console("gxgy", 1).unwrap());
+    drop(results.console("gxgy", 2).unwrap());
+    let logs = results.suite("gxgy", 1).unwrap().join("logs");
+    std::fs::create_dir(&logs).unwrap();
+    drop(results.create(&logs.join("attach.log")).unwrap());
+    // Killed before the file was there, and within a line of the list.
+    drop(results.create(&logs.join("detach.log")).unwrap());
+    std::fs::remove_file(logs.join("detach.log")).unwrap();
+    let marker = folder.path().join("suites").join(MARKER);
+    std::fs::write(&marker, std::fs::read_to_string(&marker).unwrap() + "\ngxgy/lo").unwrap();
+    drop(results.create(&logs.join("user plane #1.log")).unwrap());
+    drop(results.create(&results.host("agw").unwrap().join("journal.gz")).unwrap());
+    std::fs::create_dir(folder.path().join("hosts/nobody")).unwrap();
+    drop(open(folder.path()).unwrap());
+    assert!(!folder.path().join("suites").exists() && !folder.path().join("hosts").exists());
+}
+
 /// Everything below a folder, with what is in it.
 fn tree(folder: &Path) -> BTreeMap<PathBuf, String> {
     let mut tree = BTreeMap::new();
@@ -182,7 +204,7 @@ fn tree(folder: &Path) -> BTreeMap<PathBuf, String> {
 #[test]
 fn whatever_of_somebody_else_is_in_the_way_is_refused_and_nothing_is_touched() {
     type Put = fn(&Path);
-    let puts: [(&str, Put); 21] = [
+    let puts: [(&str, Put); 26] = [
         ("summary.md", |path| std::fs::write(path, "# Chapter one\n").unwrap()),
         ("run.json", |path| std::fs::write(path, "{\"name\": \"mine\"}").unwrap()),
         ("junit.xml", |path| std::fs::write(path, "<testsuites/>").unwrap()),
@@ -210,6 +232,31 @@ fn whatever_of_somebody_else_is_in_the_way_is_refused_and_nothing_is_touched() {
         (".teravm-ci-aB3dE6", |path| {
             std::fs::create_dir(path).unwrap();
             std::fs::write(path.join("mine"), "").unwrap();
+        }),
+        ("suites", |path| {
+            Results::new(path.parent().unwrap()).suite("gxgy", 1).unwrap();
+            std::fs::write(path.join("NOTES.txt"), "mine").unwrap();
+        }),
+        ("suites", |path| {
+            Results::new(path.parent().unwrap()).suite("gxgy", 1).unwrap();
+            std::fs::create_dir(path.join("gxgy/mine")).unwrap();
+            std::fs::write(path.join("gxgy/mine/m"), "mine").unwrap();
+        }),
+        ("suites", |path| {
+            let results = Results::new(path.parent().unwrap());
+            let (console, _) = results.console("gxgy", 1).unwrap();
+            std::fs::remove_file(&console).unwrap();
+            std::os::unix::fs::symlink("/etc/hostname", console).unwrap();
+        }),
+        ("hosts", |path| {
+            let folder = Results::new(path.parent().unwrap()).host("agw").unwrap();
+            std::os::unix::fs::symlink("/tmp", folder.join("link")).unwrap();
+        }),
+        // As an earlier version of the program has left it, without a list.
+        ("hosts", |path| {
+            std::fs::create_dir_all(path.join("agw")).unwrap();
+            std::fs::write(path.join(MARKER), "").unwrap();
+            std::fs::write(path.join("agw/journal.gz"), "").unwrap();
         }),
         // Somebody may be about to fill it.
         ("hosts", |path| std::fs::create_dir(path).unwrap()),
@@ -304,7 +351,7 @@ fn a_folder_of_a_run_is_there_with_its_mark_or_not_at_all_and_goes_with_the_next
     assert_eq!(names_in(&folder.path().join("hosts")), [MARKER, "agw", "feg1", "feg2"]);
     assert!(!names_in(folder.path()).iter().any(|name| name.starts_with(UNFINISHED)));
     let host = &hosts[0];
-    std::fs::write(host.join("journal.log"), "said").unwrap();
+    drop(results.create(&host.join("journal.log")).unwrap());
     drop(open(folder.path()).unwrap());
     assert!(!folder.path().join("hosts").exists());
 }

@@ -450,9 +450,9 @@ fn a_second_report_removes_what_the_first_wrote_and_nothing_else() {
     let desk = Desk::new().file("red.txt", RED).file("green.txt", GREEN);
     desk.run("report -q red.txt");
     let desk = desk
-        .file("results/suites/.teravm-ci-results", "")
+        .file("results/suites/.teravm-ci-results", "red/console.log\n")
         .file("results/suites/red/console.log", "of the first run")
-        .file("results/hosts/.teravm-ci-results", "")
+        .file("results/hosts/.teravm-ci-results", "agw/journal.gz\n")
         .file("results/hosts/agw/journal.gz", "of the first run")
         .file("results/notes.txt", "an engineer's")
         .file("results/more/junit.xml", "an engineer's");
@@ -485,6 +485,22 @@ fn a_second_report_removes_what_the_first_wrote_and_nothing_else() {
         ");
     assert!(!desk.read("results/junit.xml").contains("red"));
     assert_eq!(desk.read("results/notes.txt"), "an engineer's");
+}
+
+#[test]
+fn a_file_of_somebody_else_in_a_folder_of_a_run_keeps_all_of_it() {
+    let desk = Desk::new().file("red.txt", RED).file("green.txt", GREEN);
+    desk.run("report -q red.txt");
+    let desk = desk
+        .file("results/suites/.teravm-ci-results", "red/console.log\n")
+        .file("results/suites/red/console.log", "of the first run")
+        .file("results/suites/red/mine/notes.txt", "an engineer's");
+    assert_snapshot!(desk.run("report -q green.txt"), @"
+        exit 2
+        --- standard error
+        error: `results/suites/red/mine/notes.txt` is there already, and was not written by an earlier run
+          try: nothing was touched; move it away, or choose another folder
+        ");
 }
 
 #[test]

@@ -90,7 +90,9 @@ pub fn archive(bytes: &[u8]) {
     let redactor = Redactor::default();
     redactor.learn(&Secret::new(SECRET));
     let folder = place.path().join("results/suite/logs");
-    let contents = unpack(packed.as_slice(), &wanted, &Target { folder: &folder, limit: LIMIT, redactor: &redactor });
+    let create = |path: &Path| fs::File::create(path);
+    let target = Target { folder: &folder, limit: LIMIT, redactor: &redactor, create: &create };
+    let contents = unpack(packed.as_slice(), &wanted, &target);
     let contents = contents.expect("this machine has room");
     let mut found = Vec::new();
     files(place.path(), &mut found);
