@@ -19,8 +19,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::host_state::PLACES;
-use super::registry::{self, Answer, Login};
-use super::{BACKUP, BOOT, Found, Ground, Health, LEAST_ROOM_MB, NEXT, STATE, Trouble, Unit};
+use super::logins::{self, Kept, Login};
+use super::registry::{self, Answer};
+use super::{BACKUP, BOOT, Found, Ground, Health, LEAST_ROOM_MB, MINUTE, NEXT, STATE, Trouble, Unit};
 use crate::config;
 use crate::event::{Class, Problem, Step};
 use crate::release::Release;
@@ -264,8 +265,8 @@ impl Feg {
         script
     }
 
-    /// The login that this gateway's Docker client keeps for the registry. It passes through our memory, and is
-    /// redacted.
+    /// The login that this gateway's Docker client keeps for the registry, or has a helper keep. It passes through our
+    /// memory, and is redacted.
     pub(crate) async fn login(&self, found: &FegFound) -> Result<Option<Login>, Problem> {
         let text = self
             .ground
@@ -275,7 +276,24 @@ impl Feg {
                 "cat \"${DOCKER_CONFIG:-${HOME:-/root}/.docker}/config.json\" 2>/dev/null || true",
             )
             .await?;
-        let login = registry::login_for(&text, &found.registry);
+        let login = match logins::kept_for(&text, &found.registry) {
+            Kept::Nowhere => None,
+            Kept::Here(login) => Some(login),
+            Kept::By(helper) => {
+                let output = self.ground.run_root(Step::Resolve, &helper.script(), MINUTE).await?;
+                match helper.login(&output) {
+                    Ok(login) => Some(login),
+                    Err(why) => {
+                        // Docker's client asks without a login then, which may do.
+                        let (program, server) = (helper.program(), &helper.server);
+                        why.into_iter().for_each(|why| {
+                            self.ground.warn(Step::Resolve, format!("`{program}` gave no login for `{server}`: {why}"));
+                        });
+                        None
+                    }
+                }
+            }
+        };
         if let Some(login) = &login {
             login.learn(self.ground.events.redactor());
         }

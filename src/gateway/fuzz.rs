@@ -8,7 +8,8 @@ use super::agw::{apart, apt_failures, judge, parse_packages, parse_units};
 pub use super::feg::fuzz::env;
 use super::feg::parse_containers;
 use super::foreign_messages::{APT, Meaning, SYSTEM, Seen, class_of, packages_of_install, seen_in};
-use super::registry::{Answer, login_for, read};
+use super::logins::{Kept, kept_for};
+use super::registry::{Answer, read};
 use crate::event::Class;
 use crate::release::{Release, Wanted, compare_versions, parse_policy};
 
@@ -149,8 +150,12 @@ fn registry(text: &str) {
         Answer::Missing => assert!(matches!(status, 404 | 500), "only the registry's own word makes a tag missing"),
         Answer::Unknown { status: told, .. } => assert_eq!(told, status),
     }
-    if let Some(login) = login_for(body, "192.168.60.10:5000/magma") {
-        assert!(login.server.contains("192.168.60.10:5000"), "a login for somebody else: {:?}", login.server);
+    match kept_for(body, "192.168.60.10:5000/magma") {
+        Kept::Nowhere => {}
+        Kept::Here(login) => {
+            assert!(login.server.contains("192.168.60.10:5000"), "a login for somebody else: {:?}", login.server);
+        }
+        Kept::By(helper) => assert_eq!(helper.server, "192.168.60.10:5000"),
     }
 }
 

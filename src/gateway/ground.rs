@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 
 use super::host_state::{self, Fact, parse_facts};
-use super::{GUARD, JOB_GRACE, MINUTE, RUN, STATE, TURN, Trouble, registry};
+use super::{GUARD, JOB_GRACE, MINUTE, RUN, STATE, TURN, Trouble, logins};
 use crate::cause::known_and_said;
 use crate::event::{Class, EventKind, Events, Problem, Step};
 use crate::limit::HeadTail;
@@ -92,7 +92,14 @@ impl Ground {
             self.commanded(step, LOGINS);
             let read = || self.host.command(LOGINS).sudo().deadline(MINUTE).run();
             let output = self.host.outlast(read).await.map_err(|error| error.problem())?;
-            registry::learn_logins(&output.text(), self.events.redactor());
+            let helpers = logins::learn_logins(&output.text(), self.events.redactor());
+            if !helpers.is_empty() {
+                let script = logins::ask_all(&helpers);
+                self.commanded(step, &script);
+                let read = || self.host.command(script.as_str()).sudo().deadline(MINUTE).run();
+                let output = self.host.outlast(read).await.map_err(|error| error.problem())?;
+                logins::learn_answers(&helpers, &output.text(), self.events.redactor());
+            }
             Ok(())
         });
         learned.await.copied()

@@ -11,6 +11,7 @@ pub(crate) mod fuzz;
 mod ground;
 mod health;
 mod host_state;
+mod logins;
 mod registry;
 mod settling;
 mod trouble;
@@ -23,7 +24,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) use agw::Agw;
 pub(crate) use feg::{Feg, FegFound};
 pub(crate) use ground::{SOME_RUN, fence, guard, turn};
-pub(crate) use registry::{Answer, Login};
+pub(crate) use logins::Login;
+pub(crate) use registry::Answer;
 pub(crate) use trouble::Trouble;
 
 use ground::{Ground, all_said};

@@ -5,17 +5,15 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::logins::Login;
 use crate::remote::{self, Host};
-use crate::secret::{Redactor, Secret};
 
 /// What the registry says of a tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,71 +26,6 @@ pub(crate) enum Answer {
         status: u16,
         said: String,
     },
-}
-
-/// A login as Docker's own config keeps it.
-#[derive(Debug, Clone)]
-pub(crate) struct Login {
-    username: String,
-    password: Secret,
-    pub(super) server: String,
-}
-
-impl Login {
-    pub(crate) fn learn(&self, redactor: &Redactor) {
-        redactor.learn(&self.password);
-        redactor.learn(&Secret::new(STANDARD.encode(format!("{}:{}", self.username, self.password.expose()))));
-    }
-
-    /// The `X-Registry-Auth` header of the Engine API.
-    fn header(&self) -> String {
-        let auth = json!({
-            "username": self.username,
-            "password": self.password.expose(),
-            "serveraddress": self.server,
-        });
-        URL_SAFE.encode(auth.to_string())
-    }
-}
-
-/// Learns everything in the text of `~/.docker/config.json` that lets somebody in at a registry, of every registry, so that
-/// nothing that Docker prints of them is shown. There may be several such texts, with a NUL between them.
-pub(super) fn learn_logins(configs: &str, redactor: &Redactor) {
-    for config in configs.split('\0').filter_map(|config| serde_json::from_str::<Value>(config).ok()) {
-        let auths = config["auths"].as_object().into_iter().flatten();
-        for (server, entry) in auths {
-            for key in ["auth", "password", "identitytoken", "registrytoken"] {
-                entry[key].as_str().into_iter().for_each(|text| redactor.learn(&Secret::new(text)));
-            }
-            let decoded = entry["auth"].as_str().and_then(|auth| login_of(server, auth));
-            decoded.iter().for_each(|login| login.learn(redactor));
-        }
-        let headers = config["HttpHeaders"].as_object().into_iter().flatten();
-        let private = headers.filter(|(name, _)| {
-            let name = name.to_lowercase();
-            ["auth", "token", "secret", "key", "cookie"].iter().any(|word| name.contains(word))
-        });
-        private.filter_map(|(_, value)| value.as_str()).for_each(|value| redactor.learn(&Secret::new(value)));
-    }
-}
-
-/// The login that `auth` of a config stands for: base64 of the user's name, a colon and the password.
-fn login_of(server: &str, auth: &str) -> Option<Login> {
-    let text = String::from_utf8(STANDARD.decode(auth.trim()).ok()?).ok()?;
-    let (username, password) = text.split_once(':')?;
-    let password = Secret::new(password.trim_end_matches('\0'));
-    Some(Login { username: username.to_owned(), password, server: server.to_owned() })
-}
-
-/// Finds the login for a registry (as `DOCKER_REGISTRY` names it) in the text of `~/.docker/config.json`.
-pub(crate) fn login_for(config: &str, registry: &str) -> Option<Login> {
-    let config: Value = serde_json::from_str(config).ok()?;
-    let host = registry.split('/').next().unwrap_or_default();
-    let (server, entry) = config["auths"].as_object()?.iter().find(|(server, _)| {
-        let server = server.trim_start_matches("https://").trim_start_matches("http://");
-        server.split('/').next() == Some(host)
-    })?;
-    login_of(server, entry["auth"].as_str()?)
 }
 
 /// The question could not be put, or the engine's answer could not be read.
@@ -257,55 +190,9 @@ fn meaning(said: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-
-    #[test]
-    fn a_login_is_found_by_the_registrys_host() {
-        let config = r#"{"auths":{"https://index.docker.io/v1/":{"auth":"YTpi"},"192.168.60.10:5000":{"auth":"bWFnbWEtY2k6czNjcmV0Cg=="}}}"#;
-        let login = login_for(config, "192.168.60.10:5000/").expect("a login");
-        assert_eq!((login.username.as_str(), login.server.as_str()), ("magma-ci", "192.168.60.10:5000"));
-        assert!(login_for(config, "other:5000/").is_none());
-        assert!(login_for("", "192.168.60.10:5000/").is_none());
-    }
-
-    #[test]
-    fn every_login_of_every_registry_is_learned() {
-        // The password of the first is `s3cretpassword`, that of the second has NULs behind it, as old clients wrote it.
-        let first = r#"{"auths":{"192.168.60.10:5000":{"auth":"bWFnbWEtY2k6czNjcmV0cGFzc3dvcmQ="},
-            "quay.lab":{"auth":"Y2k6b3RoZXItcGFzc3dvcmQAAA==","identitytoken":"identity-token-1"},
-            "kept.lab":{},"old.lab":{"username":"u","password":"plain-password","registrytoken":"registry-token-1"}},
-            "credsStore":"pass","HttpHeaders":{"Authorization":"Bearer header-token-1","X-Site":"gateway"}}"#;
-        let second = r#"{"auths":{"third.lab":{"auth":"bWFnbWEtY2k6dGhpcmRwYXNzd29yZA=="}}}"#;
-        let redactor = Redactor::default();
-        learn_logins(&format!("\0{first}\0not JSON\0{{}}\0{second}"), &redactor);
-        for secret in [
-            "s3cretpassword",
-            "bWFnbWEtY2k6czNjcmV0cGFzc3dvcmQ=",
-            "other-password",
-            "Y2k6b3RoZXItcGFzc3dvcmQAAA==",
-            "identity-token-1",
-            "plain-password",
-            "registry-token-1",
-            "Bearer header-token-1",
-            "thirdpassword",
-        ] {
-            let said = redactor.text(&format!("Get https://magma-ci:{secret}@192.168.60.10:5000/v2/: bad gateway"));
-            assert!(!said.contains(secret), "{said}");
-        }
-        assert_eq!(redactor.text("the gateway of magma-ci"), "the gateway of magma-ci");
-    }
-
-    #[test]
-    fn the_configs_of_roots_docker_client_are_read() {
-        use crate::gateway::feg::tests::in_folder;
-        let script = format!(
-            "mkdir -p own home/.docker\necho own >own/config.json\necho home >home/.docker/config.json\n\
-             export DOCKER_CONFIG=$PWD/own HOME=$PWD/home\n{}",
-            include_str!("feg/logins.sh").replace("/root/.docker", "nowhere")
-        );
-        let (_folder, output) = in_folder(&[], &script);
-        assert_eq!(String::from_utf8_lossy(&output.stdout), "\0own\n\0home\n\0", "{output:?}");
-    }
 
     const REFERENCE: &str = "registry.lab/magma/gateway_python:ebd3bb56";
 
