@@ -93,6 +93,10 @@ async fn carry_out(cli: Cli) -> anyhow::Result<u8> {
         Command::Upgrade(args) => night(Plan::upgrade(&config()?, global, args)?, global, &args.night).await,
         Command::Test(args) => night(Plan::test(&config()?, global, args)?, global, &args.night).await,
         Command::Report(args) => {
+            // It needs no config. Where there is one, its secrets are in no report.
+            if let Ok(config) = Config::load(&global.config) {
+                let _ = plan::learn(&config);
+            }
             let consoles = offline::open(args, &global.results)?;
             let rules = ng40::outcome::Rules { max_packet_loss: args.max_packet_loss, ..Default::default() };
             let summary = heard(&terminal::options(global), Redactor::process(), |events| async move {

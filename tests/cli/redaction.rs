@@ -80,6 +80,20 @@ fn cases_whose_names_hold_secrets_are_judged_each_for_itself_and_shown_without_t
     assert_eq!(told, expected);
 }
 
+#[test]
+fn a_report_of_a_saved_console_holds_no_secret_of_the_config_that_is_there() {
+    let console = "**** TOTAL number of test cases:1\nRun test case (1) on facebook: attach()\n\
+                   login hunter2hunter2 failed\nVerdict(attach) = VERDICT_FAIL\nTestlist verdict = VERDICT_FAIL\n";
+    let desk = Desk::with_lab().file("attach.log", console);
+    let ended = desk.run("report attach.log");
+    assert_eq!(ended.code, "1", "{ended}");
+    for report in ["junit.xml", "summary.md", "run.json", "events.jsonl", "report.html"] {
+        let text = fs::read_to_string(desk.path(&format!("results/{report}"))).expect("it was written");
+        assert!(!text.contains("hunter2hunter2"), "{report}: {text}");
+    }
+    assert!(!ended.stdout.contains("hunter2hunter2") && !ended.stderr.contains("hunter2hunter2"), "{ended}");
+}
+
 /// The files that may write to standard output and standard error: the one door, and the reporters' own stream.
 const DOORS: &[&str] = &["src/terminal.rs", "src/report/console/stream.rs", "src/build.rs"];
 

@@ -110,7 +110,7 @@ pub(super) fn await_step(step: &str, running: &mut Running) {
     while !running.said().contains(&said) {
         assert!(!running.is_over(), "the night ended before `{step}`:\n{}", running.said());
         assert!(since.elapsed() < Duration::from_secs(120), "the night does not come to `{step}`");
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::sleep(Duration::from_millis(8));
     }
 }
 
