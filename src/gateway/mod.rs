@@ -660,7 +660,7 @@ impl Gateway {
             ground.note(step, "once that is well:");
         }
         let not_closed = |said| Trouble::NotClosed.on(self.name()).because(said);
-        let closed = match ground.must_root(step, &script, FIVE_MINUTES, not_closed).await {
+        let closed = match ground.must_root(step, &script, 2 * MINUTE, not_closed).await {
             Ok(closed) => closed,
             Err(problem) if self.is_closed(step).await => {
                 ground.warn(step, format!("what earlier releases have left could not be removed: {}", problem.line()));
