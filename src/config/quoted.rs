@@ -135,6 +135,10 @@ impl Quoted {
             }
             is_in_secret &= !line[begin..key.begin].contains('}');
             let name = line[key.begin..key.end].trim_matches(['"', '\'']);
+            // Of a name no more than a key can be: `password=...` has no value.
+            if let Some(at) = line[key.begin..key.end].find(['=', ' ', '\t']) {
+                return self.cut(line, key.begin + at + 1, indent);
+            }
             let is_known = REFERENCE.contains(&name);
             if is_in_secret && !is_known && nearest(name, REFERENCE.into_iter()).is_none() {
                 return self.cut(line, key.begin, indent);
@@ -146,7 +150,10 @@ impl Quoted {
             }
             begin = key.value;
             if !line[..key.begin].trim_start().starts_with('#') {
-                self.last = before;
+                // What is whole on its line does not go on in the next.
+                let value = line[begin..].trim();
+                let goes_on = value.is_empty() || value.starts_with(['|', '>']) || is_open_list(value);
+                self.last = if goes_on { before } else { Below::Keys };
             }
         }
         match hidden(&line[begin..], before) {
@@ -169,11 +176,32 @@ fn hidden(text: &str, below: Below) -> Option<usize> {
     let comment = text.match_indices('#').map(|(at, _)| at).find(|&at| text[..at].ends_with([' ', '\t']));
     let value = &text[..comment.unwrap_or(text.len())];
     let of_value = match below {
-        Below::Value => None,
+        Below::Value => {
+            let end = end_of_value(value);
+            value[end..].find(|char| !is_mark(char)).map(|at| end + at)
+        }
         Below::Keys | Below::Reference => value.find(|char| !is_mark(char)),
     };
     let of_comment = comment.and_then(|at| Some(at + text[at..].find(|char| !is_mark(char))?));
     of_value.or(of_comment)
+}
+
+/// Where the value ends that a text begins with: behind it may stand a key that is not known as one.
+fn end_of_value(text: &str) -> usize {
+    let value = text.trim_start();
+    let from = text.len() - value.len();
+    let end = match value.chars().next() {
+        // An item of a list, on a line of its own.
+        Some('-') => None,
+        Some('[') => value.find(']'),
+        Some(quote @ ('"' | '\'')) => value[1..].find(quote).map(|at| at + 1),
+        _ => value.find(','),
+    };
+    end.map_or(text.len(), |at| from + at)
+}
+
+fn is_open_list(value: &str) -> bool {
+    value.starts_with('[') && !value.contains(']')
 }
 
 /// A key in a line, as byte offsets.
@@ -189,13 +217,15 @@ fn keys(line: &str) -> impl Iterator<Item = KeyAt> {
     let mut from = 0;
     line.match_indices(':').filter_map(move |(at, _)| {
         let after = &line[at + 1..];
+        let begin = line[from..at].rfind(['{', '[', ',', '#']).map_or(from, |mark| from + mark + 1);
+        let name = line[begin..at].trim_start_matches(|char: char| char.is_whitespace() || matches!(char, '-' | '?'));
+        // Somebody may have left out the blank behind it.
         let is_end = line[..at].ends_with(['"', '\''])
-            || after.chars().next().is_none_or(|char| char.is_whitespace() || char == ',');
+            || after.chars().next().is_none_or(|char| char.is_whitespace() || char == ',')
+            || !after.starts_with("//") && nearest(name, KEYS.secret.iter().map(String::as_str)).is_some();
         if !is_end {
             return None;
         }
-        let begin = line[from..at].rfind(['{', '[', ',', '#']).map_or(from, |mark| from + mark + 1);
-        let name = line[begin..at].trim_start_matches(|char: char| char.is_whitespace() || matches!(char, '-' | '?'));
         let value = line.len() - after.trim_start().len();
         from = value.max(at + 1);
         Some(KeyAt { begin: at - name.len(), end: at - name.len() + name.trim_end().len(), value: from })
@@ -251,6 +281,16 @@ mod tests {
             "vpn: {password: {env: A}, token: 'hunter2secret'}",
             "vpn: {password: {user: hunter2secret}}",
             "{\"vpn\":{\"kind\":\"openvpn\",\"passwrod\":\"hunter2secret\"}}",
+            "vpn: {kind: openvpn, passwrod:hunter2secret}",
+            "vpn: {kind: openvpn, passwrod=hunter2secret}",
+            "vpn: {kind: \"openvpn\", passwrod hunter2secret}",
+            "vpn: {routes: [10.0.0.0/8], passwrod hunter2secret}",
+            "vpn: {kind: openvpn,\n  passwrod hunter2secret}",
+            "vpn:\n  kind: openvpn\n  passwrod:hunter2secret",
+            "vpn:\n  kind: openvpn\n  passwrod=hunter2secret",
+            "vpn:\n  password:hunter2secret\n  kind: openvpn",
+            "vpn:\n  \"passwrod=hunter2secret\": {}",
+            "vpn:\n  password hunter2secret: {}",
             "vpn: hunter2secret",
             "vpn:\n  kind: openvpn\n  passwrod: hunter2secret\n  outage: 1m",
             "vpn:\n  passwrod: \"a\n    hunter2secret\"\n  outage: 1m",
@@ -283,6 +323,7 @@ mod tests {
             "vpn:\n  kind: openvpn\n  profile: {env: A, encoding: base64}\n  routes:\n    - 10.0.0.0/8\n  outage: 1m",
             "setups:\n  lab:\n    agw: 127.0.0.1:1\n    feg: [127.0.0.2:1, \"a b\"]\n    suites: [attach]",
             "gate: {flaky: pass, suites: [attach, x]}\n#deadline: 2h45m\n---\n",
+            "vpn:\n  routes: [10.0.0.0/8,\n    10.0.0.1/8]\nagw:\n  checkin: |\n    docker ps\n    true",
             "    - {suite: attch, case: x, reason: y, until: 2026-12-31}",
         ] {
             assert_eq!(quoted(text), text.trim_end_matches('\n'));

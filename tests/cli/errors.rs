@@ -357,6 +357,7 @@ fn each_mistake_in_a_config_is_shown_where_it_stands() {
         ("connect_timeout: 10s", "key_passphrase: {enw: KEY}\n  # key: hunter2hunter2".to_owned()),
         ("connect_timeout: 10s", "passwrod: hunter2hunter2".to_owned()),
         ("connect_timeout: 10s", "pass: hunter2hunter2\n  conect_timeout: 10s".to_owned()),
+        ("connect_timeout: 10s", "\"passwrod=hunter2hunter2\": {}".to_owned()),
         ("{env: VPN_PASSWORD}", "{value: hunter2hunter2}".to_owned()),
         ("{env: VPN_PASSWORD}", "{hunter2hunter2}".to_owned()),
         ("{env: VPN_PASSWORD}", "{env: VPN_PASSWORD, token: hunter2hunter2}".to_owned()),
