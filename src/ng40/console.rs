@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::{memchr, memchr_iter, memchr3, memrchr};
 
 /// The longest line that can mean something, in bytes.
 pub(crate) const MAX_LINE: usize = 64 * 1024;
@@ -11,11 +11,23 @@ pub(crate) const MAX_LINE: usize = 64 * 1024;
 /// One line of a console.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Line<'a> {
-    /// What a terminal would have left of it at most: without the line end, and of a line longer than [`MAX_LINE`]
-    /// only what follows its last return to the first column, if that is short enough.
+    /// The bytes without the line end.
     pub bytes: &'a [u8],
     /// Where it stands in the console, the line end included.
     pub range: Range<u64>,
+    pub part: Part,
+}
+
+/// How much of a line a [`Line`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// All of it. Of a line longer than [`MAX_LINE`], what follows its last return to the first column, if that is short
+    /// enough; the rest of it has come before, as the other parts.
+    End,
+    /// What stands before a return to the first column, in a line that is too long to be kept until its end.
+    Overwritten,
+    /// The beginning of what is too long and has no return to the first column. What follows it is dropped.
+    Beginning,
 }
 
 impl<'a> Line<'a> {
@@ -23,6 +35,28 @@ impl<'a> Line<'a> {
     #[must_use]
     pub(crate) fn text(&self) -> Cow<'a, str> {
         clean(self.bytes)
+    }
+
+    /// Returns what a terminal would have shown and then overwritten, each piece between two returns to the first column.
+    ///
+    /// It was printed all the same. A piece that the next one begins with is the same text drawn again.
+    #[must_use]
+    pub(crate) fn overwritten(&self) -> Vec<String> {
+        let bytes = trim_end(self.bytes);
+        // Of what begins the line anew, C1's CSI is 0xC2 0x9B.
+        if self.part != Part::Overwritten && memchr3(b'\r', b'\x1b', 0xc2, bytes).is_none() {
+            return Vec::new();
+        }
+        let visible = visible(&String::from_utf8_lossy(bytes));
+        let pieces = visible.split('\r').map(|piece| piece.trim_matches(is_blank)).filter(|piece| !piece.is_empty());
+        let mut pieces: Vec<String> = pieces.map(str::to_owned).collect();
+        let last = if self.part == Part::Overwritten { None } else { pieces.pop() };
+        let next = pieces.iter().skip(1).map(Some).chain([last.as_ref()]);
+        let is_drawn_again: Vec<bool> =
+            pieces.iter().zip(next).map(|(piece, next)| next.is_some_and(|next| next.starts_with(piece))).collect();
+        let mut drawn_again = is_drawn_again.into_iter();
+        pieces.retain(|_| !drawn_again.next().unwrap_or_default());
+        pieces
     }
 
     /// Returns false for a line that cannot mean anything, from a glance at it: it is plain, and its two ends say nothing.
@@ -47,7 +81,7 @@ impl<'a> Line<'a> {
 /// Cuts a console into lines, in whatever pieces its bytes arrive.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
-    /// The beginning of a line whose end has not been seen.
+    /// The beginning of a line whose end has not been seen, or what follows the last part of it.
     rest: Vec<u8>,
     /// Set while a line is too long and has not returned to its first column.
     is_skipping: bool,
@@ -61,7 +95,7 @@ impl Lines {
         Self::default()
     }
 
-    /// Takes the next bytes, and hands on every line that they complete.
+    /// Takes the next bytes, and hands on every line that they complete, and every part of one that is too long.
     pub(crate) fn push(&mut self, bytes: &[u8], mut each: impl FnMut(Line<'_>)) {
         let mut begin = 0;
         for end in memchr_iter(b'\n', bytes) {
@@ -69,10 +103,10 @@ impl Lines {
             self.seen += (piece.len() + 1) as u64;
             let range = self.line_start..self.seen;
             if self.rest.is_empty() && !self.is_skipping && piece.len() <= MAX_LINE {
-                each(Line { bytes: piece, range });
+                each(Line { bytes: piece, range, part: Part::End });
             } else {
-                self.keep(piece);
-                each(Line { bytes: &self.rest, range });
+                self.keep(piece, &mut each);
+                each(Line { bytes: &self.rest, range, part: Part::End });
                 self.rest.clear();
                 self.is_skipping = false;
             }
@@ -80,13 +114,13 @@ impl Lines {
             begin = end + 1;
         }
         self.seen += (bytes.len() - begin) as u64;
-        self.keep(&bytes[begin..]);
+        self.keep(&bytes[begin..], &mut each);
     }
 
     /// Hands on the last line, if the text does not end with a line end.
     pub(crate) fn finish(self, each: impl FnOnce(Line<'_>)) {
         if self.seen > self.line_start {
-            each(Line { bytes: &self.rest, range: self.line_start..self.seen });
+            each(Line { bytes: &self.rest, range: self.line_start..self.seen, part: Part::End });
         }
     }
 
@@ -96,11 +130,13 @@ impl Lines {
         self.seen
     }
 
-    /// Keeps a piece of an unfinished line.
+    /// Keeps a piece of an unfinished line, and hands on what there is no room for.
     ///
-    /// What is dropped depends only on the line's bytes and never on where the pieces were cut. A counter that is
+    /// What is handed on depends only on the line's bytes and never on where the pieces were cut. A counter that is
     /// redrawn for hours without a line end is one endless line: what stands before its last CR has been overwritten.
-    fn keep(&mut self, mut piece: &[u8]) {
+    fn keep(&mut self, mut piece: &[u8], each: &mut impl FnMut(Line<'_>)) {
+        // All parts stand where their line begins: how far it has come depends on where the pieces were cut.
+        let range = self.line_start..self.line_start;
         while !piece.is_empty() {
             if self.is_skipping {
                 let Some(position) = memchr(b'\r', piece) else { return };
@@ -116,8 +152,10 @@ impl Lines {
             self.rest.extend_from_slice(&piece[..room]);
             piece = &piece[room..];
             if let Some(position) = memrchr(b'\r', &self.rest) {
+                each(Line { bytes: &self.rest[..position], range: range.clone(), part: Part::Overwritten });
                 self.rest.drain(..=position);
             } else {
+                each(Line { bytes: &self.rest, range: range.clone(), part: Part::Beginning });
                 self.rest.clear();
                 self.is_skipping = true;
             }
@@ -209,14 +247,24 @@ mod tests {
 
     type Owned = (Vec<u8>, Range<u64>);
 
-    fn lines_of<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Owned> {
+    fn parts_of<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<(Part, Owned)> {
         let mut found = Vec::new();
+        let mut each = |line: Line<'_>| found.push((line.part, (line.bytes.to_vec(), line.range)));
         let mut lines = Lines::new();
         for piece in pieces {
-            lines.push(piece, |line| found.push((line.bytes.to_vec(), line.range)));
+            lines.push(piece, &mut each);
         }
-        lines.finish(|line| found.push((line.bytes.to_vec(), line.range)));
+        lines.finish(each);
         found
+    }
+
+    fn lines_of<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Owned> {
+        let ends = parts_of(pieces).into_iter().filter(|(part, _)| *part == Part::End);
+        ends.map(|(_, line)| line).collect()
+    }
+
+    fn line(bytes: &[u8]) -> Line<'_> {
+        Line { bytes, range: 0..0, part: Part::End }
     }
 
     #[test]
@@ -250,7 +298,7 @@ mod tests {
     fn memory_does_not_grow_with_the_line() {
         let mut lines = Lines::new();
         for _ in 0..1000 {
-            lines.push(&[b'x'; 10_000], |_| unreachable!("the line never ends"));
+            lines.push(&[b'x'; 10_000], |line| assert_eq!(line.part, Part::Beginning, "the line never ends"));
         }
         assert!(lines.rest.capacity() <= 2 * MAX_LINE);
     }
@@ -285,6 +333,41 @@ mod tests {
     }
 
     #[test]
+    fn what_a_terminal_overwrites_is_known_piece_by_piece() {
+        let none: [&str; 0] = [];
+        for (bytes, overwritten) in [
+            (b"plain \r".as_slice(), none.as_slice()),
+            (b"\r\rtext\r \r", &[]),
+            (b"50%\r99%\rdone \r  ", &["50%", "99%"]),
+            (b"old\x1b[2J\x1b[1;1Hnew", &["old"]),
+            (b"old\xc2\x9b1Hnew", &["old"]),
+            (b"old\x1b[2K\rnew", &["old"]),
+            (b"te\rtext\rtext\rtext", &[]),
+            (b"text\rtext\rnew", &["text"]),
+        ] {
+            assert_eq!(line(bytes).overwritten(), overwritten, "{:?}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn of_a_line_that_is_too_long_nothing_vanishes_unseen() {
+        let mut console = b"Verdict(a) = VERDICT_FAIL\r".to_vec();
+        console.extend(b"Watchtime: 7 Timeout: 1800\r".repeat(10_000));
+        console.extend(vec![b'x'; 2 * MAX_LINE]);
+        console.extend(b"\rVerdict(b) = VERDICT_PASS\n");
+        let found = parts_of(console.chunks(1000));
+        let overwritten = |(part, (bytes, range)): &(Part, Owned)| {
+            Line { bytes, range: range.clone(), part: *part }.overwritten().first().cloned()
+        };
+        assert_eq!(overwritten(&found[0]).as_deref(), Some("Verdict(a) = VERDICT_FAIL"));
+        assert_eq!(found.iter().filter(|(part, _)| *part == Part::Beginning).count(), 1);
+        assert_eq!(
+            found.last().map(|(part, (bytes, _))| (*part, clean(bytes))),
+            Some((Part::End, "Verdict(b) = VERDICT_PASS".into()))
+        );
+    }
+
+    #[test]
     fn a_line_with_an_odd_character_in_its_midst_is_read_as_it_is_seen() {
         for bytes in [
             b"sh: 1: x: not \xef\xbb\xbffound".as_slice(),
@@ -292,9 +375,9 @@ mod tests {
             b"\xc2\x9bmx: not fo\x7fund",
             b"\0\0",
         ] {
-            assert!(Line { bytes, range: 0..0 }.is_worth_reading(), "{}", clean(bytes));
+            assert!(line(bytes).is_worth_reading(), "{}", clean(bytes));
         }
-        assert!(!Line { bytes: b"  \tmere text \r", range: 0..0 }.is_worth_reading());
+        assert!(!line(b"  \tmere text \r").is_worth_reading());
     }
 
     proptest! {
@@ -317,7 +400,7 @@ mod tests {
             cuts.extend([0, console.len()]);
             cuts.sort_unstable();
             let pieces = cuts.windows(2).map(|ends| &console[ends[0]..ends[1]]);
-            prop_assert_eq!(lines_of(pieces), lines_of([console.as_slice()]));
+            prop_assert_eq!(parts_of(pieces), parts_of([console.as_slice()]));
         }
 
         #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use arbitrary::{Result, Unstructured};
 
 use super::case::{Case, Judgement};
-use super::console::{Line, Lines};
+use super::console::{Line, Lines, Part};
 use super::list::{Occurrence, Reading};
 use super::outcome::{End, ExitStatus, Outcome, ProblemKind, Rules};
 use super::parser::{Said, parse_line};
@@ -159,11 +159,15 @@ fn words_of_verdicts(console: &[u8]) -> Vec<String> {
     let mut words = Vec::new();
     let mut lines = Lines::new();
     let mut each = |line: &Line<'_>| {
+        let overwritten = line.overwritten();
+        let overwritten = overwritten.iter().map(|text| parse_line(text)).filter(Said::counts_overwritten);
         let text = line.text();
-        let said = parse_line(&text);
-        assert!(line.is_worth_reading() || matches!(said, Said::Other(_)), "{said:?} is not read");
-        if let Said::CaseVerdict { token, .. } = said {
-            words.push(token.to_owned());
+        let seen = (line.part == Part::End).then(|| parse_line(&text));
+        for said in overwritten.chain(seen) {
+            assert!(line.is_worth_reading() || matches!(said, Said::Other(_)), "{said:?} is not read");
+            if let Said::CaseVerdict { token, .. } = said {
+                words.push(token.to_owned());
+            }
         }
     };
     lines.push(console, |line| each(&line));

@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::case::{Case, Traffic, Watchtime, shortened};
-use super::console::{Line, Lines, clean};
+use super::console::{Line, Lines, Part, clean};
 use super::live::Live;
 use super::outcome::{End, ExitStatus, ListOutcome, Outcome, Problem, ProblemKind, Rules};
 use super::parser::{Said, parse_line};
@@ -177,7 +177,19 @@ impl List {
         }
         if line.is_worth_reading() {
             let place = Place { bytes: line.range.clone(), at };
-            self.said(&parse_line(&line.text()), &place, tell);
+            for text in line.overwritten() {
+                let said = parse_line(&text);
+                if said.counts_overwritten() {
+                    self.said(&said, &place, tell);
+                }
+            }
+            let text = line.text();
+            let said = parse_line(&text);
+            match line.part {
+                Part::End => self.said(&said, &place, tell),
+                Part::Beginning if said.counts_overwritten() => self.said(&Said::Illegible(&text), &place, tell),
+                Part::Beginning | Part::Overwritten => {}
+            }
         } else if self.live.is_printing() {
             self.live.print(&line.text());
         }

@@ -7,7 +7,7 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
 
 use super::archive::{LeftOut, Target, Unpacked, Wanted, safe_name, unpack};
-use super::console::{Line, Lines};
+use super::console::{Line, Lines, Part};
 use super::parser::{Said, parse_line};
 use super::reading::Failed;
 use super::{JOBS, Tester};
@@ -228,7 +228,8 @@ fn explain(files: &[Unpacked], failed: Vec<Failed>) -> Vec<event::Case> {
 /// Reads a log line by line, and adds the clauses of the verifications that failed, as many as a case keeps.
 fn read_clauses(path: &Path, clauses: &mut Vec<String>) -> io::Result<()> {
     let mut each = |line: Line<'_>| {
-        if let Said::VerificationFail { clause, .. } = parse_line(&line.text())
+        if line.part == Part::End
+            && let Said::VerificationFail { clause, .. } = parse_line(&line.text())
             && clauses.len() < MOST_CLAUSES
             && !clauses.iter().any(|known| known == clause)
         {

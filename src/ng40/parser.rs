@@ -7,6 +7,8 @@
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
 
+use crate::verdict::Verdict;
+
 /// A name longer than this, in bytes, is no name.
 const MAX_NAME: usize = 256;
 
@@ -48,6 +50,30 @@ pub(crate) enum Said<'a> {
     Illegible(&'a str),
     /// Anything else, without prefix and surrounding blanks.
     Other(&'a str),
+}
+
+impl Said<'_> {
+    /// Whether it counts although a terminal has overwritten it. What was drawn over a pass may take it back; nothing takes
+    /// back anything else.
+    pub(crate) fn counts_overwritten(&self) -> bool {
+        match self {
+            Said::CaseVerdict { token, .. } | Said::ListVerdict { token } => !Verdict::parse(token).is_pass(),
+            Said::LoggerOpened { .. }
+            | Said::Planned(_)
+            | Said::CaseStarted { .. }
+            | Said::VerificationFail { .. }
+            | Said::Loss { .. }
+            | Said::NoPackets { .. }
+            | Said::CommandNotFound { .. }
+            | Said::Illegible(_) => true,
+            Said::LoggerClosed { .. }
+            | Said::Close
+            | Said::EnbState { .. }
+            | Said::TableTitle(_)
+            | Said::Watchtime { .. }
+            | Said::Other(_) => false,
+        }
+    }
 }
 
 /// Which way packets go.

@@ -260,6 +260,46 @@ fn a_line_of_any_length_is_no_verdict_and_takes_no_memory() {
 }
 
 #[test]
+fn a_verdict_that_is_overwritten_counts_unless_it_is_a_pass() {
+    const END: &str = "Testlist verdict = VERDICT_PASS\n";
+    let far = "Watchtime: 7 Timeout: 1800\r".repeat(10_000);
+    for line in [
+        "Verdict(a) = VERDICT_FAIL\rVerdict(a) = VERDICT_PASS\n".to_owned(),
+        "Verdict(a) = VERDICT_FAIL\x1b[2K\rVerdict(a) = VERDICT_PASS\r\n".to_owned(),
+        "Verdict(a) = VERDICT_FAIL\x1b[1;1HVerdict(a) = VERDICT_PASS\n".to_owned(),
+        "Verdict(a) = VERDICT_PASS\rVerdict(a) = VERDICT_FAIL\rVerdict(a) = VERDICT_PASS\n".to_owned(),
+        format!("Verdict(a) = VERDICT_FAIL\r{far}Verdict(a) = VERDICT_PASS\n"),
+    ] {
+        let outcome = read_text(&format!("{line}{END}"));
+        assert!(!outcome.is_passed() && outcome.cases[0].verdict.token() == Some("FAIL"), "{line:?}: {outcome:?}");
+    }
+    let case = "Verdict(a) = VERDICT_PASS\n";
+    for line in [
+        "Testlist verdict = VERDICT_FAIL\rTestlist verdict = VERDICT_PASS\n",
+        "**** TOTAL number of test cases:2\r**** done\nTestlist verdict = VERDICT_PASS\n",
+        "Run test case (2) on lab: b()\rwaiting\nTestlist verdict = VERDICT_PASS\n",
+        // A pass that something else is drawn over is none.
+        "Testlist verdict = VERDICT_PASS\rnot yet\n",
+    ] {
+        let outcome = read_text(&format!("{case}{line}"));
+        assert!(!outcome.is_passed(), "{line:?}: {outcome:?}");
+    }
+    // What is drawn again is one.
+    let start = "Run test case (1) on lab: a()";
+    assert!(read_text(&format!("Run te\r{start}\r{start}\n{case}{END}")).is_passed());
+}
+
+#[test]
+fn what_decides_and_is_too_long_is_a_problem() {
+    let far = " ".repeat(2 * MAX_LINE);
+    for line in ["Verdict(b) = VERDICT_FAIL", "**** TOTAL number of test cases:2"] {
+        let text = format!("Verdict(a) = VERDICT_PASS\n{line}{far}\nTestlist verdict = VERDICT_PASS\n");
+        let outcome = read_text(&text);
+        assert!(outcome.problems.iter().any(|problem| problem.kind == ProblemKind::Illegible), "{line}: {outcome:?}");
+    }
+}
+
+#[test]
 fn more_cases_than_can_be_kept_are_a_problem_that_names_their_worst_verdict() {
     let mut text = String::new();
     for number in 1..=100_002 {
@@ -385,7 +425,7 @@ proptest! {
     #[test]
     fn a_line_that_is_not_worth_reading_means_nothing(line in any_line(), junk in "[ -~]{0,3}") {
         let bytes = format!("{junk}{line}").replace('\n', "").into_bytes();
-        let line = super::console::Line { bytes: &bytes, range: 0..1 };
+        let line = super::console::Line { bytes: &bytes, range: 0..1, part: super::console::Part::End };
         if !line.is_worth_reading() {
             prop_assert!(matches!(parse_line(&line.text()), Said::Other(_)), "{}", line.text());
         }
