@@ -165,8 +165,8 @@ impl Lines {
 
 /// Returns a line's text as a terminal would show it, fit for recognition and for a one-line message.
 ///
-/// Escape sequences and control characters are taken out, bytes that are not UTF-8 are replaced, and blanks are taken
-/// off both ends. A CR, or a cursor that is sent elsewhere, begins the line anew: what comes last is what is seen,
+/// Escape sequences and control characters are taken out, bytes that are not UTF-8 are replaced, blanks of all kinds
+/// become plain ones, and those at both ends are taken off. A CR, or a cursor that is sent elsewhere, begins the line anew: what comes last is what is seen,
 /// unless it is blank.
 #[must_use]
 pub(crate) fn clean(bytes: &[u8]) -> Cow<'_, str> {
@@ -200,10 +200,11 @@ fn visible(text: &str) -> String {
                 Some(_) | None => {}
             },
             '\u{9b}' => visible.extend(after_control_sequence(&mut chars)),
-            // A byte order mark is no text either.
-            '\u{feff}' => {}
+            // A byte order mark is no text either, nor is anything else that takes no room.
+            '\u{feff}' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' => {}
             '\t' | '\r' => visible.push(char),
             char if char.is_control() => {}
+            char if char.is_whitespace() => visible.push(' '),
             char => visible.push(char),
         }
     }
@@ -324,6 +325,7 @@ mod tests {
             (b"caf\xe9", "caf\u{fffd}"),
             ("größe".as_bytes(), "größe"),
             (b"a\tb", "a\tb"),
+            ("\u{a0}a\u{2003}b\u{200b}c\u{3000}".as_bytes(), "a bc"),
             (b"text\x1b", "text"),
             (b"text\x1b[3", "text"),
             (b"text\x1b]0;never ends", "text"),

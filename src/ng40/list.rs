@@ -252,6 +252,16 @@ impl List {
                 let message = format!("the line `{line}` decides something and cannot be read");
                 self.problem(ProblemKind::Illegible, Some(self.current.number), message, tell);
             }
+            Said::IllegibleLoss(text) => {
+                let line = shortened(&clean(text.as_bytes()), MAX_LAST_LINE);
+                let message = format!("the line `{line}` tells of packets that were lost and cannot be read");
+                // Without a limit the packets decide nothing.
+                if self.rules.max_packet_loss.is_some() {
+                    self.problem(ProblemKind::Illegible, Some(self.current.number), message, tell);
+                } else if !self.notes.contains(&message) {
+                    self.note(message, tell);
+                }
+            }
             Said::LoggerClosed { .. } | Said::Close => self.settle(place.bytes.start, tell),
             Said::Other(_) => unreachable!("returned above"),
         }

@@ -68,7 +68,7 @@ pub(crate) enum ProblemKind {
     UnknownListVerdict,
     /// The list's verdict and those of its cases contradict each other.
     Contradiction,
-    /// A verdict or a total was printed that cannot be read.
+    /// A verdict, a total, a start of a case or a loss that has a limit was printed and cannot be read.
     Illegible,
     /// A shell did not find a command.
     CommandNotFound,

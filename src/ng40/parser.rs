@@ -46,8 +46,11 @@ pub(crate) enum Said<'a> {
     NoPackets { direction: Direction },
     /// `bash: ng40test: command not found`, from a shell
     CommandNotFound { command: &'a str },
-    /// `Verdict(a(b)) = VERDICT_FAIL`, `**** TOTAL number of test cases:3,000`: a verdict or a total that cannot be read
+    /// `Verdict(a(b)) = VERDICT_FAIL`, `**** TOTAL number of test cases:3,000`, `Run test case (2) on lab: b`: a verdict, a
+    /// total or a start that cannot be read
     Illegible(&'a str),
+    /// `DL Loss= AS_PktTx-S1uPktRx=     0(pkts); 50,0(%)`: a loss that cannot be read
+    IllegibleLoss(&'a str),
     /// Anything else, without prefix and surrounding blanks.
     Other(&'a str),
 }
@@ -65,7 +68,8 @@ impl Said<'_> {
             | Said::Loss { .. }
             | Said::NoPackets { .. }
             | Said::CommandNotFound { .. }
-            | Said::Illegible(_) => true,
+            | Said::Illegible(_)
+            | Said::IllegibleLoss(_) => true,
             Said::LoggerClosed { .. }
             | Said::Close
             | Said::EnbState { .. }
@@ -90,6 +94,23 @@ pub(crate) enum Direction {
 #[must_use]
 pub(crate) fn parse_line(line: &str) -> Said<'_> {
     let text = without_prefixes(line);
+    // What could not be decoded may stand for anything.
+    let decoded = text.trim_start_matches('\u{fffd}');
+    if decoded.len() < text.len() {
+        return match parse_text(decoded) {
+            Said::CaseVerdict { .. }
+            | Said::ListVerdict { .. }
+            | Said::Planned(_)
+            | Said::CaseStarted { .. }
+            | Said::Illegible(_) => Said::Illegible(text),
+            Said::Loss { .. } | Said::NoPackets { .. } | Said::IllegibleLoss(_) => Said::IllegibleLoss(text),
+            _ => Said::Other(text),
+        };
+    }
+    parse_text(text)
+}
+
+fn parse_text(text: &str) -> Said<'_> {
     // Each begins in its own way, and most lines in none of them.
     let said = match text.as_bytes().first() {
         Some(b'V') => parse_case_verdict(text),
@@ -105,7 +126,64 @@ pub(crate) fn parse_line(line: &str) -> Said<'_> {
         Some(b'E' | b'c') => parse_enb_state(text),
         _ => None,
     };
-    said.or_else(|| parse_table_title(text)).or_else(|| parse_command_not_found(text)).unwrap_or(Said::Other(text))
+    said.or_else(|| parse_illegible(text))
+        .or_else(|| parse_table_title(text))
+        .or_else(|| parse_command_not_found(text))
+        .unwrap_or(Said::Other(text))
+}
+
+/// Finds what begins as a line that decides something, and has not been read as one.
+fn parse_illegible(text: &str) -> Option<Said<'_>> {
+    let has_prefix = |prefix: &str| text.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
+    let is_illegible = match text.as_bytes().first()? {
+        b'V' | b'v' if has_prefix("Verdict") => {
+            (text.starts_with("Verdict(") || text.contains("VERDICT_")) && !is_sentence_of_a_pass(text)
+        }
+        b'T' if has_prefix("Testlist verdict") => !is_sentence_of_a_pass(text),
+        b'R' if has_prefix("Run test case") => {
+            let rest = text["Run test case".len()..].trim_start_matches(is_blank);
+            rest.starts_with(|char: char| char == '(' || char.is_ascii_digit())
+        }
+        b'*' => {
+            const TOTAL: &str = "TOTAL number of test cases";
+            let banner = text.trim_start_matches('*').trim_start_matches(is_blank);
+            let head = banner.get(..TOTAL.len()).filter(|head| head.eq_ignore_ascii_case(TOTAL));
+            head.is_some_and(|_| !is_sentence_of_a_total(&banner[TOTAL.len()..]))
+        }
+        b'D' | b'U' | b'N' => {
+            let is_loss = |text| {
+                let rest =
+                    parse_direction(text).and_then(|(_, rest)| rest.trim_start_matches(is_blank).strip_prefix("Loss"));
+                rest.is_some_and(|rest| rest.trim_start_matches(is_blank).starts_with('='))
+            };
+            let is_no_packets = |text: &str| {
+                let rest = text
+                    .strip_prefix("No pkt ")
+                    .and_then(parse_direction)
+                    .and_then(|(_, rest)| rest.strip_prefix(" tx"));
+                rest.is_some_and(|rest| !rest.contains(char::is_alphabetic))
+            };
+            return (is_loss(text) || is_no_packets(text)).then_some(Said::IllegibleLoss(text));
+        }
+        _ => false,
+    };
+    is_illegible.then_some(Said::Illegible(text))
+}
+
+/// Whether a text has no verdict but passes, and goes on with words: `Verdict(a) = VERDICT_PASS (expected)`.
+fn is_sentence_of_a_pass(text: &str) -> bool {
+    let mut verdicts = text.split("VERDICT_").skip(1);
+    let words_of = |after: &str| after.strip_prefix("PASS").is_some_and(|rest| !rest.starts_with(is_word_char));
+    let Some((_, after)) = text.split_once("VERDICT_PASS") else { return false };
+    verdicts.all(words_of) && after.contains(char::is_alphabetic)
+}
+
+/// Whether a total goes on as a sentence does: `:7 were planned last night`. `:60 (of 60)` and `:1 000` do not.
+fn is_sentence_of_a_total(rest: &str) -> bool {
+    let mut words = rest.trim_start_matches(':').split_ascii_whitespace();
+    let is_number = words.next().is_some_and(|word| parse_number(word).is_some());
+    let words: Vec<&str> = words.collect();
+    is_number && words.len() >= 3 && words.iter().all(|word| word.chars().all(char::is_alphabetic))
 }
 
 /// Returns the columns of a counter table, from the line below its title.
@@ -139,13 +217,7 @@ pub(crate) fn parse_row(text: &str) -> Option<(&str, impl Iterator<Item = u64>)>
 fn parse_case_verdict(text: &str) -> Option<Said<'_>> {
     let rest = text.strip_prefix("Verdict(")?;
     let (name, token) = rest.split_once(')')?;
-    if let (Some(name), Some(token)) = (parse_name(name), parse_token(token)) {
-        return Some(Said::CaseVerdict { name, token });
-    }
-    // Two on one line are text like everything that merely contains one.
-    let (name, token) = rest.rsplit_once(')')?;
-    let is_one = is_word(token.trim_matches(is_blank).strip_prefix("= VERDICT_")?) && !name.contains("VERDICT_");
-    is_one.then_some(Said::Illegible(text))
+    Some(Said::CaseVerdict { name: parse_name(name)?, token: parse_token(token)? })
 }
 
 fn parse_list_verdict(text: &str) -> Option<Said<'_>> {
@@ -169,9 +241,7 @@ fn parse_case_start(text: &str) -> Option<Said<'_>> {
 fn parse_planned(text: &str) -> Option<Said<'_>> {
     let number = text.strip_prefix("**** TOTAL number of test cases:")?;
     // Most of the banners end in asterisks; this one has been seen without.
-    let number = number.trim_end_matches('*').trim_matches(is_blank);
-    let is_one_word = !number.is_empty() && !number.contains(is_blank);
-    parse_number(number).map(Said::Planned).or_else(|| is_one_word.then_some(Said::Illegible(text)))
+    parse_number(number.trim_end_matches('*').trim_matches(is_blank)).map(Said::Planned)
 }
 
 fn parse_logger(text: &str) -> Option<Said<'_>> {
@@ -311,7 +381,11 @@ fn parse_number(text: &str) -> Option<u32> {
 }
 
 fn is_word(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    !text.is_empty() && text.chars().all(is_word_char)
+}
+
+fn is_word_char(char: char) -> bool {
+    char.is_ascii_alphanumeric() || char == '_'
 }
 
 fn is_blank(char: char) -> bool {
@@ -467,15 +541,9 @@ mod tests {
     fn text_that_merely_contains_such_a_line_is_text() {
         for line in [
             "expected Verdict(a) = VERDICT_PASS",
-            "Verdict (a) = VERDICT_PASS",
-            "Verdict(a) = VERDICT_PASS?",
             "Verdict(a) = VERDICT_PASS (expected)",
-            "Verdict(a) = VERDICT_PASS Verdict(b) = VERDICT_FAIL",
-            "Verdict(a) = VERDICT_PASS;",
-            "Verdict(a) = VERDICT_",
-            "Verdict(a) = PASS",
-            "Verdict(a",
-            "verdict(a) = VERDICT_PASS",
+            "Verdict(a) = VERDICT_PASS Testlist verdict = VERDICT_PASS",
+            "Verdict check",
             "07:08: Verdict(a) = VERDICT_PASS",
             "07:08:57Verdict(a) = VERDICT_PASS",
             "[a host] out: Verdict(a) = VERDICT_PASS",
@@ -483,16 +551,11 @@ mod tests {
             "$ echo 'Verdict(a) = VERDICT_PASS'",
             "The Testlist verdict = VERDICT_PASS",
             "Testlist verdict = VERDICT_PASS (expected)",
-            "Run test case (x) on lab: a()",
-            "Run test case (1) on lab: a",
-            "Run test case (1) on lab: ()",
-            "Run test case (1) on the lab: a()",
+            "Run test cases (2)",
             "TOTAL number of test cases:1",
-            "**** TOTAL number of test cases:",
+            "**** TOTAL number of eNBs: one",
             "**** TOTAL number of test cases:7 were planned last night",
             "No pkt DL tx yet",
-            "DL Loss= a-b= 1(pkts); nan(%)",
-            "DL Loss= a-b= 1(pkts); 1e3(%)",
             "This is a Table",
             "Table",
             "I read that bash: ng40test: command not found",
@@ -512,7 +575,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_the_form_of_a_verdict_or_a_total_and_cannot_be_read_is_not_passed_over() {
+    fn what_begins_as_a_line_that_decides_and_cannot_be_read_is_not_passed_over() {
         let too_long = [
             format!("Verdict({}) = VERDICT_PASS", "a".repeat(MAX_NAME + 1)),
             format!("Verdict(a) = VERDICT_{}", "A".repeat(MAX_TOKEN + 1)),
@@ -521,11 +584,48 @@ mod tests {
             "Verdict() = VERDICT_PASS",
             "Verdict( ) = VERDICT_PASS",
             "Verdict(a(b)) = VERDICT_PASS",
+            "Verdict(a) = VERDICT_PASS?",
+            "Verdict(a) = VERDICT_PASS;",
+            "Verdict(a) = VERDICT_FAIL.",
+            "Verdict(a) = VERDICT_FAIL;",
+            "Verdict(a) = VERDICT_FAIL\u{fffd}",
+            "Verdict(a) = VERDICT_FAIL (expected)",
+            "Verdict(a) = VERDICT_PASS Verdict(b) = VERDICT_FAIL",
+            "Verdict(a) = VERDICT_",
+            "Verdict(a) = PASS",
+            "Verdict(a",
+            "Verdict (a) = VERDICT_PASS",
+            "verdict(a) = VERDICT_FAIL",
+            "\u{fffd}Verdict(a) = VERDICT_FAIL",
+            "Testlist verdict = VERDICT_FAIL.",
+            "Testlist verdict: VERDICT_FAIL",
+            "Testlist verdict",
+            "**** TOTAL number of test cases:",
             "**** TOTAL number of test cases:-1",
             "**** TOTAL number of test cases:3,000",
+            "**** TOTAL number of test cases: 1 000",
+            "**** TOTAL number of test cases:60 (of 60)",
+            "**** TOTAL number of test cases:60 of 60 are planned",
+            "**** Total number of test cases: 60",
+            "*** TOTAL number of test cases:60",
+            "Run test case (x) on lab: a()",
+            "Run test case (1) on lab: a",
+            "Run test case (1) on lab: a(",
+            "Run test case (1) on lab: ()",
+            "Run test case (1) on the lab: a()",
+            "Run test case(1) on lab: a()",
         ];
         for line in lines.into_iter().chain(too_long.iter().map(String::as_str)) {
             assert_eq!(parse_line(&format!("07:08:57: {line}")), Said::Illegible(line));
+        }
+        for line in [
+            "DL Loss= a-b= 1(pkts); nan(%)",
+            "DL Loss= a-b= 1(pkts); 1e3(%)",
+            "DL Loss= a-b= 1(pkts); 50,0(%)",
+            "UL Loss = a-b= 1(pkts); 50.0(%)",
+            "No pkt DL tx.",
+        ] {
+            assert_eq!(parse_line(line), Said::IllegibleLoss(line));
         }
     }
 

@@ -290,9 +290,48 @@ fn a_verdict_that_is_overwritten_counts_unless_it_is_a_pass() {
 }
 
 #[test]
+fn a_line_that_decides_and_cannot_be_read_is_a_problem() {
+    const CASE: &str = "Run test case (1) on lab: a()\n\
+        DL Loss= AS_PktTx-S1uPktRx=     0(pkts); 0.00(%)\nUL Loss= S1uPktTx-AS_PktRx=     0(pkts); 0.00(%)\n\
+        Verdict(a) = VERDICT_PASS\n";
+    const END: &str = "Testlist verdict = VERDICT_PASS\n";
+    let comes_to = |line: &[u8], max_packet_loss| {
+        let text = [CASE.as_bytes(), line, b"\n", END.as_bytes()].concat();
+        read([text.as_slice()], Rules { max_packet_loss, ..Rules::default() }, End::Offline)
+    };
+    assert!(comes_to(b"text", Some(1.0)).is_passed());
+    for line in [
+        b"**** TOTAL number of test cases: 1 000".as_slice(),
+        b"**** TOTAL number of test cases:60 (of 60)",
+        b"Run test case (2) on lab: b",
+        b"Run test case (2) on lab: b(",
+        b"Verdict(b) = VERDICT_FAIL.",
+        b"Verdict(b) = VERDICT_FAIL;",
+        b"Verdict(b) = VERDICT_FAIL\xff",
+        b"\xffVerdict(b) = VERDICT_FAIL",
+    ] {
+        let outcome = comes_to(line, None);
+        assert_eq!(outcome.problems[0].kind, ProblemKind::Illegible, "{}: {outcome:?}", String::from_utf8_lossy(line));
+    }
+    let blank = comes_to("\u{a0}Verdict(b) = VERDICT_FAIL".as_bytes(), None);
+    assert_eq!(blank.cases[1].verdict.token(), Some("FAIL"));
+    let loss = b"DL Loss= AS_PktTx-S1uPktRx=     620(pkts); 50,0(%)";
+    assert_eq!(comes_to(loss, Some(1.0)).problems[0].kind, ProblemKind::Illegible);
+    // Without a limit it decides nothing.
+    let unlimited = comes_to(loss, None);
+    assert!(unlimited.is_passed());
+    assert_eq!(
+        unlimited.notes,
+        [
+            "the line `DL Loss= AS_PktTx-S1uPktRx=     620(pkts); 50,0(%)` tells of packets that were lost and cannot be read"
+        ]
+    );
+}
+
+#[test]
 fn what_decides_and_is_too_long_is_a_problem() {
     let far = " ".repeat(2 * MAX_LINE);
-    for line in ["Verdict(b) = VERDICT_FAIL", "**** TOTAL number of test cases:2"] {
+    for line in ["Verdict(b) = VERDICT_FAIL", "Run test case (2) on lab: b(", "**** TOTAL number of test cases:2"] {
         let text = format!("Verdict(a) = VERDICT_PASS\n{line}{far}\nTestlist verdict = VERDICT_PASS\n");
         let outcome = read_text(&text);
         assert!(outcome.problems.iter().any(|problem| problem.kind == ProblemKind::Illegible), "{line}: {outcome:?}");
