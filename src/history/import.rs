@@ -55,7 +55,9 @@ pub(super) fn read(config: &Config, global: &Global, args: &ImportArgs) -> anyho
     let started = args.started.as_deref().map(|text| {
         let time = OffsetDateTime::parse(text, &Rfc3339)
             .map_err(|_| anyhow!("`{text}` is not a time; write it like `2026-11-01T23:05:00Z`"))?;
-        checked(time).with_context(|| format!("`--started {text}` is refused"))
+        started_at(time).with_context(|| format!("`--started {text}` is refused")).hint(
+            "write when the run began, in UTC or with its offset: `2026-11-01T23:05:00Z`, `2026-11-02T00:05:00+01:00`",
+        )
     });
     let release = args.release.as_deref().map(|text| {
         let release = text.parse::<Release>().map_err(|why| anyhow!("`--release` is refused: {why}"));
@@ -128,18 +130,21 @@ impl Said<'_> {
         Ok(Entry { run: format!("{kind}-{digest}"), setup: Some(setup), release: self.release.clone(), ..entry })
     }
 
-    /// When the run of a file began: as was said, as the file has it, or else when it was last written.
-    fn started(&self, file: &Path, stated: Option<OffsetDateTime>) -> anyhow::Result<OffsetDateTime> {
+    /// When the run of a file began: as was said, as the file has it, or else when it was last written. And by how many
+    /// milliseconds that may be off.
+    fn started(&self, file: &Path, stated: Option<OffsetDateTime>) -> anyhow::Result<(OffsetDateTime, u64)> {
         let refused = || format!("`{}` is refused", file.display());
         if let Some(started) = self.started {
-            return Ok(started);
+            return Ok((started, 0));
         }
         if let Some(stated) = stated {
-            return checked(stated).with_context(refused).hint("give its time with `--started`");
+            let stated = checked(stated).with_context(refused).hint("give its time with `--started`")?;
+            return Ok(not_later_than_now(stated));
         }
         let written = std::fs::metadata(file).and_then(|file| file.modified());
         let written = written.with_context(|| format!("cannot read `{}`", file.display()))?;
-        checked(written.into()).with_context(refused).hint("give its time with `--started`")
+        let written = checked(written.into()).with_context(refused).hint("give its time with `--started`")?;
+        Ok(not_later_than_now(written))
     }
 
     /// A console, read by the same rules as tonight's.
@@ -150,7 +155,8 @@ impl Said<'_> {
             bail!("`{}` is neither `run.json` nor JUnit XML, and as a console of NG40 it has no case", file.display());
         }
         let entry = Entry::of(&summary).context("a console that was read tells of a night")?;
-        Ok(Entry { started: self.started(file, None)?, ended: None, ..entry })
+        let (started, unsure_ms) = self.started(file, None)?;
+        Ok(Entry { started, unsure_ms, ended: None, ..entry })
     }
 
     /// A JUnit document, ours or another's.
@@ -158,10 +164,9 @@ impl Said<'_> {
         let states_time = self.started.is_none();
         let document = junit::read(text, states_time)
             .with_context(|| format!("`{}` cannot be read as JUnit XML", file.display()))?;
-        let started = self.started(file, document.started)?;
-        let started = not_later_than_now(started);
+        let (started, unsure_ms) = self.started(file, document.started)?;
         let is_unsure = document.is_local && self.started.is_none();
-        let unsure_ms = if is_unsure { MOST_UNSURE.as_millis() as u64 } else { 0 };
+        let unsure_ms = if is_unsure { MOST_UNSURE.as_millis() as u64 } else { unsure_ms };
         Ok(with_suites(Entry { started, unsure_ms, reasons: document.reasons, ..empty() }, document.suites))
     }
 
@@ -173,7 +178,7 @@ impl Said<'_> {
             entry.setup = Some(whose(self.config, self.global)?);
         }
         entry.release = entry.release.or_else(|| self.release.clone());
-        entry.started = not_later_than_now(entry.started);
+        (entry.started, entry.unsure_ms) = not_later_than_now(entry.started);
         Ok(entry)
     }
 }
@@ -247,9 +252,22 @@ fn checked(time: OffsetDateTime) -> anyhow::Result<OffsetDateTime> {
     Ok(time.to_offset(time::UtcOffset::UTC))
 }
 
-/// No run is newer than its report: a clock was ahead, or it is a time of a zone in the east.
-fn not_later_than_now(time: OffsetDateTime) -> OffsetDateTime {
-    time.min(OffsetDateTime::now_utc())
+/// A time that somebody states a run to have begun at. It is not taken for an earlier one in silence: a local time that was
+/// written with a `Z` would make the run the newest one.
+fn started_at(time: OffsetDateTime) -> anyhow::Result<OffsetDateTime> {
+    let time = checked(time)?;
+    let now = OffsetDateTime::now_utc();
+    if time > now {
+        bail!("{} UTC is in the future: it is {} UTC now", Display(time), Display(now));
+    }
+    Ok(time)
+}
+
+/// No run is newer than its report: a clock was ahead, or it is a time of a zone in the east. When it really was is not
+/// known then, by so many milliseconds.
+fn not_later_than_now(time: OffsetDateTime) -> (OffsetDateTime, u64) {
+    let now = OffsetDateTime::now_utc();
+    if time > now { (now, MOST_UNSURE.as_millis() as u64) } else { (time, 0) }
 }
 
 /// A time in words, whatever its year.

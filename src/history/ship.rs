@@ -121,6 +121,7 @@ impl Store {
         let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(release.to_owned()).bind(setup.to_owned());
         let query = query.bind(millis(question.since)).bind(suite.to_owned());
         let rows = query.fetch_all(&self.pool).await.map_err(|error| self.unread(error))?;
+        let now = OffsetDateTime::now_utc();
         let mut untold = None;
         let mut told: Option<(Asked, OffsetDateTime)> = None;
         for row in &rows {
@@ -131,12 +132,15 @@ impl Store {
             let Some(night) = self.night(&line.run).await? else { continue };
             let Some(past) = night.suites.iter().find(|past| past.suite == suite) else { continue };
             let asked = judged(question, &night, past);
-            let unsure = Duration::from_millis(night.unsure_ms).min(MOST_UNSURE);
+            // A run of the future comes from a clock that is wrong: any other may be the newer one.
+            let is_ahead = night.started > now;
+            let unsure = if is_ahead { MOST_UNSURE } else { Duration::from_millis(night.unsure_ms).min(MOST_UNSURE) };
+            let started = night.started.min(now);
             match &told {
                 _ if asked.verdict == Ships::Unknown => _ = untold.get_or_insert(asked),
-                None => told = Some((asked, night.started - unsure)),
+                None => told = Some((asked, started - unsure)),
                 // Which of the two is the newer one is not known: the worse one counts.
-                Some((newest, earliest)) if night.started + unsure >= *earliest && asked.verdict > newest.verdict => {
+                Some((newest, earliest)) if started + unsure >= *earliest && asked.verdict > newest.verdict => {
                     told = Some((asked, *earliest));
                 }
                 Some(_) => {}

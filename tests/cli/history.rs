@@ -247,6 +247,15 @@ fn after_two_releases() -> Desk {
     desk
 }
 
+/// Changes a history behind the program's back.
+fn change_history(desk: &Desk, sql: &str) {
+    let change =
+        format!("import sqlite3, sys; base = sqlite3.connect(sys.argv[1]); base.execute(\"{sql}\"); base.commit()");
+    let database = desk.path("config/history.sqlite");
+    let python = std::process::Command::new("python3").args(["-c", &change]).arg(&database).status();
+    assert!(python.expect("python3 is there").success(), "{sql}");
+}
+
 /// The name of an imported run has a digest of what it was imported from, and when.
 fn without_digests(text: &str) -> String {
     let digest = regex::Regex::new("console-[0-9a-f]{16}").expect("it is a pattern");
@@ -467,6 +476,35 @@ fn a_report_whose_time_is_ahead_or_has_no_zone_hides_no_failure() {
 }
 
 #[test]
+fn a_run_that_is_dated_into_the_future_hides_no_failure() {
+    let now = time::OffsetDateTime::now_utc();
+    let at = |hours| {
+        let time = now + time::Duration::hours(hours);
+        time.format(&time::format_description::well_known::Rfc3339).expect("it is a time")
+    };
+    let console = |word: &str| format!("Verdict(a) = VERDICT_{word}\nTestlist verdict = VERDICT_{word}\n");
+    let desk = Desk::with_config(&BARE_LAB.replace("attach", "s6a"))
+        .file("green.txt", console("PASS"))
+        .file("ahead.txt", console("PASS"))
+        .file("red.txt", console("FAIL"));
+    let import =
+        |file: &str, started: &str| desk.run(&format!("history import {file} --suite s6a --release {NEW}{started}"));
+    let refused = import("green.txt", &format!(" --started {}", at(20)));
+    assert_eq!(refused.code, "2");
+    assert!(refused.stderr.contains("is in the future: it is "), "{refused}");
+    // The time of a file may be ahead too: when its run began is not known then.
+    let file = std::fs::File::options().write(true).open(desk.path("ahead.txt")).expect("it is there");
+    let ahead = std::time::SystemTime::now() + std::time::Duration::from_secs(20 * 3600);
+    file.set_modified(ahead).expect("it is ours");
+    assert_eq!(import("ahead.txt", "").code, "0");
+    assert_eq!(import("red.txt", "").code, "0");
+    assert_eq!(desk.run(&format!("gate {NEW}")).code, "1");
+    // A run that a wrong clock has dated is in the history already.
+    change_history(&desk, "UPDATE night SET started = started + 72000000 WHERE status = 'passed'");
+    assert_eq!(desk.run(&format!("gate {NEW}")).code, "1");
+}
+
+#[test]
 fn a_file_in_another_encoding_is_named_and_a_byte_order_mark_is_read_over() {
     let utf16: Vec<u8> = "\u{feff}<testsuite name=\"s\"/>".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let latin = b"<testsuite name=\"s\"><testcase name=\"d\xe9tach\"/></testsuite>";
@@ -558,6 +596,7 @@ fn what_cannot_be_a_release_or_a_time_is_refused_by_an_import() {
         --- standard error
         error: `--started TIME` is refused
           because: 9998-01-01 00:00 is not a time between 1970 and now
+          try: write when the run began, in UTC or with its offset: `TIME`, `2026-11-02T00:05:00+01:00`
         ");
     assert_snapshot!(desk.run("history import old.xml"), @"
         exit 2
@@ -581,11 +620,7 @@ fn a_run_goes_on_beside_a_history_that_somebody_else_has_filled() {
     ];
     for (sql, listed, shown) in poisons {
         let desk = after_a_night();
-        let change =
-            format!("import sqlite3, sys; base = sqlite3.connect(sys.argv[1]); base.execute(\"{sql}\"); base.commit()");
-        let database = desk.path("config/history.sqlite");
-        let python = std::process::Command::new("python3").args(["-c", &change]).arg(&database).status();
-        assert!(python.expect("python3 is there").success(), "{sql}");
+        change_history(&desk, sql);
         for (words, expected) in [
             ("history list", listed),
             ("history list --format json", listed),
