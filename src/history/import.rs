@@ -1,6 +1,7 @@
 //! Runs from files: `run.json`, NG40 consoles, JUnit XML of other tools. The same file, imported with the same options, is
 //! the same run, however often it is imported. What a file does not show to have passed has not passed.
 
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -18,12 +19,13 @@ use super::ship::MOST_UNSURE;
 use crate::cli::{Global, ImportArgs};
 use crate::config::{Config, is_plain_name};
 use crate::error::Hint as _;
-use crate::event::FORMAT;
+use crate::event::{Case, FORMAT, Judgement, SuiteEnd};
 use crate::gate::CameTo;
 use crate::ng40;
 use crate::offline;
 use crate::release::Release;
-use crate::summary::{About, Counts, Reason, Status, Summary};
+use crate::secret::RedactedText;
+use crate::summary::{About, Counts, Reason, Status, SuiteRun, Summary};
 use crate::version::VERSION;
 
 /// The largest `run.json` or JUnit file that is read. Our own stay below a fifth of it.
@@ -300,13 +302,15 @@ fn whose(config: &Config, global: &Global) -> anyhow::Result<String> {
 struct Stated {
     format: u32,
     status: Status,
-    counts: Counts,
-    outcomes: Vec<StatedOutcome>,
+    code: Option<i64>,
+    reasons: Vec<Reason>,
+    counts: Option<Counts>,
+    outcomes: Option<Vec<StatedOutcome>>,
 }
 
 impl Default for Stated {
     fn default() -> Self {
-        Stated { format: FORMAT, status: Status::Passed, counts: Counts::default(), outcomes: Vec::new() }
+        Stated { format: FORMAT, status: Status::Passed, code: None, reasons: Vec::new(), counts: None, outcomes: None }
     }
 }
 
@@ -315,6 +319,9 @@ struct StatedOutcome {
     suite: String,
     case: String,
     came_to: CameTo,
+    attempts: Option<usize>,
+    #[serde(default)]
+    is_red: bool,
 }
 
 /// Reads a `run.json`, and judges it again by what it records.
@@ -332,7 +339,8 @@ pub(super) fn run_json(bytes: &[u8]) -> anyhow::Result<Entry> {
     }
     let mut entry = Entry::of(&summary).context("it does not say when a run began")?;
     check(&entry)?;
-    let doubts = doubts(&stated, &entry);
+    let mut doubts = doubts(&stated, &entry);
+    doubts.extend(summary.suites.iter().flat_map(contradictions));
     for suite in &mut entry.suites {
         for doubt in &doubts {
             let about = About::Suite { suite: suite.suite.clone(), is_slow: false };
@@ -405,37 +413,131 @@ fn check(entry: &Entry) -> anyhow::Result<()> {
 /// Where a `run.json` states something worse than its record shows: one of the two is wrong.
 fn doubts(stated: &Stated, entry: &Entry) -> Vec<String> {
     let mut doubts = Vec::new();
-    if stated.status != Status::Passed && entry.status == Status::Passed {
-        doubts.push(format!("`run.json` states the status {}, and its record shows none", stated.status));
+    if stated.status != Status::Passed && stated.status != entry.status {
+        let shown = if entry.status == Status::Passed { "none" } else { entry.status.name() };
+        doubts.push(format!("`run.json` states the status {}, and its record shows {shown}", stated.status));
     }
-    let known: std::collections::HashMap<(&str, &str), CameTo> = entry
-        .suites
-        .iter()
-        .flat_map(|suite| suite.cases.iter().map(move |case| (suite, case)))
-        .filter_map(|(suite, case)| Some(((suite.suite.as_str(), case.case.as_str()), case.came_to?)))
-        .collect();
-    let place = |came_to: CameTo| CameTo::ALL.iter().position(|known| *known == came_to);
-    let is_worse = |outcome: &&StatedOutcome| {
-        let shown = known.get(&(outcome.suite.as_str(), outcome.case.as_str()));
-        shown.is_none_or(|&shown| place(outcome.came_to) > place(shown))
+    if let Some(code) = stated.code.filter(|&code| code != i64::from(stated.status.code())) {
+        doubts.push(format!("`run.json` states the exit status {code}, and the status {}", stated.status));
+    }
+    let is_shown = |stated: &Reason| {
+        entry.reasons.iter().any(|shown| (shown.status, &shown.about) == (stated.status, &stated.about))
     };
-    if let Some(outcome) = stated.outcomes.iter().find(is_worse) {
-        let (suite, case, came_to) = (&outcome.suite, &outcome.case, outcome.came_to);
-        doubts.push(format!("`run.json` states `{case}` of `{suite}` as {came_to}, and its record does not show it"));
+    if let Some(reason) = stated.reasons.iter().find(|reason| !is_shown(reason)) {
+        doubts.push(format!(
+            "`run.json` states a reason that its record does not show: {}",
+            reason.text.lines().next().unwrap_or_default()
+        ));
     }
-    let (of, shown) = (&stated.counts, &entry.counts);
-    for (stated, shown, what) in [
-        (of.passed, shown.passed, "passed"),
-        (of.failed, shown.failed, "failed"),
-        (of.errors, shown.errors, "inconclusive"),
-        (of.flaky, shown.flaky, "flaky"),
-        (of.known, shown.known, "known"),
-    ] {
-        if stated > shown {
-            doubts.push(format!("`run.json` states {stated} {what} cases, and its record has {shown}"));
+    doubts.extend(stated.outcomes.iter().flat_map(|outcomes| doubtful_outcomes(outcomes, entry)));
+    let shown = &entry.counts;
+    if let Some(of) = &stated.counts {
+        for (stated, shown, what, is_good) in [
+            (of.passed, shown.passed, "passed", true),
+            (of.failed, shown.failed, "failed", false),
+            (of.errors, shown.errors, "inconclusive", false),
+            (of.flaky, shown.flaky, "flaky", true),
+            (of.known, shown.known, "known", true),
+        ] {
+            if stated > shown || is_good && stated < shown {
+                doubts.push(format!("`run.json` states {stated} {what} cases, and its record has {shown}"));
+            }
         }
     }
     doubts
+}
+
+/// The first outcome that is worse than the record shows, and the first that is not stated.
+fn doubtful_outcomes(outcomes: &[StatedOutcome], entry: &Entry) -> Vec<String> {
+    struct Shown {
+        came_to: Option<CameTo>,
+        attempts: usize,
+        is_green: bool,
+    }
+    let mut known: HashMap<(&str, &str), Shown> = HashMap::new();
+    for suite in &entry.suites {
+        let is_green = suite.status == Status::Passed;
+        for case in &suite.cases {
+            let key = (suite.suite.as_str(), case.case.as_str());
+            let shown = known.entry(key).or_insert(Shown { came_to: None, attempts: 0, is_green });
+            shown.attempts += 1;
+            shown.came_to = shown.came_to.or(case.came_to);
+        }
+    }
+    let place = |came_to: CameTo| CameTo::ALL.iter().position(|known| *known == came_to);
+    let is_worse = |outcome: &&StatedOutcome| {
+        known.get(&(outcome.suite.as_str(), outcome.case.as_str())).is_none_or(|shown| {
+            shown.came_to.is_none_or(|shown| place(outcome.came_to) > place(shown))
+                || outcome.attempts.is_some_and(|attempts| attempts != shown.attempts)
+                || outcome.is_red && shown.is_green
+        })
+    };
+    let worse = outcomes.iter().find(is_worse).map(|StatedOutcome { suite, case, came_to, is_red, .. }| {
+        let red = if *is_red && came_to.is_good() { " and red" } else { "" };
+        format!("`run.json` states `{case}` of `{suite}` as {came_to}{red}, and its record does not show it")
+    });
+    let stated: HashSet<(&str, &str)> =
+        outcomes.iter().map(|outcome| (outcome.suite.as_str(), outcome.case.as_str())).collect();
+    let cases = entry.suites.iter().flat_map(|suite| suite.cases.iter().map(move |case| (suite, case)));
+    let mut names = cases.map(|(suite, case)| (suite.suite.as_str(), case.case.as_str()));
+    let unstated = names
+        .find(|name| !stated.contains(name))
+        .map(|(suite, case)| format!("`run.json` states no outcome of `{case}` of `{suite}`, and its record has one"));
+    worse.into_iter().chain(unstated).collect()
+}
+
+/// Where what is recorded of a suite contradicts itself: what NG40 has said, and that it passed. The first of each attempt.
+fn contradictions(suite: &SuiteRun) -> Vec<String> {
+    let earlier = suite.earlier.iter().map(|attempt| (attempt.cases.as_slice(), attempt.end.as_ref()));
+    let attempts = earlier.chain([(suite.cases.as_slice(), suite.end.as_ref())]);
+    let found = attempts.filter_map(|(cases, end)| contradiction(cases, end));
+    found.map(|what| format!("`run.json` states of `{}` that {what}", suite.suite)).collect()
+}
+
+fn contradiction(cases: &[Case], end: Option<&SuiteEnd>) -> Option<String> {
+    let has_passed = |case: &Case| case.judgement == Judgement::Passed;
+    let is_pass = |verdict: &RedactedText| verdict.as_str() == "PASS";
+    let word = |verdict: &Option<RedactedText>| verdict.as_ref().map_or("none".to_owned(), ToString::to_string);
+    for case in cases {
+        let name = case.name.shown();
+        if has_passed(case) && case.is_missing {
+            return Some(format!("`{name}` passed and is missing"));
+        }
+        if has_passed(case) && !case.verdict.as_ref().is_some_and(is_pass) {
+            return Some(format!("`{name}` passed, and its verdict is {}", word(&case.verdict)));
+        }
+        if has_passed(case) && case.is_nameless() {
+            return Some(format!("`{name}` passed, which is no case"));
+        }
+        if case.is_missing && (case.verdict.is_some() || !matches!(case.judgement, Judgement::Error { .. })) {
+            return Some(format!("`{name}` is missing, and its verdict is {}", word(&case.verdict)));
+        }
+        if case.verdict.as_ref().is_some_and(|verdict| verdict.as_str() == "FAIL")
+            && !matches!(case.judgement, Judgement::Failed { .. })
+        {
+            return Some(format!("`{name}` did not fail, and its verdict is FAIL"));
+        }
+    }
+    // What is wrong with the whole list stands among the cases; where something does, the list's own words may be anything.
+    let end = end.filter(|end| end.problem.is_none())?;
+    if cases.is_empty() || cases.iter().any(|case| case.is_whole_list() && !has_passed(case)) {
+        return None;
+    }
+    // A case that had to be there is none that the list has run.
+    let mut ran = cases.iter().filter(|case| !case.is_missing);
+    match &end.verdict {
+        Some(verdict) if is_pass(verdict) => {
+            if let Some(case) = ran.find(|case| !case.verdict.as_ref().is_some_and(is_pass)) {
+                let (name, verdict) = (case.name.shown(), word(&case.verdict));
+                return Some(format!("the list's verdict is PASS, and that of `{name}` is {verdict}"));
+            }
+        }
+        verdict if ran.all(has_passed) => {
+            return Some(format!("every case passed, and the list's verdict is {}", word(verdict)));
+        }
+        _ => {}
+    }
+    ng40::is_bad_end(&end.exit).then(|| format!("nothing is wrong with the list, and it ended so: {}", end.exit))
 }
 
 /// An entry with suites, and what they come to.
@@ -527,6 +629,43 @@ mod tests {
             ("inconclusive", "as error", &|run| run["outcomes"][0]["came_to"] = json!("error")),
             ("inconclusive", "states 2 passed cases", &|run| {
                 run["suites"][0]["cases"].as_array_mut().expect("a list").pop();
+            }),
+            ("inconclusive", "states 1 passed cases", &|run| run["counts"]["passed"] = json!(1)),
+            ("inconclusive", "its verdict is FAIL", &|run| run["suites"][0]["cases"][0]["verdict"] = json!("FAIL")),
+            ("inconclusive", "its verdict is none", &|run| run["suites"][0]["cases"][0]["verdict"] = Value::Null),
+            ("inconclusive", "its verdict is INCONC", &|run| run["suites"][0]["cases"][0]["verdict"] = json!("INCONC")),
+            ("inconclusive", "passed and is missing", &|run| run["suites"][0]["cases"][0]["is_missing"] = json!(true)),
+            ("inconclusive", "passed, which is no case", &|run| {
+                run["suites"][0]["cases"][0]["name"] = json!("(case 1 of 2)");
+            }),
+            ("inconclusive", "the list's verdict is FAIL", &|run| run["suites"][0]["end"]["verdict"] = json!("FAIL")),
+            ("inconclusive", "", &|run| run["suites"][0]["end"]["verdict"] = Value::Null),
+            ("inconclusive", "ended so: ended by signal 9", &|run| {
+                run["suites"][0]["end"]["exit"] = json!("ended by signal 9");
+            }),
+            ("inconclusive", "ended so: exit status 127", &|run| {
+                run["suites"][0]["end"]["exit"] = json!("exit status 127");
+            }),
+            ("inconclusive", "states the exit status 1", &|run| run["code"] = json!(1)),
+            ("inconclusive", "states a reason that its record does not show: it failed", &|run| {
+                let about = json!({"suite": {"suite": "gxgy"}});
+                run["reasons"] = json!([{"status": "tests_failed", "about": about, "text": "it failed"}]);
+            }),
+            ("inconclusive", "as passed and red", &|run| run["outcomes"][0]["is_red"] = json!(true)),
+            ("inconclusive", "does not show it", &|run| run["outcomes"][0]["attempts"] = json!(2)),
+            ("inconclusive", "states no outcome of", &|run| {
+                run["outcomes"].as_array_mut().expect("a list").pop();
+            }),
+            ("inconclusive", "`run.json` states of `gxgy`", &|run| {
+                let attempt = run["suites"][0].clone();
+                run["suites"][0]["earlier"] = json!([attempt]);
+                run["suites"][0]["earlier"][0]["cases"][0]["verdict"] = json!("FAIL");
+            }),
+            // What another program states nothing of is judged by its record.
+            ("passed", "", &|run| {
+                for key in ["status", "code", "reasons", "counts", "outcomes"] {
+                    run.as_object_mut().expect("an object").remove(key);
+                }
             }),
             ("inconclusive", "", &|run| run["suites"][0]["end"]["planned"] = json!(9)),
             ("inconclusive", "", &|run| run["suites"][0]["planned"] = json!(9)),

@@ -600,6 +600,18 @@ impl Ran<'_> {
     }
 }
 
+/// Whether a run that ended so cannot have passed, by the [`words`] for its end.
+pub(crate) fn is_bad_end(words: &str) -> bool {
+    match words.strip_prefix("exit status ").map(str::parse::<i32>) {
+        Some(Ok(status)) => matches!(status, 126 | 127 | 129..=192),
+        Some(Err(_)) => false,
+        None => {
+            let ends = [End::DeadlineReached, End::Lost, End::Stopped];
+            words.starts_with("ended by signal ") || ends.into_iter().any(|end| self::words(end) == words)
+        }
+    }
+}
+
 /// How a run ended, for people.
 pub(crate) fn words(end: End) -> String {
     match end {
