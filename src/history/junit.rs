@@ -22,7 +22,7 @@ use crate::summary::Reason;
 
 use group::{Group, Seen, Stated};
 use suite::{Case, Outcome, Suite, is_bad};
-use words::{NEUTRAL, NOT_RUN, attributes, cut, moment, said_by_property, value};
+use words::{NEUTRAL, NOT_RUN, attributes, cut, is_mark, moment, said_by_property, value};
 
 /// How deep elements may be nested. Real documents have less than ten levels.
 const DEEPEST: usize = 64;
@@ -30,6 +30,8 @@ const DEEPEST: usize = 64;
 const MOST_CASES: usize = 200_000;
 /// The most suites of a document.
 const MOST_SUITES: usize = 5_000;
+/// How much of the text of a property is read, in bytes.
+const LONGEST_WORD: usize = 200;
 /// How many problems of a suite are told.
 const MOST_PROBLEMS: usize = 10;
 
@@ -109,6 +111,11 @@ enum Element {
     /// What holds suites and cases: a suite, or what is around suites.
     Group(Group),
     Case(Case),
+    /// A property, with the value that stands in it as text.
+    Property {
+        name: String,
+        text: String,
+    },
     /// What says how a case ended; its text is the message of the case, where it has none yet.
     Mark,
     /// Anything else.
@@ -138,14 +145,16 @@ impl Parser {
                 }
                 Element::Case(Case::new(&attributes))
             }
+            ("property", _) => {
+                let name = value(&attributes, "name").unwrap_or_default().to_owned();
+                self.property(&name, value(&attributes, "value").unwrap_or_default());
+                Element::Property { name, text: String::new() }
+            }
             (_, true) => self.open_in_case(&name, &attributes),
-            ("property", false) => {
-                let group = self.open.iter_mut().rev().find_map(|element| match element {
-                    Element::Group(group) => Some(group),
-                    _ => None,
-                });
-                if let Some((group, (_, why))) = group.zip(said_by_property(&attributes)) {
-                    group.says(why);
+            // As in a case, a mark counts however deep it is.
+            (_, false) if !self.is_around_suites() && is_mark(&name) => {
+                if let Some(group) = self.innermost_group() {
+                    group.holds(&name);
                 }
                 Element::Other
             }
@@ -173,6 +182,24 @@ impl Parser {
         match self.open.last() {
             Some(Element::Group(group)) => Some(group),
             _ => None,
+        }
+    }
+
+    /// The group that is open, however deep in it something is.
+    fn innermost_group(&mut self) -> Option<&mut Group> {
+        self.open.iter_mut().rev().find_map(|element| match element {
+            Element::Group(group) => Some(group),
+            _ => None,
+        })
+    }
+
+    /// Takes in what a property says of the case or the suite that it is in.
+    fn property(&mut self, name: &str, value: &str) {
+        let Some((outcome, why)) = said_by_property(name, value) else { return };
+        if let Some(case) = self.case() {
+            case.mark(outcome, Some(why));
+        } else if let Some(group) = self.innermost_group() {
+            group.says(why);
         }
     }
 
@@ -229,12 +256,6 @@ impl Parser {
             "skipped" if is_known_failure => Outcome::Known,
             "flakyfailure" | "flakyerror" => Outcome::Flaky,
             _ if NOT_RUN.contains(&name) => Outcome::NotRun,
-            "property" => {
-                if let Some((outcome, why)) = said_by_property(attributes) {
-                    case.mark(outcome, Some(why));
-                }
-                return Element::Other;
-            }
             _ if is_direct && !NEUTRAL.contains(&name) => {
                 case.mark(Outcome::Error, Some(format!("it has the mark `<{name}>`, which is not known")));
                 return Element::Other;
@@ -251,6 +272,15 @@ impl Parser {
         if text.is_empty() {
             return Ok(());
         }
+        let property = self.open.iter_mut().rev().find_map(|element| match element {
+            Element::Property { text, .. } => Some(text),
+            _ => None,
+        });
+        if let Some(known) = property {
+            // A text comes in pieces, and no word is long.
+            known.push_str(&text.chars().take(LONGEST_WORD.saturating_sub(known.len())).collect::<String>());
+            return Ok(());
+        }
         match self.open.last_mut() {
             None if self.has_begun => bail!("there is text after the end of the document"),
             None => bail!("there is text before the document"),
@@ -263,7 +293,7 @@ impl Parser {
                     case.message = Some(cut(text));
                 }
             }
-            Some(Element::Case(_) | Element::Other) => {}
+            Some(Element::Case(_) | Element::Other | Element::Property { .. }) => {}
         }
         Ok(())
     }
@@ -272,6 +302,7 @@ impl Parser {
         match self.open.pop() {
             Some(Element::Group(group)) => self.close_group(group),
             Some(Element::Case(case)) => self.close_case(case),
+            Some(Element::Property { name, text }) => self.property(&name, &text),
             Some(Element::Mark | Element::Other) | None => {}
         }
     }

@@ -132,6 +132,26 @@ const FALSE_OF_A_PASS: [&str; 26] = [
     "inconclusive",
 ];
 
+/// Attributes that hold a name or a text, whatever it is.
+const NAMES: [&str; 14] = [
+    "name",
+    "classname",
+    "class",
+    "displayname",
+    "file",
+    "filename",
+    "filepath",
+    "package",
+    "id",
+    "hostname",
+    "group",
+    "tags",
+    "message",
+    "type",
+];
+/// Values that say in an attribute of any other name that something failed.
+const PLAIN_FAILURES: [&str; 7] = ["failed", "fail", "failure", "nok", "not ok", "notok", "crashed"];
+
 /// Parts of the names of counts that say that something did not pass.
 pub(super) const COUNTS_OF_FAILURES: [&str; 2] = ["fail", "broken"];
 pub(super) const COUNTS_OF_ERRORS: [&str; 3] = ["error", "crash", "timeout"];
@@ -171,17 +191,58 @@ pub(super) fn is_no_pass(plain: &str) -> bool {
     rest.is_some_and(is_pass) || matches!(plain, "ko" | "nok" | "ng" | "bad" | "red")
 }
 
-/// What a property says of how something ended. Properties have any name and value, so only a plain word counts.
-pub(super) fn said_by_property(attributes: &[(String, String)]) -> Option<(Outcome, String)> {
-    let (name, said) = (value(attributes, "name")?, value(attributes, "value")?);
+/// What a property says of how something ended. Properties have any name and value: of one that is called like `status`
+/// a word counts that is not known, of others only one that is plain.
+pub(super) fn said_by_property(name: &str, said: &str) -> Option<(Outcome, String)> {
     let word = said.trim().to_ascii_lowercase();
-    let outcome = match word.as_str() {
-        word if FAILED.contains(&word) => Outcome::Failed,
-        word if NOT_RUN.contains(&word) => Outcome::NotRun,
-        word if word.contains("error") || word.contains("fail") || word.contains("crash") => Outcome::Error,
-        _ => return None,
-    };
-    is_in_a_word(&plain(name)).then(|| (outcome, format!("its property {name} is \"{}\"", cut_to(said, 100))))
+    let plain_name = plain(name);
+    let outcome = said_by_verdict(&word).or_else(|| {
+        if !is_in_a_word(&plain_name) {
+            return None;
+        }
+        let is_code = plain_name.ends_with("code");
+        // A state may be one of a country.
+        let is_strict = is_code || plain_name != "state" && IN_A_WORD.contains(&plain_name.as_str());
+        match word.as_str() {
+            word if FAILED.contains(&word) || is_no_pass(&plain(word)) => Some(Outcome::Failed),
+            word if NOT_RUN.contains(&word) => Some(Outcome::NotRun),
+            word if is_bad_word(word) => Some(Outcome::Error),
+            word if PASSED.contains(&word) || !is_strict => None,
+            _ => Some(Outcome::Error),
+        }
+    })?;
+    (outcome > Outcome::Passed).then(|| (outcome, format!("its property {name} is \"{}\"", cut_to(said.trim(), 100))))
+}
+
+/// What a verdict in NG40's words says, wherever it stands.
+fn said_by_verdict(word: &str) -> Option<Outcome> {
+    Some(match word.strip_prefix("verdict_")? {
+        "pass" => Outcome::Passed,
+        "fail" => Outcome::Failed,
+        _ => Outcome::Error,
+    })
+}
+
+/// Whether a word can only mean that something went wrong.
+fn is_bad_word(word: &str) -> bool {
+    ["error", "fail", "crash", "abort", "timeout", "timed out", "killed", "broken"].iter().any(|bad| word.contains(bad))
+}
+
+/// Whether an element of this name says how something ended.
+pub(super) fn is_mark(name: &str) -> bool {
+    const MARKS: [&str; 10] = [
+        "failure",
+        "failed",
+        "fail",
+        "rerunfailure",
+        "rerunerror",
+        "error",
+        "exception",
+        "crash",
+        "flakyfailure",
+        "flakyerror",
+    ];
+    MARKS.contains(&name) || NOT_RUN.contains(&name)
 }
 
 pub(super) fn is_false(value: &str) -> bool {
@@ -207,7 +268,12 @@ pub(super) fn ended(attributes: &[(String, String)]) -> (Outcome, Option<String>
                 word if is_false(word) && OF_A_RUN.contains(&plain.as_str()) => Outcome::NotRun,
                 word if is_false(word) || FAILED.contains(&word) => Outcome::Failed,
                 word if PASSED.contains(&word) || ["y", "t", "on", "always"].contains(&word) => Outcome::Passed,
-                word if word.bytes().all(|byte| byte.is_ascii_digit()) => Outcome::Passed,
+                // What was run is counted too; what has passed, once.
+                word if word.bytes().all(|byte| byte.is_ascii_digit())
+                    && (OF_A_RUN.contains(&plain.as_str()) || count(word) == Some(1)) =>
+                {
+                    Outcome::Passed
+                }
                 _ => Outcome::Error,
             }
         } else if FALSE_OF_A_PASS.contains(&plain.as_str()) && !is_false(value) {
@@ -216,6 +282,10 @@ pub(super) fn ended(attributes: &[(String, String)]) -> (Outcome, Option<String>
                 "error" | "errors" | "errored" | "crashed" | "timedout" | "broken" => Outcome::Error,
                 _ => Outcome::NotRun,
             }
+        } else if let Some(outcome) = said_by_verdict(&word) {
+            outcome
+        } else if !NAMES.contains(&plain.as_str()) && (PLAIN_FAILURES.contains(&word.as_str())) {
+            Outcome::Failed
         } else {
             Outcome::Passed
         };
