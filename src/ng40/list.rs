@@ -22,7 +22,7 @@ use crate::verdict::Verdict;
 
 // A console is foreign text. What is kept of it has limits, so that a hostile or broken one cannot fill our memory;
 // none of them is near what a real list needs, and none of them turns anything green.
-const MAX_CASES: usize = 100_000;
+const MAX_CASES: usize = 10_000;
 const MAX_OPEN: usize = 64;
 const MAX_NEVER_STARTED: u32 = 1000;
 const MAX_PROBLEMS: usize = 1000;

@@ -28,6 +28,9 @@ const KEPT: (u64, u64) = (64 * 1024 * 1024, 4 * 1024 * 1024);
 /// How much the excerpts of all cases of a console have together, in bytes; a case beyond that has none.
 const MOST_EXCERPTS: u64 = 16 * 1024 * 1024;
 
+/// So many cases that did not pass have an excerpt: whoever looks into a list that fails throughout does not need more.
+const MOST_BAD: usize = 100;
+
 /// So far beyond a cut is looked for the rest of a secret, in bytes.
 const EDGE: u64 = 4096;
 
@@ -100,6 +103,7 @@ pub(crate) struct Console {
     /// The cases that have an excerpt, and what is left for others.
     with_excerpt: HashSet<String>,
     excerpts_left: u64,
+    bad_left: usize,
     /// How often news of a case were told, and the last of those that were not.
     revised: HashMap<String, u32>,
     revisions: BTreeMap<String, Case>,
@@ -162,6 +166,7 @@ impl Console {
             numbers: HashMap::new(),
             with_excerpt: HashSet::new(),
             excerpts_left: MOST_EXCERPTS,
+            bad_left: MOST_BAD,
             revised: HashMap::new(),
             revisions: BTreeMap::new(),
         }
@@ -313,10 +318,12 @@ impl Console {
         let name = case.full_name();
         if !self.with_excerpt.contains(&name) {
             let cost = range.end.saturating_sub(range.start).min(most.0 + most.1);
-            let Some(left) = self.excerpts_left.checked_sub(cost) else {
+            let is_bad = case.judgement() != case::Judgement::Passed;
+            let bad_left = self.bad_left.checked_sub(usize::from(is_bad));
+            let Some((left, bad_left)) = self.excerpts_left.checked_sub(cost).zip(bad_left) else {
                 return "[left out: there is much of other cases]".to_owned();
             };
-            self.excerpts_left = left;
+            (self.excerpts_left, self.bad_left) = (left, bad_left);
             self.with_excerpt.insert(name);
         }
         self.excerpt(range, most)

@@ -341,15 +341,15 @@ fn what_decides_and_is_too_long_is_a_problem() {
 #[test]
 fn more_cases_than_can_be_kept_are_a_problem_that_names_their_worst_verdict() {
     let mut text = String::new();
-    for number in 1..=100_002 {
-        let word = if number == 100_002 { "FAIL" } else { "PASS" };
+    for number in 1..=10_002 {
+        let word = if number == 10_002 { "FAIL" } else { "PASS" };
         writeln!(text, "Run test case ({number}) on lab: c{number}()\nVerdict(c{number}) = VERDICT_{word}").unwrap();
     }
     text.push_str("Testlist verdict = VERDICT_PASS\n");
     let mut reading = Reading::new(Rules::default());
     reading.push(text.as_bytes(), None, |_| {});
     let outcome = reading.finish(End::Exited(0), None, |_| {});
-    assert_eq!(outcome.cases.len(), 100_000);
+    assert_eq!(outcome.cases.len(), 10_000);
     assert!(!outcome.is_passed());
     let problem = outcome.problems.last().unwrap();
     assert_eq!(problem.kind, ProblemKind::TooMuch);
@@ -548,6 +548,22 @@ fn all_cases_together_carry_no_more_of_their_console_than_there_is_room_for() {
     let carried = cases[..20].iter().filter(|case| case.console.contains("x\nx\n")).count();
     assert_eq!((carried, cases[19].console.as_str()), (4, "[left out: there is much of other cases]"));
     assert_eq!(outcome.failed.len(), 20);
+}
+
+#[test]
+fn only_the_first_hundred_cases_that_did_not_pass_carry_an_excerpt() {
+    let case = |number: u32| format!("Run test case ({number}) on facebook: case_{number}()\n");
+    let text: String = (1..=150).map(case).collect();
+    let (cases, _, _) = heard_with((u64::MAX / 4, 1000), u64::MAX, &text);
+    let of_cases = cases.iter().filter(|case| !case.is_whole_list());
+    let (carried, left_out): (Vec<_>, Vec<_>) = of_cases.partition(|case| case.console.contains("Run test case"));
+    assert_eq!((carried.len(), left_out.len()), (100, 50));
+    assert!(left_out.iter().all(|case| case.console.as_str() == "[left out: there is much of other cases]"));
+    // What passes beside them keeps its own.
+    let passed = format!("{text}Run test case (151) on facebook: good()\nVerdict(good) = VERDICT_PASS\n");
+    let (cases, _, _) = heard_with((u64::MAX / 4, 1000), u64::MAX, &passed);
+    let good = cases.iter().find(|case| case.name.raw() == "good").expect("it is there");
+    assert!(good.console.contains("VERDICT_PASS"), "{good:?}");
 }
 
 #[test]
