@@ -46,7 +46,7 @@ struct Said<'a> {
 
 /// What a file is, by its first bytes.
 enum Content {
-    RunJson(Vec<u8>),
+    RunJson(String),
     Junit(String),
     /// A console may have any size: it is read as it comes.
     Console,
@@ -82,7 +82,7 @@ impl Said<'_> {
     fn run(&self, file: &Path) -> anyhow::Result<Entry> {
         let (content, digest) = open(file)?;
         let (kind, entry) = match content {
-            Content::RunJson(bytes) => return self.run_json(file, &bytes),
+            Content::RunJson(text) => return self.run_json(file, &text),
             Content::Junit(text) => ("junit", self.junit(file, &text)?),
             Content::Console => ("console", self.console(file)?),
         };
@@ -173,8 +173,8 @@ impl Said<'_> {
     }
 
     /// A `run.json`: judged again by what it records. Where it states something worse, it has not passed.
-    fn run_json(&self, file: &Path, bytes: &[u8]) -> anyhow::Result<Entry> {
-        let mut entry = run_json(bytes).with_context(|| format!("`{}` is not a usable `run.json`", file.display()))?;
+    fn run_json(&self, file: &Path, text: &str) -> anyhow::Result<Entry> {
+        let mut entry = run_json(text).with_context(|| format!("`{}` is not a usable `run.json`", file.display()))?;
         // One of saved consoles does not know where they are from.
         if entry.setup.is_none() {
             entry.setup = Some(whose(self.config, self.global)?);
@@ -219,15 +219,13 @@ fn open(path: &Path) -> anyhow::Result<(Content, [u8; 32])> {
     if bytes.starts_with(BOM) {
         bytes.drain(..BOM.len());
     }
-    if is_json {
-        return Ok((Content::RunJson(bytes), digest));
-    }
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         anyhow!("`{}` is not UTF-8 at byte {at}", path.display())
     });
     let hint = "save it as UTF-8; `iconv -f ISO-8859-1 -t UTF-8 FILE >NEW` converts a file of Western Europe";
-    Ok((Content::Junit(text.hint(hint)?), digest))
+    let text = text.hint(hint)?;
+    Ok((if is_json { Content::RunJson(text) } else { Content::Junit(text) }, digest))
 }
 
 /// What some programs put in front of UTF-8.
@@ -325,14 +323,13 @@ struct StatedOutcome {
 }
 
 /// Reads a `run.json`, and judges it again by what it records.
-pub(super) fn run_json(bytes: &[u8]) -> anyhow::Result<Entry> {
-    let stated: Stated = serde_json::from_slice(bytes).context("it is not what `teravm-ci` writes as `run.json`")?;
+pub(super) fn run_json(text: &str) -> anyhow::Result<Entry> {
+    let stated: Stated = serde_json::from_str(text).context("it is not what `teravm-ci` writes as `run.json`")?;
     if stated.format > FORMAT {
         return Err(anyhow!("it has the format {}, and this program knows {FORMAT}", stated.format))
             .hint("use a `teravm-ci` as new as the one that wrote it");
     }
-    let mut summary: Summary =
-        serde_json::from_slice(bytes).context("it is not what `teravm-ci` writes as `run.json`")?;
+    let mut summary: Summary = serde_json::from_str(text).context("it is not what `teravm-ci` writes as `run.json`")?;
     check_times(&summary)?;
     for suite in &mut summary.suites {
         suite.planned = suite.planned.max(suite.end.as_ref().and_then(|end| end.planned));
@@ -602,7 +599,7 @@ mod tests {
 
     /// What a record comes to, with the reasons that its import has added.
     fn told(record: &Value) -> (String, String) {
-        match run_json(record.to_string().as_bytes()) {
+        match run_json(&record.to_string()) {
             Ok(entry) => {
                 let doubts = entry.reasons.iter().filter(|reason| reason.text.contains("`run.json` states"));
                 let doubts: Vec<&str> = doubts.map(|reason| reason.text.as_str()).collect();
@@ -708,7 +705,7 @@ mod tests {
     #[test]
     fn a_record_of_ours_is_imported_as_it_was() {
         for story in [green(), red()] {
-            let entry = run_json(record(&story).to_string().as_bytes()).expect("it is a record");
+            let entry = run_json(&record(&story).to_string()).expect("it is a record");
             assert_eq!(entry, Entry::of(&story.summary()).expect("it was heard of"));
         }
     }
@@ -717,7 +714,7 @@ mod tests {
     fn a_record_that_is_cut_anywhere_is_refused() {
         let whole = record(&green()).to_string();
         for at in (0..whole.len()).step_by(7) {
-            assert!(run_json(&whole.as_bytes()[..at]).is_err(), "cut at {at}");
+            assert!(run_json(&whole[..at]).is_err(), "cut at {at}");
         }
     }
 

@@ -513,8 +513,16 @@ fn a_file_in_another_encoding_is_named_and_a_byte_order_mark_is_read_over() {
         .file("bom.xml", junit_fixture("bom.xml"))
         .file("utf16.xml", utf16)
         .file("latin.xml", latin)
-        .file("declared.xml", declared);
+        .file("declared.xml", declared)
+        .file("broken.json", b"{\"unknown\": \"\xff\"}");
     assert_eq!(desk.run("history import bom.xml").code, "0");
+    // Also where nobody reads it.
+    assert_snapshot!(desk.run("history import broken.json"), @"
+        exit 2
+        --- standard error
+        error: `broken.json` is not UTF-8 at byte 13
+          try: save it as UTF-8; `iconv -f ISO-8859-1 -t UTF-8 FILE >NEW` converts a file of Western Europe
+        ");
     assert_snapshot!(desk.run("history import utf16.xml"), @"
         exit 2
         --- standard error

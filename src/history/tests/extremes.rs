@@ -82,7 +82,7 @@ async fn whatever_record_is_imported_can_be_told_in_every_way() {
             for extreme in extremes().into_iter().skip(number % 6).step_by(6) {
                 let mut changed = record.clone();
                 *changed.pointer_mut(path).expect("it is there") = extreme;
-                let Ok(entry) = run_json(changed.to_string().as_bytes()) else {
+                let Ok(entry) = run_json(&changed.to_string()) else {
                     refused += 1;
                     continue;
                 };

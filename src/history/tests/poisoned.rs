@@ -107,7 +107,7 @@ async fn every_record_that_is_imported_can_be_shown_compared_and_asked() {
             for (_, value) in values.filter(|(kind, _)| (index + kind) % 5 == 0) {
                 let mut changed = record.clone();
                 *changed.pointer_mut(at).expect("it is there") = value;
-                let Ok(entry) = import::run_json(changed.to_string().as_bytes()) else {
+                let Ok(entry) = import::run_json(&changed.to_string()) else {
                     refused += 1;
                     continue;
                 };
