@@ -450,7 +450,7 @@ fn a_disk_that_fills_breaks_both_directions() {
     lab::reset();
     let before = state();
     let fault = fault(&["usr-local-fills"]);
-    teravm("upgrade agw").run().exits(3).says("the file system of /usr/local is full").left(&[
+    teravm("upgrade agw").run().exits(3).says("KB are free on the file system of /usr/local").left(&[
         "agw restored to 1.8.0-1655110000-3f7c21ab",
         "feg1 not switched, at 3f7c21ab",
         "feg2 not switched, at 3f7c21ab",
