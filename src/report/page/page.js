@@ -263,9 +263,14 @@
     const bottom = frame.top + scroll.clientHeight, right = frame.left + scroll.clientWidth;
     if (at.top < top) scroll.scrollTop -= top - at.top;
     else if (at.bottom > bottom) scroll.scrollTop += at.bottom - bottom;
-    if (active.column === 0) return;
-    if (at.left < left) scroll.scrollLeft -= left - at.left;
-    else if (at.right > right) scroll.scrollLeft += at.right - right;
+    if (active.column > 0) {
+      if (at.left < left) scroll.scrollLeft -= left - at.left;
+      else if (at.right > right) scroll.scrollLeft += at.right - right;
+    }
+    // The grid itself may be partly out of sight.
+    const seen = marked.getBoundingClientRect();
+    if (seen.bottom > innerHeight) scrollBy(0, seen.bottom - innerHeight);
+    else if (seen.top < 0) scrollBy(0, seen.top);
   };
   const tell = (one, column) => {
     if (!one) return;
