@@ -437,8 +437,9 @@ async fn what_a_job_prints_is_whole_up_to_its_limits() {
 async fn what_a_job_leaves_behind_does_not_keep_its_last_words_from_being_heard() {
     let sshd = Sshd::start();
     let host = sshd.host().await;
-    // As a daemon that a package has started by itself, and that has our pipe.
-    let script = "seq -w 1 20000; (trap '' HUP; while [ ! -e go ]; do sleep 0.1; done) & echo last words";
+    // As a daemon that a package has started by itself, and that has our pipe. It ends with the folder, too.
+    let script =
+        "seq -w 1 20000; (trap '' HUP; while [ ! -e go ] && [ -e \"$PWD\" ]; do sleep 0.1; done) & echo last words";
     let spec = JobSpec { log: SMALL, ..spec(&sshd.job("daemon"), script) };
     let job = Job::start(&host, &spec).await.unwrap();
     let (end, text) = follow(&job).await;
