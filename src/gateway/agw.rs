@@ -519,7 +519,7 @@ fn value_of<'b>(block: &'b str, key: &str) -> &'b str {
     block.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix('=')).unwrap_or_default()
 }
 
-/// The units that were not there before and are not up: one that has given up is no better than one that still tries.
+/// The units that the release brought and that are starting or have failed.
 fn brought_and_unsettled(now: &AgwFound, before: &AgwFound) -> BTreeSet<String> {
     now.unsettled.iter().filter(|name| !before.health.units.contains_key(*name)).cloned().collect()
 }

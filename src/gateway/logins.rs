@@ -105,7 +105,7 @@ impl Helper {
         format!("printf '%s\\n' {} | timeout {PATIENCE} {} get", quote(&self.server), self.program())
     }
 
-    /// Reads its answer. What is no answer is not told: a secret may be in it.
+    /// Reads its answer. An answer that cannot be read is not repeated in the error: it may contain a secret.
     pub(super) fn login(&self, output: &Output) -> Result<Login, NoLogin> {
         let said = output.text();
         match output.status {
@@ -247,9 +247,12 @@ mod tests {
     }
 
     fn rows(text: &str) -> impl Iterator<Item = [&str; 4]> {
-        text.lines()
-            .filter(|line| !line.is_empty() && !line.starts_with('#'))
-            .map(|row| row.split('\t').collect::<Vec<_>>().try_into().unwrap_or_else(|_| panic!("{row:?} is no row")))
+        text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(|row| {
+            row.split('\t')
+                .collect::<Vec<_>>()
+                .try_into()
+                .unwrap_or_else(|_| panic!("{row:?} does not have four columns"))
+        })
     }
 
     #[test]

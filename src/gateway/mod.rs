@@ -972,7 +972,8 @@ const LEAST_ROOM_MB: u64 = 200;
 /// What a host may take beyond a job's deadline to end it: it asks, waits half a minute, and kills.
 const JOB_GRACE: Duration = Duration::from_secs(120);
 
-/// Why the run of this record could not bring the gateway back, where that (`text`: a line with the run, then why) says so.
+/// Why the run of this intent record could not roll the gateway back. `text` is the file that such a run leaves: its run id on
+/// the first line, the reason below it. None if it is from another run.
 fn not_restored_by(intent: &Intent, text: &str) -> Option<String> {
     let (run, why) = text.split_once('\n')?;
     (run == intent.run).then(|| why.trim().to_owned())

@@ -504,7 +504,7 @@ fn contradiction(cases: &[Case], end: Option<&SuiteEnd>) -> Option<String> {
             return Some(format!("`{name}` passed, and its verdict is {}", word(&case.verdict)));
         }
         if has_passed(case) && case.is_nameless() {
-            return Some(format!("`{name}` passed, which is no case"));
+            return Some(format!("`{name}` passed, and is not a test case"));
         }
         if case.is_missing && (case.verdict.is_some() || !matches!(case.judgement, Judgement::Error { .. })) {
             return Some(format!("`{name}` is missing, and its verdict is {}", word(&case.verdict)));
@@ -632,7 +632,7 @@ mod tests {
             ("inconclusive", "its verdict is none", &|run| run["suites"][0]["cases"][0]["verdict"] = Value::Null),
             ("inconclusive", "its verdict is INCONC", &|run| run["suites"][0]["cases"][0]["verdict"] = json!("INCONC")),
             ("inconclusive", "passed and is missing", &|run| run["suites"][0]["cases"][0]["is_missing"] = json!(true)),
-            ("inconclusive", "passed, which is no case", &|run| {
+            ("inconclusive", "passed, and is not a test case", &|run| {
                 run["suites"][0]["cases"][0]["name"] = json!("(case 1 of 2)");
             }),
             ("inconclusive", "the list's verdict is FAIL", &|run| run["suites"][0]["end"]["verdict"] = json!("FAIL")),

@@ -43,7 +43,7 @@ impl<'a> Line<'a> {
     #[must_use]
     pub(crate) fn overwritten(&self) -> Vec<String> {
         let bytes = trim_end(self.bytes);
-        // Of what begins the line anew, C1's CSI is 0xC2 0x9B.
+        // 0xC2 0x9B is CSI as one C1 control character, which moves the cursor too.
         if self.part != Part::Overwritten && memchr3(b'\r', b'\x1b', 0xc2, bytes).is_none() {
             return Vec::new();
         }
@@ -130,7 +130,7 @@ impl Lines {
         self.seen
     }
 
-    /// Keeps a piece of an unfinished line, and hands on what there is no room for.
+    /// Buffers a piece of an unfinished line. When the buffer is full, passes the buffered part on to `each`.
     ///
     /// What is handed on depends only on the line's bytes and never on where the pieces were cut. A counter that is
     /// redrawn for hours without a line end is one endless line: what stands before its last CR has been overwritten.
